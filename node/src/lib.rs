@@ -1,1 +1,7 @@
-//! node
+//! The desk of Trạm: what a node adds to a station. It takes documents from people and systems, signs,
+//! stamps and seals them, opens and verifies what arrives, keeps the inbox, and answers for both.
+//!
+//! Doors (`door`, `screen`) know formats of requests and nothing of the store; they call `desk::Desk`.
+//! Behind it, each step consumes the type before it: `intake` → `seal` → `outbox`, and `open` → `inbox`.
+
+pub mod fold;

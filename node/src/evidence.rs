@@ -1,0 +1,2 @@
+//! Gathers the proof package of a document and checks one.
+pub mod verify;

@@ -1,0 +1,18 @@
+//! What the desk shows: plain values for the doors, the screens and the commands. A view is built from
+//! stored rows, carries both languages where people read it, and can be written as JSON as it stands.
+//! Nothing here reads a store, a clock or a file.
+
+mod document;
+mod inbox;
+mod state;
+
+pub use document::{
+    Accepted, AcceptedRecipient, AttachmentView, Cause, Checked, CheckedRecipient, DocumentRow,
+    DocumentView, Explanation, NextStep, PacketFacts, RecipientView, SignatureView, Step,
+    TimeProof, TimelineView, Verdict, WaitingView,
+};
+pub use inbox::{
+    Acknowledged, AgencyView, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency,
+};
+pub(crate) use state::{as_text_time, as_text_time_option};
+pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
