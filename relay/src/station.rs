@@ -1,0 +1,144 @@
+//! Station: one running store-and-forward engine. Builds store, directory, links, forwarder, receipts and ops from a
+//! configuration, owns every task, and drains at shutdown: nothing new is taken, what is in flight is finished,
+//! peers hear Bye with a time to come back.
+//!
+//! [`Station`] is the handle that the desk and the programs use; it is cheap to clone. What goes through
+//! [`Station::commit`] is durable when it answers, and the parts of the station that have work from it are woken.
+//! Fails at start only, with the fix in the text. Must not know: DMS, edXML, decryption keys.
+
+mod commit;
+mod core;
+mod tasks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use formats::id::{Party, StationName};
+use formats::reason::Reason;
+use pki::cert::Certificate;
+use pki::key::SigningKey;
+
+use crate::clock::Clock;
+use crate::config::{ConfigError, StationConfig};
+use crate::desk::Desk;
+use crate::directory::{Directory, DirectoryError};
+use crate::link::LinkState;
+use crate::store::{Change, CommitError, Committed, OpenError, Store};
+
+pub(crate) use self::core::Core;
+
+/// A running station.
+#[derive(Clone, Debug)]
+pub struct Station {
+    pub(crate) core: Arc<Core>,
+}
+
+/// Why a station does not start (operator).
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The records folder.
+    #[error("records")]
+    Directory(#[from] DirectoryError),
+    /// The data folder.
+    #[error("store")]
+    Store(#[from] OpenError),
+    /// A key or certificate file.
+    #[error("{path}: {why}")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A socket.
+    #[error("{0}")]
+    Listen(String),
+}
+
+impl Station {
+    /// Starts a station with the machine's clock and returns when it takes work.
+    pub async fn start(
+        config: StationConfig,
+        desk: Option<Arc<dyn Desk>>,
+    ) -> Result<Self, StartError> {
+        Self::start_at(config, desk, Clock::system()).await
+    }
+
+    /// Starts a station with a given clock (tests, simulations).
+    pub async fn start_at(
+        config: StationConfig,
+        desk: Option<Arc<dyn Desk>>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let (core, parts) = core::build(config, desk, clock).await?;
+        let station = Self { core: Arc::new(core) };
+        if let Some(desk) = &station.core.desk {
+            desk.attached(&station);
+        }
+        tasks::start(&station.core, parts).await?;
+        Ok(station)
+    }
+
+    /// Our name.
+    #[must_use]
+    pub fn name(&self) -> &StationName {
+        &self.core.name
+    }
+
+    /// Where `now` comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.core.directory
+    }
+
+    /// The store, for reads. Writes go through [`Station::commit`].
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.core.store
+    }
+
+    /// The evidence key: signs the headers of class receipt and control.
+    #[must_use]
+    pub fn evidence_key(&self) -> &SigningKey {
+        &self.core.evidence.evidence_key
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn evidence_certificate(&self) -> &Certificate {
+        &self.core.evidence.evidence_certificate
+    }
+
+    /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`] after the
+    /// commit, before this answers.
+    pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
+        self.core.commit(change).await
+    }
+
+    /// The `next_hop` of a new leg: `None` = here. A road whose first link is down now is still an answer: the leg
+    /// waits, and is sent another way as soon as there is one.
+    pub fn next_hop(&self, recipient: &Party) -> Result<Option<StationName>, Reason> {
+        self.core.next_hop(recipient, &[], self.core.clock.now())
+    }
+
+    /// Every link that is up or being dialled.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkState> {
+        self.core.links.states(self.core.clock.now())
+    }
+
+    /// Drains and ends all tasks; returns when the last commit is answered. Later calls of
+    /// [`Station::commit`] answer [`CommitError::Closed`].
+    pub async fn shutdown(&self) {
+        tasks::stop(&self.core).await;
+    }
+}
