@@ -1,0 +1,10 @@
+//! The desk's own queries. Reads run on the station's read-only pool; writes run inside the station's
+//! commit (`relay::store::DeskWrite`) or, for users and keys, on an administrator's connection.
+//! No table of the station is named here.
+
+pub(crate) mod access;
+pub(crate) mod commit;
+pub(crate) mod documents;
+pub(crate) mod inbox;
+pub(crate) mod packets;
+pub(crate) mod receipts;
