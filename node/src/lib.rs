@@ -4,4 +4,10 @@
 //! Doors (`door`, `screen`) know formats of requests and nothing of the store; they call `desk::Desk`.
 //! Behind it, each step consumes the type before it: `intake` → `seal` → `outbox`, and `open` → `inbox`.
 
+pub mod access;
+pub mod body;
+pub mod desk;
+pub mod evidence;
+pub mod fault;
 pub mod fold;
+pub mod view;
