@@ -46,6 +46,7 @@
 
 pub mod body;
 pub mod cbor;
+pub mod edxml;
 pub mod header;
 pub mod id;
 pub mod limits;

@@ -1,0 +1,36 @@
+//! The document packet a document-management system means: the `.edxml` file of QCVN 102 [edxml-model].
+//!
+//! Owns the shape of both packets, their code lists, reading, writing and validation.
+//! Reading is one pass in bounded memory: metadata becomes a small tree, attachments flow through
+//! [`AttachmentSink`]. A file that is not acceptable XML fails as a whole ([`ReadError`]); a packet with wrong
+//! fields is still returned, with its [`Fault`]s, because a clerk has to see what was refused.
+//! Must not know: envelopes, links, certificates, the directory, clocks, files.
+
+pub mod attachment;
+pub mod base64_stream;
+pub mod codes;
+pub mod date;
+pub mod document_id;
+pub mod finding;
+pub mod limits;
+pub mod model;
+pub mod organ;
+pub mod status;
+
+mod labels;
+
+pub use attachment::{AttachmentSink, Ended, NullSink, safe_file_name};
+pub use codes::DocumentClass;
+pub use date::Date;
+pub use document_id::DocumentIdParts;
+pub use finding::{Fault, Validation, Warning};
+pub use limits::Limits;
+pub use model::{
+    AttachmentRef, Business, Code, Dialect, DocumentPacket, DocumentType, Extension, Hop, Issued,
+    OtherInfo, Packet, RawSignature, Replaced, ResponseFor, Signer, Staff, StatusPacket, Trace,
+};
+pub use organ::{Org, OrganId, OrganIdKind};
+pub use status::{StatusCode, StatusLadder};
+
+/// The namespace of QCVN 102:2016, which every packet we write carries.
+pub const NAMESPACE: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";
