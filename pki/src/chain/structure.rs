@@ -1,0 +1,258 @@
+//! What every certificate of a path must look like by itself (RFC 5280 section 4), whatever its
+//! place in the path.
+//!
+//! Owns: the checks that need no other certificate. Fails with [`ChainError`].
+//! Must not know: signatures, time, revocation.
+
+use der::Encode;
+use der::asn1::ObjectIdentifier;
+use x509_cert::certificate::Version;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use super::ChainError;
+use super::names::{NameError, check_dns};
+use crate::algorithm::SignatureAlgorithm;
+use crate::cert::Certificate;
+
+/// Checks one certificate.
+pub(super) fn check(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    let tbs = cert.x509().tbs_certificate();
+    if tbs.version() != Version::V3 {
+        return refuse("not an X.509 version 3 certificate");
+    }
+    if tbs.signature() != cert.x509().signature_algorithm() {
+        return refuse("inner and outer signature algorithm differ");
+    }
+    SignatureAlgorithm::from_identifier(tbs.signature()).map_err(|source| {
+        ChainError::Signature {
+            subject: cert.subject(),
+            source,
+        }
+    })?;
+    check_serial(cert)?;
+    if cert.issuer_name().is_empty() {
+        return refuse("empty issuer name");
+    }
+    if tbs.validity().not_before.to_unix_duration() > tbs.validity().not_after.to_unix_duration() {
+        return refuse("ends before it begins");
+    }
+    if !extensions.unknown_critical.is_empty() {
+        return refuse("unknown critical extension");
+    }
+    check_key_ids(cert)?;
+    check_subject(cert)?;
+    check_usage(cert)?;
+    check_policies(cert)
+}
+
+/// Positive, not zero, at most 20 octets (section 4.1.2.2).
+fn check_serial(cert: &Certificate) -> Result<(), ChainError> {
+    let encoded = cert
+        .x509()
+        .tbs_certificate()
+        .serial_number()
+        .to_der()
+        .unwrap_or_default();
+    let content = encoded.get(2..).unwrap_or_default();
+    let negative = content.first().is_none_or(|byte| byte & 0x80 != 0);
+    let zero = content.iter().all(|byte| *byte == 0);
+    if negative || zero || content.len() > 20 {
+        return Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason: "serial number is not a positive integer of at most 20 octets",
+        });
+    }
+    Ok(())
+}
+
+/// Key identifiers: never critical; authorities have their own, and all but self-signed ones name
+/// their issuer's (sections 4.2.1.1 and 4.2.1.2).
+fn check_key_ids(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    if extensions
+        .authority_key_id
+        .as_ref()
+        .is_some_and(|known| known.critical)
+    {
+        return refuse("authorityKeyIdentifier is critical");
+    }
+    if extensions
+        .subject_key_id
+        .as_ref()
+        .is_some_and(|known| known.critical)
+    {
+        return refuse("subjectKeyIdentifier is critical");
+    }
+    if extensions.is_authority() && extensions.subject_key().is_none() {
+        return refuse("authority without subjectKeyIdentifier");
+    }
+    if extensions.authority_key().is_none() && !cert.is_self_issued() {
+        return refuse("no authorityKeyIdentifier");
+    }
+    Ok(())
+}
+
+/// Subject and subjectAltName (sections 4.1.2.6 and 4.2.1.6).
+fn check_subject(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    let san = extensions.subject_alt_name.as_ref();
+    if san.is_some_and(|san| san.value.0.is_empty()) {
+        return refuse("empty subjectAltName");
+    }
+    if cert.subject_name().is_empty() {
+        if extensions.is_authority() {
+            return refuse("authority without a subject name");
+        }
+        if !san.is_some_and(|san| san.critical) {
+            return refuse("no subject name and no critical subjectAltName");
+        }
+    }
+    for name in san.iter().flat_map(|san| &san.value.0) {
+        let malformed = |source| ChainError::Name {
+            subject: cert.subject(),
+            source,
+        };
+        match name {
+            GeneralName::DnsName(name) => {
+                let name = name.as_str();
+                check_dns(name.strip_prefix("*.").unwrap_or(name)).map_err(malformed)?;
+            }
+            GeneralName::IpAddress(bytes) if !matches!(bytes.as_bytes().len(), 4 | 16) => {
+                let text = "iPAddress of a wrong length".to_owned();
+                return Err(malformed(NameError::Malformed(text)));
+            }
+            GeneralName::DirectoryName(_)
+            | GeneralName::EdiPartyName(_)
+            | GeneralName::IpAddress(_)
+            | GeneralName::OtherName(_)
+            | GeneralName::RegisteredId(_)
+            | GeneralName::Rfc822Name(_)
+            | GeneralName::UniformResourceIdentifier(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// basicConstraints, keyUsage, nameConstraints and each other (sections 4.2.1.3, .9, .10).
+fn check_usage(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    let authority = extensions.is_authority();
+    let signs_certificates = extensions
+        .key_usage
+        .as_ref()
+        .is_some_and(|usage| usage.value.key_cert_sign());
+    if extensions
+        .key_usage
+        .as_ref()
+        .is_some_and(|usage| usage.value.0.is_empty())
+    {
+        return refuse("key usage without any bit");
+    }
+    if signs_certificates && !authority {
+        return refuse("keyCertSign without being an authority");
+    }
+    if authority
+        && !extensions
+            .basic_constraints
+            .as_ref()
+            .is_some_and(|known| known.critical)
+    {
+        return refuse("basicConstraints of an authority are not critical");
+    }
+    if let Some(constraints) = &extensions.name_constraints {
+        if !authority {
+            return refuse("nameConstraints on an end certificate");
+        }
+        if !constraints.critical {
+            return refuse("nameConstraints are not critical");
+        }
+    }
+    if extensions
+        .extended_key_usage
+        .as_ref()
+        .is_some_and(|usage| usage.value.0.is_empty())
+    {
+        return refuse("empty extended key usage");
+    }
+    Ok(())
+}
+
+/// certificatePolicies and their kin (sections 4.2.1.4, .5, .11, .14).
+fn check_policies(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    if let Some(policies) = &extensions.certificate_policies {
+        let list = &policies.value.0;
+        if list.is_empty() {
+            return refuse("empty certificatePolicies");
+        }
+        for (index, policy) in list.iter().enumerate() {
+            let twice = list
+                .iter()
+                .take(index)
+                .any(|earlier| earlier.policy_identifier == policy.policy_identifier);
+            if twice {
+                return refuse("the same certificate policy stands twice");
+            }
+            let known = policy.policy_qualifiers.iter().flatten().all(|qualifier| {
+                matches!(
+                    qualifier.policy_qualifier_id,
+                    QUALIFIER_CPS | QUALIFIER_NOTICE
+                )
+            });
+            if policies.critical && !known {
+                return refuse("unknown qualifier in critical certificatePolicies");
+            }
+        }
+    }
+    if let Some(constraints) = &extensions.policy_constraints {
+        if !constraints.critical {
+            return refuse("policyConstraints are not critical");
+        }
+        let value = &constraints.value;
+        if value.require_explicit_policy.is_none() && value.inhibit_policy_mapping.is_none() {
+            return refuse("empty policyConstraints");
+        }
+    }
+    if extensions
+        .inhibit_any_policy
+        .as_ref()
+        .is_some_and(|known| !known.critical)
+    {
+        return refuse("inhibitAnyPolicy is not critical");
+    }
+    Ok(())
+}
+
+const QUALIFIER_CPS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.1");
+const QUALIFIER_NOTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.2");

@@ -1,0 +1,1 @@
+//! The validator against the public suites and against our own bad certificates.
