@@ -16,7 +16,7 @@ use crate::fault::{DeskError, SubmitError};
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, Claim, Counts, DocumentRow,
     DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page, RecipientState,
-    RecipientView, ServedAgency, TimelineView,
+    RecipientView, ServedAgency, StationView, TimelineView,
 };
 
 /// A submission as a door hands it over.
@@ -149,6 +149,16 @@ impl Desk {
     /// Agencies whose code or name has these words; diacritics do not matter. At most 50.
     pub fn search_agencies(&self, text: &str, limit: usize) -> Vec<AgencyView> {
         let _ = (text, limit);
+        todo_body()
+    }
+
+    /// How the station under the desk is.
+    pub async fn station_view(&self) -> Result<StationView, DeskError> {
+        todo_body()
+    }
+
+    /// Counts up when a state, an arrival or an acknowledgement was committed: long polls wait on it.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         todo_body()
     }
 

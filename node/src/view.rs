@@ -5,6 +5,7 @@
 mod document;
 mod inbox;
 mod state;
+mod station;
 
 pub use document::{
     Accepted, AcceptedRecipient, AttachmentView, Cause, Checked, CheckedRecipient, DocumentRow,
@@ -16,3 +17,4 @@ pub use inbox::{
 };
 pub(crate) use state::{as_text_time, as_text_time_option};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
+pub use station::{LinkView, StationView};

@@ -1,0 +1,49 @@
+//! How the station under the desk is, for the rail, the station page and `tram status`.
+
+use formats::time::Timestamp;
+use serde::Serialize;
+
+use super::state::{as_text_time, as_text_time_option};
+
+/// One link to a neighbour.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkView {
+    /// Name of the station at the other end.
+    pub peer: String,
+    /// It carries documents now.
+    pub up: bool,
+}
+
+/// The station now.
+#[derive(Clone, Debug, Serialize)]
+pub struct StationView {
+    /// Its name.
+    pub name: String,
+    /// Links, by name.
+    pub links: Vec<LinkView>,
+    /// The clock is too far off, or unknown: no final state by time.
+    pub clock_unsure: bool,
+    /// Origin of the evidence log.
+    pub log_origin: String,
+    /// Statements in it.
+    pub log_entries: u64,
+    /// When the log was last time-stamped.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub stamped_at: Option<Timestamp>,
+    /// Legs that wait to be passed on.
+    pub waiting: u64,
+    /// Since when the oldest of them waits.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub oldest: Option<Timestamp>,
+    /// When it was looked at.
+    #[serde(serialize_with = "as_text_time")]
+    pub at: Timestamp,
+}
+
+impl StationView {
+    /// Links that carry documents.
+    #[must_use]
+    pub fn links_up(&self) -> usize {
+        self.links.iter().filter(|link| link.up).count()
+    }
+}
