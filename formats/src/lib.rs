@@ -46,11 +46,15 @@
 
 pub mod body;
 pub mod cbor;
+pub mod checkpoint;
 pub mod edxml;
+pub mod frame;
 pub mod header;
 pub mod id;
 pub mod limits;
 pub mod merkle;
 pub mod oid;
 pub mod reason;
+pub mod receipt;
+pub mod statement;
 pub mod time;
