@@ -28,8 +28,14 @@
 )]
 
 pub mod algorithm;
+#[cfg(feature = "authority")]
+pub mod authority;
 pub mod cert;
 pub mod chain;
 pub mod key;
+pub mod note;
 pub mod revoke;
 pub mod role;
+pub mod seal;
+pub mod sign;
+pub mod stamp;
