@@ -85,6 +85,7 @@ struct Parts {
     entries: HashMap<Vec<u8>, Revocation>,
     scope: Option<Scope>,
     number: Option<Vec<u8>>,
+    deltas: bool,
     /// The key (its SPKI digest) that was found to have signed this list.
     signer: OnceLock<Digest>,
 }
@@ -164,6 +165,7 @@ impl Crl {
         }
         let mut scope = None;
         let mut number = None;
+        let mut deltas = false;
         let mut seen = Vec::new();
         for extension in list.tbs_cert_list.crl_extensions.iter().flatten() {
             if seen.contains(&extension.extn_id) {
@@ -176,6 +178,7 @@ impl Crl {
                     scope = Some(Scope::from_der(extension.extn_value.as_bytes())?);
                 }
                 DELTA_CRL_INDICATOR => return Err(CrlError::Refused("delta list")),
+                FRESHEST_CRL => deltas = true,
                 AUTHORITY_KEY_IDENTIFIER => {}
                 _ if extension.critical => {
                     return Err(CrlError::Refused("unknown critical extension"));
@@ -190,6 +193,7 @@ impl Crl {
             entries,
             scope,
             number,
+            deltas,
             signer: OnceLock::new(),
             list,
         })))
@@ -227,6 +231,13 @@ impl Crl {
     #[must_use]
     pub fn number(&self) -> Option<String> {
         self.0.number.as_deref().map(hex)
+    }
+
+    /// Whether the issuer publishes changes to this list as delta lists, which we do not read: such a
+    /// list alone proves nothing fresh.
+    #[must_use]
+    pub fn has_deltas(&self) -> bool {
+        self.0.deltas
     }
 
     /// How many certificates are revoked.
@@ -388,6 +399,7 @@ const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 const CRL_REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
 const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
 const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
 /// Written out: the constant of the same meaning in x509-cert is another extension's number.
 const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");

@@ -272,10 +272,11 @@ fn dns_within(name: &str, base: &str) -> bool {
 }
 
 /// Letters, digits, hyphen and underscore in labels of 1 to 63 (RFC 1034 section 3.5 with the
-/// underscore that real names have).
+/// underscore that real names have); an address in the clothes of a name is refused.
 pub(crate) fn check_dns(name: &str) -> Result<(), NameError> {
     let good = !name.is_empty()
         && name.len() <= 253
+        && name.parse::<IpAddr>().is_err()
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')

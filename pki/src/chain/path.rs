@@ -12,7 +12,8 @@ use formats::time::Timestamp;
 
 use super::names::{Budget, Constraints, name_key, same_name};
 use super::policy::{PolicyInput, PolicyState};
-use super::{ChainError, Freshness, RevocationPolicy, structure};
+use super::structure::{self, Criticality};
+use super::{ChainError, Freshness, RevocationPolicy};
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert::Certificate;
 use crate::revoke::Crl;
@@ -30,6 +31,8 @@ pub(crate) struct Question {
     pub(crate) policy: PolicyInput,
     /// An extended key usage that each certificate having the extension must allow.
     pub(crate) purpose: Option<ObjectIdentifier>,
+    /// Marks that are demanded.
+    pub(crate) criticality: Criticality,
 }
 
 impl Question {
@@ -41,6 +44,7 @@ impl Question {
             depth_max: DEPTH_MAX,
             policy: PolicyInput::default(),
             purpose: None,
+            criticality: Criticality::Demanded,
         }
     }
 }
@@ -173,7 +177,7 @@ struct Search<'s> {
 
 impl Search<'_> {
     fn run(&mut self, leaf: &Certificate) -> Result<Vec<Certificate>, ChainError> {
-        structure::check(leaf)?;
+        structure::check(leaf, self.question.criticality)?;
         check_validity(leaf, self.question.at)?;
         let mut path = vec![leaf.clone()];
         match self.extend(&mut path)? {
@@ -273,7 +277,7 @@ impl Search<'_> {
         cert: &Certificate,
         issuer: &Certificate,
     ) -> Result<Result<(), ChainError>, ChainError> {
-        if let Err(error) = check_authority(issuer, self.question.at) {
+        if let Err(error) = check_authority(issuer, self.question) {
             return Ok(Err(error));
         }
         self.signatures = self.signatures.checked_sub(1).ok_or(ChainError::Budget)?;
@@ -323,7 +327,9 @@ impl Search<'_> {
             }
             decided |= match self.question.revocation {
                 RevocationPolicy::NewestHeld => true,
-                RevocationPolicy::Required { grace_ms } => crl.is_fresh(self.question.at, grace_ms),
+                RevocationPolicy::Required { grace_ms } => {
+                    !crl.has_deltas() && crl.is_fresh(self.question.at, grace_ms)
+                }
             };
             if decided {
                 break;
@@ -370,8 +376,8 @@ impl Search<'_> {
     }
 }
 
-fn check_authority(issuer: &Certificate, at: Timestamp) -> Result<(), ChainError> {
-    structure::check(issuer)?;
+fn check_authority(issuer: &Certificate, question: &Question) -> Result<(), ChainError> {
+    structure::check(issuer, question.criticality)?;
     let refuse = |reason| {
         Err(ChainError::Structure {
             subject: issuer.subject(),
@@ -389,7 +395,7 @@ fn check_authority(issuer: &Certificate, at: Timestamp) -> Result<(), ChainError
     {
         return refuse("issuer has no keyCertSign key usage");
     }
-    check_validity(issuer, at)
+    check_validity(issuer, question.at)
 }
 
 fn check_validity(cert: &Certificate, at: Timestamp) -> Result<(), ChainError> {
@@ -484,6 +490,11 @@ fn check_names(path: &[Certificate]) -> Result<(), ChainError> {
 fn check_policies(path: &[Certificate], input: &PolicyInput) -> Result<(), ChainError> {
     let mut state = PolicyState::new(path.len().saturating_sub(1), input);
     let last = path.len().saturating_sub(1);
+    if let Some(root) = path.first() {
+        state.anchor(root).map_err(|()| ChainError::Policy {
+            subject: root.subject(),
+        })?;
+    }
     for (place, cert) in path.iter().enumerate().skip(1) {
         let refused = |()| ChainError::Policy {
             subject: cert.subject(),
@@ -531,5 +542,5 @@ const PATH_MAX: usize = 16;
 /// set of same-named authorities must not buy more than about 10 ms.
 const SIGNATURES_MAX: u32 = 100;
 
-/// Lists signed by a key whose own path needs lists signed by yet another key: once is enough.
-const NESTED_MAX: u8 = 1;
+/// Lists signed by a key whose own path needs lists signed by yet another key: bounds key rollovers.
+const NESTED_MAX: u8 = 3;

@@ -90,6 +90,18 @@ impl<'a> PolicyState<'a> {
         }
     }
 
+    /// Policies of the root bind as RFC 5937 says: as if the root were the first certificate, when it
+    /// names policies at all; its counters bind in any case.
+    pub(crate) fn anchor(&mut self, root: &Certificate) -> Result<(), ()> {
+        let extensions = root.extensions();
+        if extensions.certificate_policies.is_some() {
+            self.grow(extensions, false, true);
+            self.map(extensions)?;
+        }
+        self.lower(extensions);
+        Ok(())
+    }
+
     /// Section 6.1.3 (d) to (f), then 6.1.4 (a), (b), (h) to (j) or 6.1.5 (a), (b).
     pub(crate) fn certificate(&mut self, cert: &Certificate, last: bool) -> Result<(), ()> {
         let extensions = cert.extensions();
@@ -115,6 +127,12 @@ impl<'a> PolicyState<'a> {
             self.mapping = self.mapping.saturating_sub(1);
             self.inhibit_any = self.inhibit_any.saturating_sub(1);
         }
+        self.lower(extensions);
+        Ok(())
+    }
+
+    /// Section 6.1.4 (i), (j).
+    fn lower(&mut self, extensions: &Extensions) {
         let lower = |counter: &mut usize, limit: Option<u32>| {
             let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
             *counter = (*counter).min(limit);
@@ -130,7 +148,6 @@ impl<'a> PolicyState<'a> {
             &mut self.inhibit_any,
             extensions.inhibit_any_policy.as_ref().map(|k| k.value),
         );
-        Ok(())
     }
 
     /// Section 6.1.3 (d), (e): the next level from this certificate's policies.

@@ -14,8 +14,18 @@ use super::names::{NameError, check_dns};
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert::Certificate;
 
+/// Whether the marks "MUST be critical" of RFC 5280 are demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Criticality {
+    /// Always, in the product.
+    Demanded,
+    /// Suites older than RFC 5280 do not have all marks.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the suites are lenient"))]
+    Lenient,
+}
+
 /// Checks one certificate.
-pub(super) fn check(cert: &Certificate) -> Result<(), ChainError> {
+pub(super) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), ChainError> {
     let refuse = |reason| {
         Err(ChainError::Structure {
             subject: cert.subject(),
@@ -49,7 +59,41 @@ pub(super) fn check(cert: &Certificate) -> Result<(), ChainError> {
     check_key_ids(cert)?;
     check_subject(cert)?;
     check_usage(cert)?;
-    check_policies(cert)
+    check_policies(cert)?;
+    match criticality {
+        Criticality::Demanded => check_criticality(cert),
+        Criticality::Lenient => Ok(()),
+    }
+}
+
+/// Sections 4.2.1.9, .11 and .14: conforming authorities mark these critical.
+fn check_criticality(cert: &Certificate) -> Result<(), ChainError> {
+    let refuse = |reason| {
+        Err(ChainError::Structure {
+            subject: cert.subject(),
+            reason,
+        })
+    };
+    let extensions = cert.extensions();
+    let basic = extensions.basic_constraints.as_ref();
+    if basic.is_some_and(|known| known.value.ca && !known.critical) {
+        return refuse("basicConstraints of an authority are not critical");
+    }
+    if extensions
+        .policy_constraints
+        .as_ref()
+        .is_some_and(|known| !known.critical)
+    {
+        return refuse("policyConstraints are not critical");
+    }
+    if extensions
+        .inhibit_any_policy
+        .as_ref()
+        .is_some_and(|known| !known.critical)
+    {
+        return refuse("inhibitAnyPolicy is not critical");
+    }
+    Ok(())
 }
 
 /// Positive, not zero, at most 20 octets (section 4.1.2.2).
@@ -176,14 +220,6 @@ fn check_usage(cert: &Certificate) -> Result<(), ChainError> {
     if signs_certificates && !authority {
         return refuse("keyCertSign without being an authority");
     }
-    if authority
-        && !extensions
-            .basic_constraints
-            .as_ref()
-            .is_some_and(|known| known.critical)
-    {
-        return refuse("basicConstraints of an authority are not critical");
-    }
     if let Some(constraints) = &extensions.name_constraints {
         if !authority {
             return refuse("nameConstraints on an end certificate");
@@ -236,20 +272,10 @@ fn check_policies(cert: &Certificate) -> Result<(), ChainError> {
         }
     }
     if let Some(constraints) = &extensions.policy_constraints {
-        if !constraints.critical {
-            return refuse("policyConstraints are not critical");
-        }
         let value = &constraints.value;
         if value.require_explicit_policy.is_none() && value.inhibit_policy_mapping.is_none() {
             return refuse("empty policyConstraints");
         }
-    }
-    if extensions
-        .inhibit_any_policy
-        .as_ref()
-        .is_some_and(|known| !known.critical)
-    {
-        return refuse("inhibitAnyPolicy is not critical");
     }
     Ok(())
 }

@@ -1,0 +1,1 @@
+//! Roles and names of this network on certificates that we issue.
