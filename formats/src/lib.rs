@@ -56,5 +56,9 @@ pub mod merkle;
 pub mod oid;
 pub mod reason;
 pub mod receipt;
+pub mod record;
 pub mod statement;
 pub mod time;
+
+#[cfg(test)]
+mod tests;

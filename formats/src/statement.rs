@@ -348,25 +348,9 @@ pub fn leaf_hash(salt: &[u8; 32], statement: &[u8]) -> Digest {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub(crate) fn sample() -> Statement {
-        Statement {
-            event: Event::RelayRejection,
-            envelope: EnvelopeId::new(Timestamp::from_unix_ms(1_795_318_262_114), &[1; 10]),
-            header_digest: Digest::of(b"header"),
-            commitment: Some(Digest::of(b"commitment")),
-            sender: "H01.36.04".parse().unwrap(),
-            recipient: "G14".parse().unwrap(),
-            time: Timestamp::from_unix_ms(1_795_318_263_000),
-            station: "relay-a.tram.test".parse().unwrap(),
-            next_station: Some("relay-b.tram.test".parse().unwrap()),
-            reason: Some(Reason::Busy),
-            prev: Digest::of(b"header"),
-            clock_unsure: true,
-        }
-    }
+    use crate::tests::samples::{log_opened, statement as sample};
 
     #[test]
     fn a_statement_has_one_text() {
@@ -446,18 +430,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_first_leaf_of_an_epoch_is_not_a_statement() {
-        let head = PreviousHead {
-            origin: "relay-a.tram.test/log/1".parse().unwrap(),
-            size: 7,
-            root: Digest::of(b"root"),
-        };
-        let origin: LogOrigin = "relay-a.tram.test/log/2".parse().unwrap();
-        let opened = LogOpened::new(
-            origin,
-            Timestamp::from_unix_ms(1000),
-            Some(head),
-            "restored",
-        );
+        let opened = log_opened();
         assert_eq!(LogOpened::parse(&opened.to_json()), Ok(opened.clone()));
         assert!(Statement::parse(&opened.to_json()).is_err());
         assert!(LogOpened::parse(&sample().to_json()).is_err());

@@ -1,91 +1,7 @@
 //! Frames: every kind reads back, every rule refuses.
 
 use super::*;
-use crate::receipt::tests::bundle;
-
-pub(super) fn offer() -> Offer {
-    Offer {
-        header: vec![1; 300],
-        header_signature: vec![2; 700],
-        legs: vec!["H01.36".parse().unwrap(), "G14".parse().unwrap()],
-        attempt: 1,
-        via: vec!["node-1.tram.test".parse().unwrap()],
-        capsule_bytes: 900,
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-        inline: Some(vec![3; 1200]),
-    }
-}
-
-fn controls() -> Vec<Control> {
-    vec![
-        Control::Hello {
-            versions: Versions::OURS,
-            station: "relay-a.tram.test".parse().unwrap(),
-            clock: Timestamp::from_unix_ms(1_795_318_262_114),
-            limits: PeerLimits {
-                transfers: 64,
-                body_bytes: 1 << 31,
-                inline_bytes: 65536,
-            },
-        },
-        Control::Ping { number: 7 },
-        Control::Pong {
-            number: 7,
-            clock: Timestamp::from_unix_ms(5),
-        },
-        Control::Bye {
-            reason: Reason::Busy,
-            retry_after_ms: Some(30_000),
-        },
-        Control::Bye {
-            reason: Reason::PeerNotAuthorised,
-            retry_after_ms: None,
-        },
-    ]
-}
-
-fn transfers() -> Vec<Transfer> {
-    let refused = vec![("G14".parse().unwrap(), Reason::UnknownAgency)];
-    vec![
-        Transfer::Offer(offer()),
-        Transfer::Offer(Offer {
-            via: vec![],
-            traceparent: None,
-            inline: None,
-            ..offer()
-        }),
-        Transfer::Want { from_piece: 3 },
-        Transfer::Have {
-            bundle: Some(bundle()),
-        },
-        Transfer::Have { bundle: None },
-        Transfer::Refuse {
-            reason: Reason::Expired,
-            retry_after_ms: None,
-            detail: None,
-        },
-        Transfer::Refuse {
-            reason: Reason::Busy,
-            retry_after_ms: Some(1000),
-            detail: Some("hàng đợi đầy".to_owned()),
-        },
-        Transfer::Leaves {
-            hashes: vec![Digest::of(b"a"), Digest::of(b"b")],
-        },
-        Transfer::Custody {
-            bundle: Some(bundle()),
-            refused: refused.clone(),
-        },
-        Transfer::Custody {
-            bundle: None,
-            refused,
-        },
-        Transfer::Custody {
-            bundle: None,
-            refused: vec![],
-        },
-    ]
-}
+use crate::tests::samples::{bundle, controls, offer, transfers};
 
 /// The payload of an encoded frame, after checking its prefix.
 fn payload(frame: &[u8]) -> &[u8] {
@@ -96,7 +12,7 @@ fn payload(frame: &[u8]) -> &[u8] {
 
 #[test]
 fn every_frame_reads_back_as_it_was_written_and_not_when_cut_or_prolonged() {
-    for frame in controls() {
+    for (_, frame) in controls() {
         let bytes = frame.encode().unwrap();
         assert_eq!(Control::decode(payload(&bytes)), Ok(frame));
         assert!(
@@ -108,7 +24,7 @@ fn every_frame_reads_back_as_it_was_written_and_not_when_cut_or_prolonged() {
             assert!(Control::decode(&payload(&bytes)[..end]).is_err());
         }
     }
-    for frame in transfers() {
+    for (_, frame) in transfers() {
         let bytes = frame.encode().unwrap();
         assert_eq!(Transfer::decode(payload(&bytes)), Ok(frame));
         assert!(

@@ -1,23 +1,7 @@
 //! Headers: rules between fields, and bytes that must be refused.
 
 use super::*;
-
-pub(super) fn sample() -> Context {
-    Context {
-        id: EnvelopeId::new(Timestamp::from_unix_ms(1_795_318_262_114), &[1; 10]),
-        class: Class::Document,
-        sender: "H01.36.04".parse().unwrap(),
-        sender_station: "node-1.h01.tram.test".parse().unwrap(),
-        recipients: vec!["H02.1".parse().unwrap(), "G14".parse().unwrap()],
-        priority: Priority::Urgent,
-        created: Timestamp::from_unix_ms(1_795_318_262_114),
-        expires: Timestamp::from_unix_ms(1_795_318_262_114 + 86_400_000),
-        signer: Digest::of(b"certificate"),
-        commitment: Some(Digest::of(b"commitment")),
-        supersedes: None,
-        addressed_as: vec![("G14".parse().unwrap(), "000.00.00.G14".to_owned())],
-    }
-}
+use crate::tests::samples::context as sample;
 
 fn header(context: Context) -> Result<Header, HeaderError> {
     Header::new(context, Digest::of(b"body"), 4096)
