@@ -10,14 +10,34 @@ pub mod attachment;
 pub mod base64_stream;
 pub mod codes;
 pub mod date;
+pub mod deadline;
 pub mod document_id;
 pub mod finding;
+pub mod implicit_zip;
 pub mod limits;
 pub mod model;
 pub mod organ;
+pub mod read;
+pub mod secrecy;
 pub mod status;
+pub mod validate;
+pub mod write;
 
+mod attachment_text;
+mod fields;
+mod guard;
 mod labels;
+mod node;
+mod read_body;
+mod read_business;
+mod read_document;
+mod read_status;
+mod tree;
+mod validate_business;
+mod xml_out;
+
+#[cfg(test)]
+mod tests;
 
 pub use attachment::{AttachmentSink, Ended, NullSink, safe_file_name};
 pub use codes::DocumentClass;
@@ -30,7 +50,9 @@ pub use model::{
     OtherInfo, Packet, RawSignature, Replaced, ResponseFor, Signer, Staff, StatusPacket, Trace,
 };
 pub use organ::{Org, OrganId, OrganIdKind};
+pub use read::{ReadError, read};
 pub use status::{StatusCode, StatusLadder};
+pub use write::{Form, WriteError, write, write_status};
 
 /// The namespace of QCVN 102:2016, which every packet we write carries.
 pub const NAMESPACE: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";

@@ -245,9 +245,9 @@ impl StatusLadder {
         }
         // A recall outranks a pending update; an update cannot replace a pending recall. A refused or
         // withdrawn copy no longer exists at the receiver.
-        let allowed = !matches!(self.state, State::Refused | State::Withdrawn)
-            && !(self.request == Request::RecallAsked && wanted == Request::UpdateAsked);
-        if !allowed {
+        let gone = matches!(self.state, State::Refused | State::Withdrawn);
+        let outranked = self.request == Request::RecallAsked && wanted == Request::UpdateAsked;
+        if gone || outranked {
             return Outcome::Kept;
         }
         self.request = wanted;

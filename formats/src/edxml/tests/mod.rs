@@ -1,0 +1,1 @@
+//! Tests of the packet as a whole; each file names the behaviour it checks.
