@@ -297,48 +297,8 @@ impl Validator {
         })))
     }
 
-    /// Role, key usage and names of the certificate itself.
     fn check_profile(&self, cert: &Certificate, role: Role) -> Result<Option<Party>, ChainError> {
-        let found = cert.role().map_err(|source| refused(cert, source))?;
-        if found != role {
-            return Err(ChainError::Role {
-                subject: cert.subject(),
-                found,
-                wanted: role,
-            });
-        }
-        let structure = |reason| ChainError::Structure {
-            subject: cert.subject(),
-            reason,
-        };
-        let usage = cert
-            .extensions()
-            .key_usage
-            .as_ref()
-            .ok_or_else(|| structure("no key usage"))?;
-        if !usage.value.0.contains(role.needed_usage()) {
-            return Err(structure("key usage does not allow this role"));
-        }
-        if (usage.value.0 - role.key_usage()).bits() != 0 {
-            return Err(structure("key usage allows more than this role"));
-        }
-        if role == Role::TimeStamping
-            && !cert
-                .extensions()
-                .extended_key_usage
-                .as_ref()
-                .is_some_and(|eku| eku.critical)
-        {
-            // RFC 3161 section 2.3.
-            return Err(structure("timeStamping key usage is not critical"));
-        }
-        match role.name_kind() {
-            NameKind::None => Ok(None),
-            NameKind::Agency | NameKind::Station => cert
-                .party(&self.0.domain)
-                .map(Some)
-                .map_err(|source| refused(cert, source)),
-        }
+        check_profile(cert, role, &self.0.domain)
     }
 
     /// Who may issue this role: an authority whose permitted names are narrower than the trust domain
@@ -352,34 +312,7 @@ impl Validator {
         if role.may_be_delegated() || role.is_authority() {
             return Ok(());
         }
-        let delegated = path.iter().any(|authority| self.is_delegated(authority));
-        if delegated {
-            return Err(ChainError::NotDelegable {
-                subject: cert.subject(),
-                role,
-            });
-        }
-        Ok(())
-    }
-
-    fn is_delegated(&self, authority: &Certificate) -> bool {
-        let Some(constraints) = &authority.extensions().name_constraints else {
-            return false;
-        };
-        let permitted: Vec<&str> = constraints
-            .value
-            .permitted_subtrees
-            .iter()
-            .flatten()
-            .filter_map(|subtree| match &subtree.base {
-                GeneralName::DnsName(base) => Some(base.as_str()),
-                _ => None,
-            })
-            .collect();
-        !permitted.is_empty()
-            && !permitted
-                .iter()
-                .any(|base| base.eq_ignore_ascii_case(self.0.domain.as_str()))
+        check_delegation(cert, role, path, &self.0.domain)
     }
 
     /// How old the revocation data for the known authorities is at `now`.
@@ -404,6 +337,109 @@ impl Validator {
     pub fn crls(&self) -> &[Crl] {
         self.0.store.crls()
     }
+}
+
+/// Role, key usage and names of the certificate itself.
+fn check_profile(
+    cert: &Certificate,
+    role: Role,
+    domain: &TrustDomain,
+) -> Result<Option<Party>, ChainError> {
+    let found = cert.role().map_err(|source| refused(cert, source))?;
+    if found != role {
+        return Err(ChainError::Role {
+            subject: cert.subject(),
+            found,
+            wanted: role,
+        });
+    }
+    let structure = |reason| ChainError::Structure {
+        subject: cert.subject(),
+        reason,
+    };
+    let usage = cert
+        .extensions()
+        .key_usage
+        .as_ref()
+        .ok_or_else(|| structure("no key usage"))?;
+    if !usage.value.0.contains(role.needed_usage()) {
+        return Err(structure("key usage does not allow this role"));
+    }
+    if (usage.value.0 - role.key_usage()).bits() != 0 {
+        return Err(structure("key usage allows more than this role"));
+    }
+    if role == Role::TimeStamping
+        && !cert
+            .extensions()
+            .extended_key_usage
+            .as_ref()
+            .is_some_and(|eku| eku.critical)
+    {
+        // RFC 3161 section 2.3.
+        return Err(structure("timeStamping key usage is not critical"));
+    }
+    match role.name_kind() {
+        NameKind::None => Ok(None),
+        NameKind::Agency | NameKind::Station => cert
+            .party(domain)
+            .map(Some)
+            .map_err(|source| refused(cert, source)),
+    }
+}
+
+fn check_delegation(
+    cert: &Certificate,
+    role: Role,
+    authorities: &[Certificate],
+    domain: &TrustDomain,
+) -> Result<(), ChainError> {
+    if authorities
+        .iter()
+        .any(|authority| is_delegated(authority, domain))
+    {
+        return Err(ChainError::NotDelegable {
+            subject: cert.subject(),
+            role,
+        });
+    }
+    Ok(())
+}
+
+fn is_delegated(authority: &Certificate, domain: &TrustDomain) -> bool {
+    let Some(constraints) = &authority.extensions().name_constraints else {
+        return false;
+    };
+    let permitted: Vec<&str> = constraints
+        .value
+        .permitted_subtrees
+        .iter()
+        .flatten()
+        .filter_map(|subtree| match &subtree.base {
+            GeneralName::DnsName(base) => Some(base.as_str()),
+            _ => None,
+        })
+        .collect();
+    !permitted.is_empty()
+        && !permitted
+            .iter()
+            .any(|base| base.eq_ignore_ascii_case(domain.as_str()))
+}
+
+/// What the verifier would say of a certificate under this issuer, signature and time apart.
+pub(crate) fn lint(
+    cert: &Certificate,
+    role: Role,
+    issuer: Option<&Certificate>,
+    domain: &TrustDomain,
+) -> Result<(), ChainError> {
+    structure::check(cert, structure::Criticality::Demanded)?;
+    check_profile(cert, role, domain)?;
+    let Some(issuer) = issuer else { return Ok(()) };
+    path::check_names(&[issuer.clone(), cert.clone()])?;
+    if role.may_be_delegated() || role.is_authority() {
+        return Ok(());
+    }
+    check_delegation(cert, role, std::slice::from_ref(issuer), domain)
 }
 
 fn refused(cert: &Certificate, source: CertError) -> ChainError {

@@ -466,7 +466,7 @@ fn check_lengths(path: &[Certificate], depth_max: usize) -> Result<(), ChainErro
 
 /// Name constraints of each authority bind all below it; self-issued authorities are exempt, the end
 /// certificate never (section 6.1.3 (b), (c)).
-fn check_names(path: &[Certificate]) -> Result<(), ChainError> {
+pub(super) fn check_names(path: &[Certificate]) -> Result<(), ChainError> {
     let mut constraints = Constraints::default();
     let mut budget = Budget::new();
     let last = path.len().saturating_sub(1);
