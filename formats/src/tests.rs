@@ -1,3 +1,5 @@
 //! Tests that see the whole crate: fixed samples, golden vectors, properties.
 
+mod properties;
 pub(crate) mod samples;
+mod vectors;

@@ -1,6 +1,7 @@
 //! Frames: every kind reads back, every rule refuses.
 
 use super::*;
+use crate::id::Digest;
 use crate::tests::samples::{bundle, controls, offer, transfers};
 
 /// The payload of an encoded frame, after checking its prefix.
@@ -69,7 +70,11 @@ fn offers_that_break_a_rule_are_refused() {
             o.via = vec![o.via[0].clone(); limits::HOPS_MAX + 1]
         }),
         ("inline too long", |o| {
-            o.inline = Some(vec![0; inline_max() + 1])
+            o.inline = Some(vec![
+                0;
+                usize::try_from(limits::INLINE_BODY_BYTES_MAX).unwrap()
+                    + 1
+            ])
         }),
         ("traceparent with newline", |o| {
             o.traceparent = Some("00\n".to_owned())

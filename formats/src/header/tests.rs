@@ -1,7 +1,9 @@
 //! Headers: rules between fields, and bytes that must be refused.
 
 use super::*;
+use crate::id::Party;
 use crate::tests::samples::context as sample;
+use crate::time::Timestamp;
 
 fn header(context: Context) -> Result<Header, HeaderError> {
     Header::new(context, Digest::of(b"body"), 4096)
