@@ -1,9 +1,9 @@
 //! The text of one `ContentTransferEncoded`, from the XML stream through base64 into the sink.
 //!
-//! Text up to the next markup is taken raw from the parser's input; escaped line ends (`&#13;`, as one widespread
-//! serialiser writes them), CDATA and comments come as events. Undecodable text is skipped and reported, not
-//! an error: the clerk has to see the rest of the packet.
-//! Must not know: names, types, files.
+//! Text up to the next markup is taken raw from the parser's input; escaped line ends (`&#13;`, as
+//! one widespread serialiser writes them), CDATA and comments come as events. Undecodable text is
+//! skipped and reported, not an error: the clerk has to see the rest of the packet. Must not know:
+//! names, types, files.
 
 use std::io::{self, BufRead};
 

@@ -1,8 +1,9 @@
-//! Base64 of attachments, streamed: strict alphabet and canonical padding in, one unbroken line out [RFC 4648 4].
+//! Base64 of attachments, streamed: strict alphabet and canonical padding in, one unbroken line out
+//! [RFC 4648 4].
 //!
-//! White space is allowed anywhere on reading because writers wrap lines. Missing padding, stray bits after the
-//! last byte and text after the padding are refused: two spellings of one file would have two digests.
-//! Holds 64 KiB, whatever the size of the file. Must not know: XML.
+//! White space is allowed anywhere on reading because writers wrap lines. Missing padding, stray
+//! bits after the last byte and text after the padding are refused: two spellings of one file would
+//! have two digests. Holds 64 KiB, whatever the size of the file. Must not know: XML.
 
 use std::io::{self, Read, Write};
 
@@ -56,11 +57,18 @@ impl Decoder {
         text: &[u8],
         output: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), DecodeError> {
-        for &symbol in text {
-            if matches!(symbol, b' ' | b'\t' | b'\r' | b'\n') {
-                continue;
-            }
-            self.symbols.push(symbol);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let room = BLOCK_SYMBOLS.saturating_sub(self.symbols.len());
+            let (reach, _) = rest.split_at(rest.len().min(room));
+            let blank = reach
+                .iter()
+                .position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
+            let length = blank.unwrap_or(reach.len());
+            self.symbols
+                .extend_from_slice(reach.get(..length).unwrap_or_default());
+            let skipped = length + usize::from(blank.is_some());
+            rest = rest.get(skipped..).unwrap_or_default();
             if self.symbols.len() == BLOCK_SYMBOLS {
                 self.flush(output)?;
             }
