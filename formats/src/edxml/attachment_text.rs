@@ -69,7 +69,12 @@ fn raw_text<R: BufRead>(
                 return Err(spent.map_or(ReadError::Input(error), |spent| builder.spent(spent)));
             }
         };
-        let stop = available.iter().position(|&b| matches!(b, b'<' | b'&'));
+        let markup = available.contains(&b'<') || available.contains(&b'&');
+        let stop = if markup {
+            available.iter().position(|b| matches!(b, b'<' | b'&'))
+        } else {
+            None
+        };
         let length = stop.unwrap_or(available.len());
         let text = available.get(..length).unwrap_or_default();
         let outcome = attachment.feed(text, builder.sink);

@@ -59,11 +59,17 @@ impl Decoder {
     ) -> Result<(), DecodeError> {
         let mut rest = text;
         while !rest.is_empty() {
-            let room = BLOCK_SYMBOLS.saturating_sub(self.symbols.len());
+            let room = BLOCK_SYMBOLS
+                .saturating_sub(self.symbols.len())
+                .min(SCAN_BYTES);
             let (reach, _) = rest.split_at(rest.len().min(room));
-            let blank = reach
-                .iter()
-                .position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
+            // `contains` is many times faster than a search for any of four, and most pieces
+            // hold no blank at all.
+            let blank = if BLANKS.iter().any(|blank| reach.contains(blank)) {
+                reach.iter().position(|symbol| BLANKS.contains(symbol))
+            } else {
+                None
+            };
             let length = blank.unwrap_or(reach.len());
             self.symbols
                 .extend_from_slice(reach.get(..length).unwrap_or_default());
@@ -157,5 +163,7 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+const BLANKS: [u8; 4] = *b" \t\r\n";
+const SCAN_BYTES: usize = 1024;
 const BLOCK_SYMBOLS: usize = 64 * 1024;
 const BLOCK_BYTES: usize = BLOCK_SYMBOLS / 4 * 3;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::samples::*;
+use super::xmllint::xmllint;
 use crate::edxml::{Business, Form, Limits, NullSink, Packet, ReadError, read, validate};
 
 fn refused(text: &str) -> &'static str {
@@ -420,5 +421,20 @@ proptest! {
         prop_assert_eq!(back.code, packet.code);
         prop_assert_eq!(back.from, packet.from);
         prop_assert_eq!(back.response_for, packet.response_for);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn what_we_accept_libxml2_accepts_too(
+        changes in proptest::collection::vec(mutation(), 1..3),
+    ) {
+        // We may refuse more than XML does, never less: two readers must not see two packets.
+        let bytes = mutated(&changes, written(&document(Business::New), Form::DotNet));
+        if parsed(&bytes).is_ok() {
+            prop_assert!(xmllint(&bytes).is_none_or(|(accepted, _)| accepted));
+        }
     }
 }

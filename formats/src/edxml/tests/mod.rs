@@ -7,4 +7,5 @@ mod ladder;
 mod round_trip;
 mod rules;
 mod samples;
+mod xmllint;
 mod zipped;
