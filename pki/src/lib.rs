@@ -45,6 +45,3 @@ pub mod seal;
 pub mod sign;
 pub mod stamp;
 pub mod tls;
-
-#[cfg(test)]
-mod fixture;

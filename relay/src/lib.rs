@@ -1,1 +1,5 @@
 //! relay
+
+pub mod clock;
+pub mod evidence;
+pub mod store;

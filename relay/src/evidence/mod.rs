@@ -9,7 +9,7 @@ pub mod signer;
 pub mod stamp;
 pub mod tree;
 
-use formats::checkpoint::SignedCheckpoint;
+use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::id::{Digest, StationName};
 use pki::cert::Certificate;
 use pki::key::{LogKey, SigningKey};
@@ -17,16 +17,23 @@ use pki::key::{LogKey, SigningKey};
 /// Name and keys of a station's log.
 #[derive(Clone)]
 pub struct LogIdentity {
-    /// `<station>/log/<epoch>`. Another origin than the folder's last one opens a new epoch.
-    pub origin: String,
-    /// The station that speaks in it.
-    pub station: StationName,
+    /// Station and epoch. Another epoch than the folder's last one opens a new log in it: that is how a
+    /// restored folder goes on (architecture 8).
+    pub origin: LogOrigin,
     /// Signs the note line; its public half stands in the station record.
     pub log_key: LogKey,
     /// Signs the CMS over the note body.
     pub evidence_key: SigningKey,
     /// Its certificate, role station evidence.
     pub evidence_certificate: Certificate,
+}
+
+impl LogIdentity {
+    /// The station that speaks in the log.
+    #[must_use]
+    pub fn station(&self) -> &StationName {
+        self.origin.station()
+    }
 }
 
 impl std::fmt::Debug for LogIdentity {

@@ -106,7 +106,9 @@ pub enum Write {
         /// Which envelope the bundle speaks of.
         envelope: EnvelopeKey,
         /// The bundle, already verified by the caller.
-        bundle: Box<ReceiptBundle>,
+        bundle: Arc<ReceiptBundle>,
+        /// When it came.
+        at: Timestamp,
     },
 }
 

@@ -18,11 +18,14 @@ mod change;
 mod fatal;
 mod flush;
 mod leg;
+mod load;
 mod log;
 mod plan;
+mod prove;
 mod read;
 mod rows;
 mod sqlite;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -165,7 +168,7 @@ struct Shared {
     head: watch::Receiver<Arc<Head>>,
     clock_unsure: Arc<AtomicBool>,
     log: LogIdentity,
-    clock: Clock,
+    place: prove::LogPlace,
     finished: watch::Receiver<bool>,
     // Held for its lock on the folder.
     _lock: std::fs::File,
@@ -180,20 +183,25 @@ impl Store {
         let bodies = body::Bodies::open(dir, options.free_floor_bytes)
             .await
             .map_err(|source| OpenError::Io { path: dir.join("bodies"), source })?;
-        let head = signer::first_head(&opened.tree, &options).map_err(OpenError::Sign)?;
+        let head = signer::first_head(&opened.log.tree, &options).map_err(OpenError::Sign)?;
         let (head_sender, head) = watch::channel(Arc::new(head));
-        let signing = signer::start(options.log.clone(), options.clock.clone(), head_sender);
+        let signing = signer::start(options.log.clone(), options.clock.clone(), head_sender)
+            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+        let place = prove::LogPlace {
+            epoch: opened.log.epoch,
+            first_position: opened.log.first_position,
+        };
         let clock_unsure = Arc::new(AtomicBool::new(false));
         let (changes, requests) = mpsc::channel(WAITING_CHANGES_MAX);
         let readers = opened.readers;
         let (finished_sender, finished) = watch::channel(false);
         let writer = writer::Writer::new(
             opened.writer,
-            opened.tree,
+            opened.log,
             opened.counters,
             writer::Surroundings {
                 bodies: bodies.clone(),
-                station: options.log.station.clone(),
+                station: options.log.station().clone(),
                 clock_unsure: clock_unsure.clone(),
                 batch_changes_max: options.batch_changes_max,
             },
@@ -206,7 +214,7 @@ impl Store {
             head,
             clock_unsure,
             log: options.log,
-            clock: options.clock,
+            place,
             finished,
             _lock: opened.lock,
         };

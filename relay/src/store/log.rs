@@ -1,0 +1,264 @@
+//! The log in the database: the epoch's tree rebuilt and checked at a start, and tiles gathered for
+//! proofs later. Fails at a start with [`OpenError::Log`] when leaves, tiles and stamped checkpoints
+//! disagree: whoever serves such a log makes all its evidence worthless (RFC 6962 logs died of one bit).
+
+use std::collections::BTreeSet;
+
+use formats::id::Digest;
+use formats::statement::{self, LogOpened, PreviousHead};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row, SqliteConnection, SqliteExecutor};
+
+use crate::evidence::tree::{self, Edge, Tile, TileId, Tiles, Tree};
+use crate::store::{OpenError, Options};
+
+/// The epoch being written.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    pub(super) epoch: i64,
+    /// Position of its leaf 0 in the table of statements.
+    pub(super) first_position: i64,
+    pub(super) tree: Tree,
+}
+
+impl Log {
+    /// Position of the next statement.
+    pub(super) fn next_position(&self) -> i64 {
+        self.first_position.saturating_add(i64::try_from(self.tree.size()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Opens the newest epoch, or begins one if the identity names another.
+pub(super) async fn open(
+    connection: &mut SqliteConnection,
+    options: &Options,
+) -> Result<Log, OpenError> {
+    let origin = options.log.origin.to_string();
+    let newest = sqlx::query("SELECT epoch, origin, first_position FROM log ORDER BY epoch DESC LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(newest) = newest else {
+        return begin(connection, options, 1, 1, None, "new").await;
+    };
+    let (epoch, first_position) = (newest.try_get("epoch")?, newest.try_get("first_position")?);
+    let found: String = newest.try_get("origin")?;
+    let log = rebuild(connection, &found, epoch, first_position).await?;
+    if found == origin {
+        return Ok(log);
+    }
+    let damaged = |problem: String| OpenError::Log { origin: found.clone(), position: 0, problem };
+    let previous = PreviousHead {
+        origin: found.parse().map_err(|_| damaged("its name does not parse".to_owned()))?,
+        size: log.tree.size(),
+        root: log.tree.root(),
+    };
+    let next = log.next_position();
+    begin(connection, options, epoch + 1, next, Some(previous), "restored").await
+}
+
+/// Begins an epoch: its first leaf says what it goes on from.
+async fn begin(
+    connection: &mut SqliteConnection,
+    options: &Options,
+    epoch: i64,
+    first_position: i64,
+    previous: Option<PreviousHead>,
+    why: &str,
+) -> Result<Log, OpenError> {
+    let now = options.clock.now();
+    let body = LogOpened::new(options.log.origin.clone(), now, previous, why).to_json();
+    let salt: [u8; 32] = rand::random();
+    let leaf = statement::leaf_hash(&salt, &body);
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::query("INSERT INTO log (epoch, origin, first_position, opened) VALUES (?, ?, ?, ?)")
+        .bind(epoch)
+        .bind(options.log.origin.to_string())
+        .bind(first_position)
+        .bind(now.unix_ms())
+        .execute(&mut *transaction)
+        .await?;
+    // It is about no envelope: the id and digest of none.
+    sqlx::query(
+        "INSERT INTO statement (position, envelope_id, header_digest, salt, leaf, body) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(first_position)
+    .bind(vec![0_u8; 16])
+    .bind(vec![0_u8; 32])
+    .bind(salt.to_vec())
+    .bind(leaf.as_bytes().to_vec())
+    .bind(body)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    let mut tree = Tree::new();
+    tree.append(leaf);
+    Ok(Log { epoch, first_position, tree })
+}
+
+/// Rebuilds the tree from leaves and tile roots, and checks what can be checked cheaply: the leaves of
+/// the unfilled tile against their statements, and the newest stamped checkpoint against the tiles.
+async fn rebuild(
+    connection: &mut SqliteConnection,
+    origin: &str,
+    epoch: i64,
+    first_position: i64,
+) -> Result<Log, OpenError> {
+    let damaged = |position: u64, problem: &str| OpenError::Log {
+        origin: origin.to_owned(),
+        position,
+        problem: problem.to_owned(),
+    };
+    let row = sqlx::query("SELECT max(position) AS last FROM statement WHERE position >= ?")
+        .bind(first_position)
+        .fetch_one(&mut *connection)
+        .await?;
+    let last: Option<i64> = row.try_get("last")?;
+    let leaves = last.map_or(0, |last| last - first_position + 1);
+    let size = u64::try_from(leaves).map_err(|_| damaged(0, "negative size"))?;
+    let mut edge = Vec::new();
+    for (level, length) in tree::edge_lengths(size).into_iter().enumerate() {
+        let hashes = if level == 0 {
+            edge_leaves(connection, first_position, size, &damaged).await?
+        } else {
+            edge_roots(connection, epoch, level, size, &damaged).await?
+        };
+        if hashes.len() != length {
+            return Err(damaged(size, "leaves or tiles are missing"));
+        }
+        edge.push(hashes);
+    }
+    let tree = Tree::from_edge(size, &edge).ok_or_else(|| damaged(size, "edge and size differ"))?;
+    check_stamped(connection, epoch, &tree, &damaged).await?;
+    Ok(Log { epoch, first_position, tree })
+}
+
+type Damaged<'a> = &'a (dyn Fn(u64, &str) -> OpenError + Sync);
+
+async fn edge_leaves(
+    connection: &mut SqliteConnection,
+    first_position: i64,
+    size: u64,
+    damaged: Damaged<'_>,
+) -> Result<Vec<Digest>, OpenError> {
+    let first = size - size % 256;
+    let from = first_position.saturating_add(i64::try_from(first).unwrap_or(i64::MAX));
+    let rows = sqlx::query(
+        "SELECT position, salt, leaf, body FROM statement WHERE position >= ? ORDER BY position",
+    )
+    .bind(from)
+    .fetch_all(connection)
+    .await?;
+    let mut leaves = Vec::with_capacity(rows.len());
+    for (index, row) in (first..).zip(&rows) {
+        let salt = hash(row, "salt")?.ok_or_else(|| damaged(index, "salt"))?;
+        let leaf = hash(row, "leaf")?.ok_or_else(|| damaged(index, "leaf"))?;
+        let body: Vec<u8> = row.try_get("body")?;
+        if statement::leaf_hash(salt.as_bytes(), &body) != leaf {
+            return Err(damaged(index, "the statement does not have its leaf hash"));
+        }
+        leaves.push(leaf);
+    }
+    Ok(leaves)
+}
+
+/// Roots of the full tiles one level below that are not in a full tile of this level yet.
+async fn edge_roots(
+    connection: &mut SqliteConnection,
+    epoch: i64,
+    level: usize,
+    size: u64,
+    damaged: Damaged<'_>,
+) -> Result<Vec<Digest>, OpenError> {
+    let below = i64::try_from(level).unwrap_or(i64::MAX) - 1;
+    let tiles = size.checked_shr(u32::try_from(8 * level).unwrap_or(u32::MAX)).unwrap_or(0);
+    let rows = sqlx::query(
+        "SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number >= ? ORDER BY number",
+    )
+    .bind(epoch)
+    .bind(below)
+    .bind(i64::try_from(tiles - tiles % 256).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let mut roots = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let root = hash(row, "root")?.ok_or_else(|| damaged(size, "tile root"))?;
+        roots.push(root);
+    }
+    Ok(roots)
+}
+
+async fn check_stamped(
+    connection: &mut SqliteConnection,
+    epoch: i64,
+    tree: &Tree,
+    damaged: Damaged<'_>,
+) -> Result<(), OpenError> {
+    let stamped = sqlx::query(
+        "SELECT size, root FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1",
+    )
+    .bind(epoch)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(stamped) = stamped else { return Ok(()) };
+    let size: i64 = stamped.try_get("size")?;
+    let size = u64::try_from(size).map_err(|_| damaged(0, "negative checkpoint"))?;
+    let root = hash(&stamped, "root")?.ok_or_else(|| damaged(size, "checkpoint root"))?;
+    if size > tree.size() {
+        return Err(damaged(size, "a stamped checkpoint covers more leaves than there are"));
+    }
+    if size == 0 {
+        return Ok(());
+    }
+    let mut needed = BTreeSet::new();
+    tree::needed_for_inclusion(size - 1, size, &mut needed);
+    let tiles = gather(&mut *connection, epoch, &tree.edge(), &needed).await?;
+    if tiles.root(size) != Some(root) {
+        return Err(damaged(size, "the tiles do not lead to the stamped root"));
+    }
+    Ok(())
+}
+
+/// The tiles named, from the edge and the database. What is not there is not in the answer.
+pub(super) async fn gather<'e>(
+    executor: impl SqliteExecutor<'e>,
+    epoch: i64,
+    edge: &Edge,
+    needed: &BTreeSet<TileId>,
+) -> Result<Tiles, sqlx::Error> {
+    let mut tiles = Tiles::default();
+    let mut stored = Vec::new();
+    for id in needed {
+        match edge.tile(*id) {
+            Some(tile) => tiles.insert(*id, tile),
+            None => stored.push(*id),
+        }
+    }
+    if stored.is_empty() {
+        return Ok(tiles);
+    }
+    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
+        "SELECT t.level, t.number, t.hashes FROM tile t JOIN (",
+    );
+    query.push_values(&stored, |mut row, id| {
+        row.push_bind(i64::from(id.level))
+            .push_bind(i64::try_from(id.index).unwrap_or(i64::MAX));
+    });
+    query.push(") w ON t.level = w.column1 AND t.number = w.column2 WHERE t.epoch = ");
+    query.push_bind(epoch);
+    for row in query.build().persistent(false).fetch_all(executor).await? {
+        let level = u32::try_from(row.try_get::<i64, _>("level")?).unwrap_or(u32::MAX);
+        let index = u64::try_from(row.try_get::<i64, _>("number")?).unwrap_or(u64::MAX);
+        let hashes: Vec<u8> = row.try_get("hashes")?;
+        if let Some(tile) = Tile::from_bytes(&hashes) {
+            tiles.insert(TileId { level, index }, tile);
+        }
+    }
+    Ok(tiles)
+}
+
+/// A column of 32 bytes; `None` if it has another length.
+fn hash(row: &SqliteRow, column: &str) -> Result<Option<Digest>, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(column)?;
+    Ok(<[u8; 32]>::try_from(bytes.as_slice()).ok().map(Digest::from_bytes))
+}
