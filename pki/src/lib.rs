@@ -45,3 +45,6 @@ pub mod seal;
 pub mod sign;
 pub mod stamp;
 pub mod tls;
+
+#[cfg(test)]
+mod fixture;

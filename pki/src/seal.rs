@@ -2,8 +2,8 @@
 //!
 //! Owns: the content key. It is made in [`Sealer::new`], wrapped for the recipients in
 //! [`Sealer::finish`], and wiped; there is no way to ask for it, so no key ever seals two bodies.
-//! Every chunk is bound to the envelope context, its place and whether it is the last, so none can be
-//! moved, dropped, added or carried into another envelope.
+//! Every chunk is bound to the envelope context, its place and whether it is the last, so none can
+//! be moved, dropped, added or carried into another envelope.
 //!
 //! Fails with [`SealError`] or [`OpenError`]; an opener that failed once stays failed. What
 //! [`Opener::open_chunk`] returns is plaintext that must stay private until [`Opener::finish`] and

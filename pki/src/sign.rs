@@ -1,13 +1,13 @@
 //! CMS signatures over packets, headers, checkpoints and records.
 //!
-//! Owns: what is signed in which form, how a signature is made, and (in its parts) how one is read and
-//! believed. Every kind of content has its own eContentType and its own roles, so a signature for one
-//! thing never passes for another. Signatures are CAdES-B: content-type, message-digest, signing-time
-//! and signing-certificate-v2 are signed, once each, in DER. A time-stamp added later makes them
-//! CAdES-B-T.
+//! Owns: what is signed in which form, how a signature is made, and (in its parts) how one is read
+//! and believed. Every kind of content has its own eContentType and its own roles, so a signature
+//! for one thing never passes for another. Signatures are CAdES-B: content-type, message-digest,
+//! signing-time and signing-certificate-v2 are signed, once each, in DER. A time-stamp added later
+//! makes them CAdES-B-T.
 //!
-//! Fails with [`SignError`], [`ParseError`] or [`VerifyError`]. Must not know the clock, queues or the
-//! meaning of a document.
+//! Fails with [`SignError`], [`ParseError`] or [`VerifyError`]. Must not know the clock, queues or
+//! the meaning of a document.
 //!
 //! The digest inside a signature is the one of the signer's key (SHA-384 for P-384), because stock
 //! verifiers take one digest for content and attributes alike.
@@ -382,7 +382,8 @@ fn sign(
     let names = CertificateNames::of(certificate);
     let signer = SignerInfo {
         version: CmsVersion::V1,
-        // Issuer and serial, not the key identifier: the time-stamp readers in use know only this form.
+        // Issuer and serial, not the key identifier: the time-stamp readers in use know only this
+        // form.
         sid: SignerIdentifier::IssuerAndSerialNumber(names.issuer_and_serial),
         digest_alg: hash.identifier(),
         signed_attrs: Some(signed_attrs),
@@ -412,7 +413,7 @@ fn sign(
     Ok(wrap_content_info(&signed_data, SIGNED_DATA)?)
 }
 
-fn embedded(signer: &Certificate, embed: Embed<'_>) -> Result<Option<SetOfVec<Any>>, der::Error> {
+fn embedded(signer: &Certificate, embed: Embed<'_>) -> Result<Option<Vec<Any>>, der::Error> {
     let others: &[Certificate] = match embed {
         Embed::None => return Ok(None),
         Embed::Signer => &[],
@@ -425,7 +426,8 @@ fn embedded(signer: &Certificate, embed: Embed<'_>) -> Result<Option<SetOfVec<An
     {
         all.push(Any::from_der(other.der())?);
     }
-    SetOfVec::try_from(all).map(Some)
+    // What we write is sorted, as DER asks of a SET OF.
+    Ok(Some(SetOfVec::try_from(all)?.into_vec()))
 }
 
 /// The tag of a SET, as in signed attributes.

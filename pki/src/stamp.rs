@@ -1,12 +1,12 @@
 //! RFC 3161 time-stamps: asking, issuing, and believing a token.
 //!
-//! Owns: request, response and token bytes (the structures are in `stamp/structure.rs`). A token is a
-//! CMS signature over TSTInfo by a certificate in role `TimeStamping`; it is verified with the same
-//! checks as every other signature here. The clock is the caller's: `now` is a parameter, and
+//! Owns: request, response and token bytes (the structures are in `stamp/structure.rs`). A token is
+//! a CMS signature over TSTInfo by a certificate in role `TimeStamping`; it is verified with the
+//! same checks as every other signature here. The clock is the caller's: `now` is a parameter, and
 //! [`TokenIssuer::respond`] puts exactly it into the token.
 //!
-//! Fails with [`StampError`]. A request that cannot be granted is answered with a PKIFailureInfo, not
-//! with an error. Must not know HTTP, files or what is stamped.
+//! Fails with [`StampError`]. A request that cannot be granted is answered with a PKIFailureInfo,
+//! not with an error. Must not know HTTP, files or what is stamped.
 
 mod structure;
 
@@ -170,8 +170,8 @@ pub struct TimeStamp {
     pub tsa: Digest,
 }
 
-/// Verifies a token over a SHA-256 imprint: one signer, its certificate trusted for time-stamps at the
-/// token's time, the imprint, and a time not after `now`.
+/// Verifies a token over a SHA-256 imprint: one signer, its certificate trusted for time-stamps at
+/// the token's time, the imprint, and a time not after `now`.
 ///
 /// # Errors
 /// [`StampError`] for the first check that does not hold.

@@ -1,7 +1,8 @@
-//! Where attachment bytes go while a packet is read, and how an attachment's name becomes safe for a disk.
+//! Where attachment bytes go while a packet is read, and how an attachment's name becomes safe for
+//! a disk.
 //!
-//! The reader never holds a file: it pushes decoded pieces here, in file order, and keeps size and SHA-256.
-//! Must not know: disks; the caller's sink decides.
+//! The reader never holds a file: it pushes decoded pieces here, in file order, and keeps size and
+//! SHA-256. Must not know: disks; the caller's sink decides.
 
 use std::io;
 
@@ -20,8 +21,8 @@ pub struct Ended {
     pub sha256: Digest,
 }
 
-/// Receives decoded attachment bytes. One attachment at a time: `begin`, `write`*, then `end` or `discard`.
-/// An error stops the reading ([`super::ReadError::Sink`]).
+/// Receives decoded attachment bytes. One attachment at a time: `begin`, `write`*, then `end` or
+/// `discard`. An error stops the reading ([`super::ReadError::Sink`]).
 pub trait AttachmentSink {
     /// A new attachment starts. Its name is not known yet: elements may come in any order.
     fn begin(&mut self, index: usize) -> io::Result<()>;
@@ -52,8 +53,9 @@ impl AttachmentSink for NullSink {
     }
 }
 
-/// A name that is safe to use for a file: last path part, NFC, no control or reserved characters, no leading
-/// dot, at most 200 bytes with the extension kept, never empty. The original stays for display.
+/// A name that is safe to use for a file: last path part, NFC, no control or reserved characters,
+/// no leading dot, at most 200 bytes with the extension kept, never empty. The original stays for
+/// display.
 #[must_use]
 pub fn safe_file_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! The text of one `ContentTransferEncoded`, from the XML stream through base64 into the sink.
 //!
-//! Text up to the next markup is taken raw from the parser's input; escaped line ends (`&#13;`, as one widespread
-//! serialiser writes them), CDATA and comments come as events. Undecodable text is skipped and reported, not
-//! an error: the clerk has to see the rest of the packet.
-//! Must not know: names, types, files.
+//! Text up to the next markup is taken raw from the parser's input; escaped line ends (`&#13;`, as
+//! one widespread serialiser writes them), CDATA and comments come as events. Undecodable text is
+//! skipped and reported, not an error: the clerk has to see the rest of the packet. Must not know:
+//! names, types, files.
 
 use std::io::{self, BufRead};
 
@@ -69,7 +69,12 @@ fn raw_text<R: BufRead>(
                 return Err(spent.map_or(ReadError::Input(error), |spent| builder.spent(spent)));
             }
         };
-        let stop = available.iter().position(|&b| matches!(b, b'<' | b'&'));
+        let markup = available.contains(&b'<') || available.contains(&b'&');
+        let stop = if markup {
+            available.iter().position(|b| matches!(b, b'<' | b'&'))
+        } else {
+            None
+        };
         let length = stop.unwrap_or(available.len());
         let text = available.get(..length).unwrap_or_default();
         let outcome = attachment.feed(text, builder.sink);

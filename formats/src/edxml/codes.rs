@@ -115,8 +115,8 @@ pub const fn types(class: DocumentClass) -> &'static [TypeEntry] {
     }
 }
 
-/// Reads a type [edxml-model 4.2, reading rule]: Type 1/2 with a detail by code; Type ≥ 3 is itself an
-/// administrative code; detail 0 by name, else by the abbreviation that heads `notation`.
+/// Reads a type [edxml-model 4.2, reading rule]: Type 1/2 with a detail by code; Type ≥ 3 is itself
+/// an administrative code; detail 0 by name, else by the abbreviation that heads `notation`.
 #[must_use]
 pub fn resolve_type(doc_type: &DocumentType, notation: &str) -> Option<ResolvedType> {
     let detail = doc_type.detail.unwrap_or(0);
@@ -172,7 +172,8 @@ fn by_abbreviation(notation: &str) -> Option<ResolvedType> {
     let entry = ADMINISTRATIVE
         .iter()
         .find(|entry| !entry.abbreviation.is_empty() && entry.abbreviation == head)?;
-    // Without a following part it is an agency's own abbreviation: `TB` alone heads no notification.
+    // Without a following part it is an agency's own abbreviation: `TB` alone heads no
+    // notification.
     notation.contains('-').then_some(ResolvedType {
         class: DocumentClass::Administrative,
         entry,
@@ -221,7 +222,8 @@ const NORMATIVE: &[TypeEntry] = &[
     ),
 ];
 
-/// The 32 types of the circular on document form, and the new "Phiếu báo" of Decree 30/2020 without a code.
+/// The 32 types of the circular on document form, and the new "Phiếu báo" of Decree 30/2020 without
+/// a code.
 const ADMINISTRATIVE: &[TypeEntry] = &[
     row(1, "Nghị quyết (cá biệt)", "NQ", "01"),
     row(2, "Quyết định (cá biệt)", "QĐ", "02"),

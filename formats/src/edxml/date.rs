@@ -1,9 +1,10 @@
-//! Dates and times as packets write them [edxml-model 1]: `yyyy/MM/dd` and `yyyy/MM/dd HH:mm:ss` at UTC+07:00.
+//! Dates and times as packets write them [edxml-model 1]: `yyyy/MM/dd` and `yyyy/MM/dd HH:mm:ss` at
+//! UTC+07:00.
 //!
-//! Reading also accepts the forms seen in practice and says when it had to ([`Parsed::repaired`]); it never
-//! guesses between day and year: a form with no four-digit field is refused (the public parser turns
-//! `20/11/2025` into a date in the year 26). Fails with `None`; the caller knows the field.
-//! Must not know: the clock.
+//! Reading also accepts the forms seen in practice and says when it had to ([`Parsed::repaired`]);
+//! it never guesses between day and year: a form with no four-digit field is refused (the public
+//! parser turns `20/11/2025` into a date in the year 26). Fails with `None`; the caller knows the
+//! field. Must not know: the clock.
 
 use std::fmt;
 
@@ -41,7 +42,8 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
-    /// Reads `yyyy/MM/dd`, and with `repaired` `yyyy-MM-dd`, `dd/MM/yyyy`, one-digit days and months.
+    /// Reads `yyyy/MM/dd`, and with `repaired` `yyyy-MM-dd`, `dd/MM/yyyy`, one-digit days and
+    /// months.
     #[must_use]
     pub fn parse(text: &str) -> Option<Parsed<Self>> {
         let text = text.trim();
@@ -179,7 +181,8 @@ pub fn parse_timestamp(text: &str) -> Option<Parsed<Timestamp>> {
     })
 }
 
-/// `yyyy/MM/dd HH:mm:ss` at UTC+07:00; `None` outside the years a packet can carry. Milliseconds are dropped.
+/// `yyyy/MM/dd HH:mm:ss` at UTC+07:00; `None` outside the years a packet can carry. Milliseconds
+/// are dropped.
 #[must_use]
 pub fn format_timestamp(at: Timestamp) -> Option<String> {
     let date = Date::in_vietnam(at)?;
@@ -219,8 +222,8 @@ fn time_of_day_ms(text: &str) -> Option<i64> {
     Some(seconds * 1_000 + milliseconds)
 }
 
-/// Splits `03:31:02.114Z` or `10:31:02+07:00` into the time and the offset in milliseconds. Without an
-/// offset the law's time applies: Vietnam.
+/// Splits `03:31:02.114Z` or `10:31:02+07:00` into the time and the offset in milliseconds. Without
+/// an offset the law's time applies: Vietnam.
 fn split_offset(text: &str) -> Option<(&str, i64)> {
     if let Some(time) = text.strip_suffix(['Z', 'z']) {
         return Some((time, 0));

@@ -1,7 +1,7 @@
 //! Legal deadlines on the Vietnamese working calendar, UTC+07:00 [edxml-model 4.4].
 //!
-//! Pure: holidays are the caller's list, because the government sets Tết and swapped days every year.
-//! Must not know: the clock.
+//! Pure: holidays are the caller's list, because the government sets Tết and swapped days every
+//! year. Must not know: the clock.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use super::date::Date;
 use crate::header::Priority;
 use crate::time::Timestamp;
 
-/// Working days: Monday to Friday without holidays, plus the Saturdays or Sundays that are worked in exchange.
+/// Working days: Monday to Friday without holidays, plus the Saturdays or Sundays that are worked
+/// in exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Calendar {
     /// Days off beside weekends.
@@ -46,8 +47,8 @@ impl Calendar {
         }
     }
 
-    /// Signing → sent: noon of the next working day; an urgent document at once, alarm after 30 minutes
-    /// [Decision 28/2018 art. 6(2)].
+    /// Signing → sent: noon of the next working day; an urgent document at once, alarm after 30
+    /// minutes [Decision 28/2018 art. 6(2)].
     #[must_use]
     pub fn send_by(&self, signed: Timestamp, priority: Priority) -> Option<Timestamp> {
         if priority > Priority::Normal {
@@ -59,15 +60,16 @@ impl Calendar {
         )
     }
 
-    /// 01 → 02/03: the end of the day of arrival, or of the next working day for one that came on a day off
-    /// [Decree 30/2020 art. 21(2)c].
+    /// 01 → 02/03: the end of the day of arrival, or of the next working day for one that came on a
+    /// day off [Decree 30/2020 art. 21(2)c].
     #[must_use]
     pub fn accept_by(&self, arrived: Timestamp) -> Option<Timestamp> {
         let day = self.working_on_or_after(Date::in_vietnam(arrived)?)?;
         Some(day.at_vietnam_ms(24 * HOUR_MS))
     }
 
-    /// 03 → 04: the end of the next working day; an urgent document at once [Decree 30/2020 art. 23(1)].
+    /// 03 → 04: the end of the next working day; an urgent document at once [Decree 30/2020 art.
+    /// 23(1)].
     #[must_use]
     pub fn assign_by(&self, accepted: Timestamp, priority: Priority) -> Option<Timestamp> {
         if priority > Priority::Normal {

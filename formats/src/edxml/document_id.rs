@@ -1,4 +1,5 @@
-//! The sender's identifier of a document: `OrganId,yyyy/MM/dd,CodeNumber/CodeNotation` [edxml-model 5.2].
+//! The sender's identifier of a document: `OrganId,yyyy/MM/dd,CodeNumber/CodeNotation` [edxml-model
+//! 5.2].
 //!
 //! Written in that form, read as opaque text; the parts serve only for cross-checking and display.
 
@@ -42,7 +43,8 @@ pub fn parse(text: &str) -> Option<DocumentIdParts> {
     })
 }
 
-/// W-DOCID when a well-formed identifier disagrees with the fields it repeats: consumers match by its parts.
+/// W-DOCID when a well-formed identifier disagrees with the fields it repeats: consumers match by
+/// its parts.
 #[must_use]
 pub fn cross_check(packet: &DocumentPacket) -> Option<Warning> {
     let parts = parse(&packet.document_id)?;

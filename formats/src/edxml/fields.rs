@@ -1,8 +1,8 @@
 //! Fields of an element by name, with everything left over kept as extensions.
 //!
-//! Matching: our namespaces (or an undeclared prefix), local name; `Business*` reads as `Bussiness*`; letter case is
-//! ignored only when nothing matches exactly [edxml-model 1]. Wrong values become faults, repaired ones
-//! warnings. Must not know: which fields exist.
+//! Matching: our namespaces (or an undeclared prefix), local name; `Business*` reads as
+//! `Bussiness*`; letter case is ignored only when nothing matches exactly [edxml-model 1]. Wrong
+//! values become faults, repaired ones warnings. Must not know: which fields exist.
 
 use super::date::{self, Date};
 use super::finding::{Fault, Warning, shortened};
@@ -287,8 +287,8 @@ impl<'n> Fields<'n> {
         node.encoded.clone()
     }
 
-    /// Takes the first child with an exact name, else one that differs by letter case. A second one of the
-    /// same name makes the packet ambiguous: two readers could each believe another one.
+    /// Takes the first child with an exact name, else one that differs by letter case. A second one
+    /// of the same name makes the packet ambiguous: two readers could each believe another one.
     fn take(&mut self, names: &[&str], path: &str, notes: &mut Notes) -> Option<&'n Node> {
         let exact = |child: &Node| names.iter().any(|name| matches_name(child, name));
         let loose = |child: &Node| names.iter().any(|name| same(child, name));

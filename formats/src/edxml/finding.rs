@@ -1,8 +1,9 @@
-//! What is wrong or odd in a packet, said to a machine (code, path) and to a clerk (one line each language).
+//! What is wrong or odd in a packet, said to a machine (code, path) and to a clerk (one line each
+//! language).
 //!
-//! Codes follow the field's practice: `N.` missing, `R.` out of range or length, `M.` mismatch, `T.` wrong type,
-//! each followed by the dotted path, and our `E-…` and `W-…` [edxml-model 6].
-//! Must not know: how findings are shown or stored.
+//! Codes follow the field's practice: `N.` missing, `R.` out of range or length, `M.` mismatch,
+//! `T.` wrong type, each followed by the dotted path, and our `E-…` and `W-…` [edxml-model 6]. Must
+//! not know: how findings are shown or stored.
 
 use super::labels;
 
@@ -113,7 +114,8 @@ impl Fault {
         }
     }
 
-    /// E-SENDER: `From` is not the authenticated agency. Checked by the caller, who knows who is logged in.
+    /// E-SENDER: `From` is not the authenticated agency. Checked by the caller, who knows who is
+    /// logged in.
     #[must_use]
     pub fn sender(found: &str, authenticated: &str) -> Self {
         Self::coded(
@@ -124,7 +126,8 @@ impl Fault {
         )
     }
 
-    /// E-RECEIVER: the receiver at 1-based `position` is unknown, expired or locked; `vi` and `en` say which.
+    /// E-RECEIVER: the receiver at 1-based `position` is unknown, expired or locked; `vi` and `en`
+    /// say which.
     #[must_use]
     pub fn receiver(position: usize, code: &str, vi: &str, en: &str) -> Self {
         Self::coded(
@@ -159,7 +162,8 @@ impl Warning {
         }
     }
 
-    /// W-DUP: the receiver has this document already [Decree 30/2020 annex VI]. The caller knows its ledger.
+    /// W-DUP: the receiver has this document already [Decree 30/2020 annex VI]. The caller knows
+    /// its ledger.
     #[must_use]
     pub fn duplicate(what: &str) -> Self {
         Self::new(
@@ -171,7 +175,8 @@ impl Warning {
     }
 }
 
-/// `MessageHeader/To[2]/OrganId` → `MessageHeader.To.OrganId`: codes name the field, paths the place.
+/// `MessageHeader/To[2]/OrganId` → `MessageHeader.To.OrganId`: codes name the field, paths the
+/// place.
 pub(super) fn dotted(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut in_index = false;

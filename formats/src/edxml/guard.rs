@@ -1,9 +1,8 @@
 //! The byte budget between the input and the XML parser.
 //!
-//! The parser buffers one text or tag whole; this reader stops giving bytes when one of them, or all
-//! metadata together, grows past the limit. Attachment text is not counted while `attachment` is set: it is
-//! streamed, and its own limits are kept where it is decoded.
-//! Must not know: XML.
+//! The parser buffers one text or tag whole; this reader stops giving bytes when one of them, or
+//! all metadata together, grows past the limit. Attachment text is not counted while `attachment`
+//! is set: it is streamed, and its own limits are kept where it is decoded. Must not know: XML.
 
 use std::io::{self, BufRead, Read};
 
@@ -30,8 +29,8 @@ pub(super) struct Guard<R> {
 
 impl<R: BufRead> Guard<R> {
     pub(super) fn new(input: R, limits: &Limits) -> Self {
-        // A little more than the limit: the markup around a text counts here, the exact length is checked on
-        // the text itself.
+        // A little more than the limit: the markup around a text counts here, the exact length is
+        // checked on the text itself.
         let event_max = u64::try_from(limits.text_bytes)
             .unwrap_or(u64::MAX)
             .saturating_add(64);
@@ -40,8 +39,8 @@ impl<R: BufRead> Guard<R> {
             event_max,
             event_left: event_max,
             metadata_left: limits.metadata_bytes,
-            // Wrapped base64 with escaped line ends stays below twice its bytes; three times ends a file
-            // that is blank for ever.
+            // Wrapped base64 with escaped line ends stays below twice its bytes; three times ends a
+            // file that is blank for ever.
             attachment_left: limits
                 .attachments_bytes
                 .saturating_mul(3)

@@ -1,8 +1,9 @@
-//! Files that travel zipped without saying so: one widespread library zips everything but pdf and doc [vn-practice 1.3].
+//! Files that travel zipped without saying so: one widespread library zips everything but pdf and
+//! doc [vn-practice 1.3].
 //!
-//! Inflates an archive of exactly one file, within a ratio and a size. A genuine archive (several files, encrypted,
-//! unknown method) is refused, and the caller keeps the bytes as they are.
-//! Must not know: names; the entry's name is a random id and is never used.
+//! Inflates an archive of exactly one file, within a ratio and a size. A genuine archive (several
+//! files, encrypted, unknown method) is refused, and the caller keeps the bytes as they are. Must
+//! not know: names; the entry's name is a random id and is never used.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -92,8 +93,8 @@ fn copy(entry: &mut dyn Read, out: &mut dyn Write, max: u64) -> Result<Inflated,
     })
 }
 
-/// Reads the end record first: an archive that announces millions of entries must not be indexed to find out.
-/// Returns the size of the archive in bytes.
+/// Reads the end record first: an archive that announces millions of entries must not be indexed to
+/// find out. Returns the size of the archive in bytes.
 fn count_entries(reader: &mut (impl Read + Seek)) -> Result<u64, InflateError> {
     let length = reader
         .seek(SeekFrom::End(0))

@@ -1,7 +1,8 @@
-//! Vietnamese names of packet fields, for findings shown to clerks (glossary of the practice, section 5).
+//! Vietnamese names of packet fields, for findings shown to clerks (glossary of the practice,
+//! section 5).
 //!
-//! Looked up by the last one or two names of a path; an unknown field is shown by its path in quotation by the
-//! caller's text, so this table may lag behind the model without hiding anything.
+//! Looked up by the last one or two names of a path; an unknown field is shown by its path in
+//! quotation by the caller's text, so this table may lag behind the model without hiding anything.
 
 /// Label of the field at `path` (`MessageHeader/To[2]/OrganId`).
 pub(super) fn of(path: &str) -> &'static str {

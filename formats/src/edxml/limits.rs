@@ -1,6 +1,7 @@
 //! How much of a file the reader will look at before it stops [edxml-model 1, row Limits].
 //!
-//! Every number bounds memory or time spent on a hostile file; none of them is a rule of the standard.
+//! Every number bounds memory or time spent on a hostile file; none of them is a rule of the
+//! standard.
 
 /// Limits enforced while the file streams by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
-//! The document packet a document-management system means: the `.edxml` file of QCVN 102 [edxml-model].
+//! The document packet a document-management system means: the `.edxml` file of QCVN 102
+//! [edxml-model].
 //!
-//! Owns the shape of both packets, their code lists, reading, writing and validation.
-//! Reading is one pass in bounded memory: metadata becomes a small tree, attachments flow through
-//! [`AttachmentSink`]. A file that is not acceptable XML fails as a whole ([`ReadError`]); a packet with wrong
-//! fields is still returned, with its [`Fault`]s, because a clerk has to see what was refused.
-//! Must not know: envelopes, links, certificates, the directory, clocks, files.
+//! Owns the shape of both packets, their code lists, reading, writing and validation. Reading is
+//! one pass in bounded memory: metadata becomes a small tree, attachments flow through
+//! [`AttachmentSink`]. A file that is not acceptable XML fails as a whole ([`ReadError`]); a packet
+//! with wrong fields is still returned, with its [`Fault`]s, because a clerk has to see what was
+//! refused. Must not know: envelopes, links, certificates, the directory, clocks, files.
 
 pub mod attachment;
 pub mod base64_stream;
@@ -24,6 +25,7 @@ pub mod validate;
 pub mod write;
 
 mod attachment_text;
+mod check;
 mod fields;
 mod guard;
 mod labels;
@@ -34,6 +36,8 @@ mod read_document;
 mod read_status;
 mod tree;
 mod validate_business;
+mod write_body;
+mod write_business;
 mod xml_out;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The packets in memory [edxml-model 7].
 //!
-//! Text fields hold what the packet says, trimmed; an empty `String` means that a mandatory field was missing
-//! (the reader notes what was wrong, `validate` says it). Attachments are described here, never held.
-//! Must not know: XML syntax, limits, the rules of validity.
+//! Text fields hold what the packet says, trimmed; an empty `String` means that a mandatory field
+//! was missing (the reader notes what was wrong, `validate` says it). Attachments are described
+//! here, never held. Must not know: XML syntax, limits, the rules of validity.
 
 use crate::id::Digest;
 use crate::time::Timestamp;
@@ -252,7 +252,8 @@ pub enum Business {
         /// Documents replaced.
         replaced: Vec<Replaced>,
     },
-    /// Any other number: vendors use some among themselves; never written by us, E-BUSINESS on validation.
+    /// Any other number: vendors use some among themselves; never written by us, E-BUSINESS on
+    /// validation.
     Other {
         /// The number as written.
         code: u32,
@@ -340,16 +341,16 @@ pub struct AttachmentRef {
     pub size: u64,
     /// SHA-256 of those bytes.
     pub sha256: Digest,
-    /// Claims to be an implicitly zipped file: type zip, name not `.zip`, first bytes `PK\x03\x04`. The
-    /// caller runs `implicit_zip::inflate` and keeps both digests.
+    /// Claims to be an implicitly zipped file: type zip, name not `.zip`, first bytes `PK\x03\x04`.
+    /// The caller runs `implicit_zip::inflate` and keeps both digests.
     pub implicit_zip: bool,
 }
 
 /// Something in the packet we have no field for, kept for writing back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// Where it stood: names from the outermost element we know, `[n]` after repeated ones, `@name` at the
-    /// end for an attribute. Example: `MessageHeader/To[2]/@kind`.
+    /// Where it stood: names from the outermost element we know, `[n]` after repeated ones, `@name`
+    /// at the end for an attribute. Example: `MessageHeader/To[2]/@kind`.
     pub place: String,
     /// XML text of the element, or the attribute's value as written.
     pub xml: String,

@@ -135,8 +135,8 @@ impl Node {
         text.trim().to_owned()
     }
 
-    /// The element as XML text, with the namespace declarations it inherited, unless the packet we write
-    /// declares the same ones around it (`prefix_declared`: `edXML:` is in scope there).
+    /// The element as XML text, with the namespace declarations it inherited, unless the packet we
+    /// write declares the same ones around it (`prefix_declared`: `edXML:` is in scope there).
     pub(super) fn to_xml(&self, prefix_declared: bool) -> String {
         let mut inherited: Vec<(String, String)> = Vec::new();
         self.inherited(&mut Vec::new(), &mut inherited);

@@ -1,7 +1,8 @@
-//! Agencies as packets name them: codes kept verbatim with their kind, names and addresses [edxml-model 5.1].
+//! Agencies as packets name them: codes kept verbatim with their kind, names and addresses
+//! [edxml-model 5.1].
 //!
-//! Nothing is converted silently: the old form is compared through the directory's alias table by the caller.
-//! Must not know: the directory.
+//! Nothing is converted silently: the old form is compared through the directory's alias table by
+//! the caller. Must not know: the directory.
 
 use std::fmt;
 

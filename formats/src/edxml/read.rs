@@ -1,9 +1,9 @@
 //! Reading a packet: one pass, bounded memory [edxml-model 1, 2, 3].
 //!
-//! Fails ([`ReadError`]) when the file is not acceptable XML, is not a packet, passes a limit, or when the input or
-//! the sink fails. Everything a clerk could correct (missing fields, bad dates, bad base64) is not an error
-//! here: it comes back inside the packet as faults and warnings.
-//! Must not know: who sent it, the directory, the clock.
+//! Fails ([`ReadError`]) when the file is not acceptable XML, is not a packet, passes a limit, or
+//! when the input or the sink fails. Everything a clerk could correct (missing fields, bad dates,
+//! bad base64) is not an error here: it comes back inside the packet as faults and warnings. Must
+//! not know: who sent it, the directory, the clock.
 
 use std::io::{self, BufRead};
 
@@ -92,7 +92,8 @@ impl ReadError {
 /// Reads one packet. Attachment bytes go to `sink` in file order; the packet holds their digests.
 ///
 /// # Errors
-/// See [`ReadError`]. After an error the sink may hold complete and one incomplete attachment: drop all of them.
+/// See [`ReadError`]. After an error the sink may hold complete and one incomplete attachment: drop
+/// all of them.
 pub fn read(
     input: impl BufRead,
     sink: &mut dyn AttachmentSink,

@@ -1,8 +1,8 @@
 //! Manifest and attachments, matched by content id [edxml-model 2, rows 4 and 5].
 //!
-//! The manifest gives the display order; the attachment says what it is. Anything that does not match one to one is
-//! E-ATTACH, except that a recall may leave its attachments out.
-//! Must not know: bytes (already in the sink).
+//! The manifest gives the display order; the attachment says what it is. Anything that does not
+//! match one to one is E-ATTACH, except that a recall may leave its attachments out. Must not know:
+//! bytes (already in the sink).
 
 use std::collections::HashSet;
 

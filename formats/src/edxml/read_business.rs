@@ -1,7 +1,7 @@
 //! `Bussiness`: what a packet does to a document [edxml-model 2.2].
 //!
-//! Parts that do not belong to the action stay visible as extensions. A missing reason or target is left empty here
-//! and refused by `validate`. Must not know: whether the target exists.
+//! Parts that do not belong to the action stay visible as extensions. A missing reason or target is
+//! left empty here and refused by `validate`. Must not know: whether the target exists.
 
 use super::fields::{Fields, Notes};
 use super::finding::Fault;
@@ -13,7 +13,8 @@ use super::xml_out::escaped;
 pub(super) fn read(packet: &mut DocumentPacket, mut fields: Fields<'_>, notes: &mut Notes) {
     let code = fields.number(&["BussinessDocType"], notes).unwrap_or(0);
     let reason = fields.text(&["BussinessDocReason"], notes);
-    // A replacement names its targets in its list; a single DocumentId there is left as an extension.
+    // A replacement names its targets in its list; a single DocumentId there is left as an
+    // extension.
     let target = if code == 3 {
         None
     } else {

@@ -1,4 +1,5 @@
-//! `MessageHeader` and `TraceHeaderList` of a document packet, from elements to fields [edxml-model 2].
+//! `MessageHeader` and `TraceHeaderList` of a document packet, from elements to fields [edxml-model
+//! 2].
 //!
 //! Must not know: XML syntax, limits on bytes, rules of validity.
 

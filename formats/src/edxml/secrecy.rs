@@ -1,8 +1,8 @@
 //! Secrecy marks: such documents may not travel on this network [Decision 28/2018 art. 1(2)].
 //!
-//! A mark is MẬT, TỐI MẬT or TUYỆT MẬT in capitals at the head of the subject, or alone as circulation limit. Ordinary
-//! words with the same syllable ("bảo mật", "mật độ") are not marks. Unicode form, width of spaces and invisible
-//! characters make no difference.
+//! A mark is MẬT, TỐI MẬT or TUYỆT MẬT in capitals at the head of the subject, or alone as
+//! circulation limit. Ordinary words with the same syllable ("bảo mật", "mật độ") are not marks.
+//! Unicode form, width of spaces and invisible characters make no difference.
 
 use unicode_normalization::UnicodeNormalization;
 

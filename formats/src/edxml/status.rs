@@ -1,9 +1,9 @@
 //! Business status codes and the ladder they climb, per document and receiver [edxml-model 4.3].
 //!
-//! The ladder is a pure value: apply an event, get the next value and what became of the event. Codes that come
-//! late, twice or too early are to be stored and shown by the caller all the same; they never move the
-//! state backwards. A code that came too early is remembered and counted as soon as the ladder reaches it.
-//! Must not know: packets, storage, clocks.
+//! The ladder is a pure value: apply an event, get the next value and what became of the event.
+//! Codes that come late, twice or too early are to be stored and shown by the caller all the same;
+//! they never move the state backwards. A code that came too early is remembered and counted as
+//! soon as the ladder reaches it. Must not know: packets, storage, clocks.
 
 use std::fmt;
 
@@ -243,8 +243,8 @@ impl StatusLadder {
         if self.request == wanted {
             return Outcome::Duplicate;
         }
-        // A recall outranks a pending update; an update cannot replace a pending recall. A refused or
-        // withdrawn copy no longer exists at the receiver.
+        // A recall outranks a pending update; an update cannot replace a pending recall. A refused
+        // or withdrawn copy no longer exists at the receiver.
         let gone = matches!(self.state, State::Refused | State::Withdrawn);
         let outranked = self.request == Request::RecallAsked && wanted == Request::UpdateAsked;
         if gone || outranked {
@@ -257,7 +257,10 @@ impl StatusLadder {
     fn answer(&mut self, agreed: bool) -> Outcome {
         self.request = match (self.request, agreed) {
             (Request::RecallAsked, true) => {
-                self.state = State::Withdrawn;
+                // A refused copy is gone already: refused stays the last word.
+                if self.state != State::Refused {
+                    self.state = State::Withdrawn;
+                }
                 Request::Withdrawn
             }
             (Request::UpdateAsked, true) => Request::Updated,
@@ -309,7 +312,8 @@ impl StatusLadder {
             return Outcome::Kept;
         };
         if is_allowed(self.state, next) {
-            // 05 → 04 is a re-assignment only if it happened after; a 04 that merely came late is history.
+            // 05 → 04 is a re-assignment only if it happened after; a 04 that merely came late is
+            // history.
             let backwards = self.state == State::InProgress && next == State::Assigned;
             let again = self.state == next;
             if (backwards || again) && self.moved_at.is_some_and(|moved| at <= moved) {

@@ -1,9 +1,9 @@
 //! XML events to a bounded tree, with attachments streamed past it.
 //!
-//! Refuses whatever the packet format does not need and an attacker would like: document types, entities,
-//! processing instructions, encodings other than UTF-8. Checks what the event parser leaves open: names, characters,
-//! attribute syntax, one root, text outside it.
-//! Must not know: which fields a packet has, except where attachment bytes stand.
+//! Refuses whatever the packet format does not need and an attacker would like: document types,
+//! entities, processing instructions, encodings other than UTF-8. Checks what the event parser
+//! leaves open: names, characters, attribute syntax, one root, text outside it. Must not know:
+//! which fields a packet has, except where attachment bytes stand.
 
 use std::io::{BufRead, Read};
 
@@ -412,11 +412,14 @@ fn is_qualified_name(name: &str) -> bool {
 
 fn is_name(name: &str) -> bool {
     let mut characters = name.chars();
-    characters.next().is_some_and(is_name_start)
-        && characters.all(|c| {
-            is_name_start(c)
-                || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
-        })
+    characters.next().is_some_and(is_name_start) && characters.all(is_name_character)
+}
+
+/// `NameChar` of [XML 1.0 2.3] without the colon.
+const fn is_name_character(character: char) -> bool {
+    is_name_start(character)
+        || matches!(character,
+            '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
 /// `NameStartChar` of [XML 1.0 2.3] without the colon.

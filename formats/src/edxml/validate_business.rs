@@ -1,11 +1,12 @@
-//! The part of validation about what a packet does and carries: trace, business action, attachments.
+//! The part of validation about what a packet does and carries: trace, business action,
+//! attachments.
 //!
 //! Must not know: whether a target document exists.
 
+use super::check::Check;
 use super::date::Date;
 use super::finding::Fault;
 use super::model::{Business, DocumentPacket};
-use super::validate::Check;
 
 pub(super) fn trace(check: &mut Check, packet: &DocumentPacket, today: Date) {
     let id = packet.trace.id.chars().count();

@@ -1,31 +1,27 @@
 //! Writing packets, byte-stable, attachments streamed [edxml-model 1, 2, 3].
 //!
-//! The literal prefix `edXML:` is always written inside the envelope, because known consumers search tags by that
-//! string. Writing does not judge: call `validate` first. Fails ([`WriteError`]) when XML cannot carry the
-//! content, when attachment bytes are not the ones described, or when input or output fail; what was
-//! written until then is to be thrown away.
-//! Must not know: clocks, random ids (`Trace::id` is the caller's).
+//! The literal prefix `edXML:` is always written inside the envelope, because known consumers
+//! search tags by that string. Writing does not judge: call `validate` first. Fails
+//! ([`WriteError`]) when XML cannot carry the content, when attachment bytes are not the ones
+//! described, or when input or output fail; what was written until then is to be thrown away. Must
+//! not know: clocks, random ids (`Trace::id` is the caller's).
 
 use std::io::{self, Read, Write};
 
-use sha2::{Digest as _, Sha256};
-
 use super::NAMESPACE;
-use super::base64_stream::{self, EncodeError};
 use super::date;
-use super::model::{
-    AttachmentRef, Business, DocumentPacket, Hop, OtherInfo, RawSignature, Replaced, ResponseFor,
-    Staff, StatusPacket,
-};
-use super::organ::{Org, OrganId};
+use super::model::{DocumentPacket, OtherInfo, RawSignature, ResponseFor, Staff, StatusPacket};
+use super::organ::Org;
+use super::write_body::{encoded, manifest};
+use super::write_business::trace_header_list;
 use super::xml_out::XmlOut;
-use crate::id::Digest;
 use crate::time::Timestamp;
 
 /// Which library's habits the output follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// Order 1.1…1.14, `xlink` attributes in the manifest; reported as accepted by the national axis.
+    /// Order 1.1…1.14, `xlink` attributes in the manifest; reported as accepted by the national
+    /// axis.
     #[default]
     DotNet,
     /// `DocumentId` after `To`, `ToPlaces` last, prefixed `ContentTransferEncoded`.
@@ -305,7 +301,10 @@ fn status_fields<W: Write>(
     timestamp(xml, packet.at)
 }
 
-fn timestamp<W: Write>(xml: &mut XmlOut<'_, W>, at: Option<Timestamp>) -> Result<(), WriteError> {
+pub(super) fn timestamp<W: Write>(
+    xml: &mut XmlOut<'_, W>,
+    at: Option<Timestamp>,
+) -> Result<(), WriteError> {
     let Some(at) = at else {
         return xml.leaf("Timestamp", "");
     };
@@ -315,7 +314,10 @@ fn timestamp<W: Write>(xml: &mut XmlOut<'_, W>, at: Option<Timestamp>) -> Result
     xml.leaf("Timestamp", &text)
 }
 
-fn staff_info<W: Write>(xml: &mut XmlOut<'_, W>, staff: Option<&Staff>) -> Result<(), WriteError> {
+pub(super) fn staff_info<W: Write>(
+    xml: &mut XmlOut<'_, W>,
+    staff: Option<&Staff>,
+) -> Result<(), WriteError> {
     let Some(staff) = staff else {
         return Ok(());
     };
@@ -325,199 +327,4 @@ fn staff_info<W: Write>(xml: &mut XmlOut<'_, W>, staff: Option<&Staff>) -> Resul
     xml.leaf_if("Email", staff.email.as_deref())?;
     xml.leaf_if("Mobile", staff.mobile.as_deref())?;
     xml.close()
-}
-
-fn trace_header_list<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    packet: &DocumentPacket,
-) -> Result<(), WriteError> {
-    let mut attributes = vec![("version", "1.0")];
-    if !packet.trace.id.is_empty() {
-        attributes.insert(0, ("id", packet.trace.id.as_str()));
-    }
-    xml.open_with("TraceHeaderList", &attributes)?;
-    for (position, Hop { organ_id, at }) in (1..).zip(&packet.trace.hops) {
-        xml.open_nth("TraceHeader", position)?;
-        xml.leaf("OrganId", organ_id.as_str())?;
-        timestamp(xml, *at)?;
-        xml.close()?;
-    }
-    xml.open("Bussiness")?;
-    xml.number_if("BussinessDocType", Some(packet.business.code()))?;
-    business(xml, &packet.business)?;
-    xml.number_if("Paper", Some(packet.paper))?;
-    staff_info(xml, packet.staff.as_ref())?;
-    xml.close()?;
-    xml.close()
-}
-
-fn business<W: Write>(xml: &mut XmlOut<'_, W>, business: &Business) -> Result<(), WriteError> {
-    match business {
-        Business::New => Ok(()),
-        Business::Recall { target, reason } => {
-            xml.leaf("BussinessDocReason", reason)?;
-            xml.leaf("DocumentId", target)
-        }
-        Business::Update {
-            target,
-            reason,
-            content_changed,
-            receivers_added,
-            receivers_removed,
-        } => {
-            xml.leaf("BussinessDocReason", reason)?;
-            xml.leaf("DocumentId", target)?;
-            changes(xml, *content_changed, receivers_added, receivers_removed)
-        }
-        Business::Replace { reason, replaced } => {
-            xml.leaf("BussinessDocReason", reason)?;
-            replacements(xml, replaced)
-        }
-        Business::Other { reason, target, .. } => {
-            xml.leaf_if("BussinessDocReason", reason.as_deref())?;
-            xml.leaf_if("DocumentId", target.as_deref())
-        }
-    }
-}
-
-fn changes<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    content: bool,
-    added: &[OrganId],
-    removed: &[OrganId],
-) -> Result<(), WriteError> {
-    let receivers = !added.is_empty() || !removed.is_empty();
-    xml.open("BussinessDocumentInfo")?;
-    xml.number_if("DocumentInfo", Some(u32::from(content)))?;
-    xml.number_if("DocumentReceiver", Some(u32::from(receivers)))?;
-    if receivers {
-        xml.open("ReceiverList")?;
-        let all = added
-            .iter()
-            .map(|id| (id, 1))
-            .chain(removed.iter().map(|id| (id, 0)));
-        for (position, (agency, kind)) in (1..).zip(all) {
-            xml.open_nth("Receiver", position)?;
-            xml.leaf("OrganId", agency.as_str())?;
-            xml.number_if("ReceiverType", Some(kind))?;
-            xml.close()?;
-        }
-        xml.close()?;
-    }
-    xml.close()
-}
-
-fn replacements<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    replaced: &[Replaced],
-) -> Result<(), WriteError> {
-    xml.open("ReplacementInfoList")?;
-    for (position, document) in (1..).zip(replaced) {
-        xml.open_nth("ReplacementInfo", position)?;
-        xml.leaf("DocumentId", &document.document_id)?;
-        xml.open("OrganIdList")?;
-        for (position, holder) in (1..).zip(&document.holders) {
-            xml.leaf_nth("OrganId", position, holder.as_str())?;
-        }
-        xml.close()?;
-        xml.close()?;
-    }
-    xml.close()
-}
-
-fn manifest<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    packet: &DocumentPacket,
-    form: Form,
-) -> Result<(), WriteError> {
-    xml.open("edXMLBody")?;
-    let mut attributes = vec![("version", "1.0")];
-    if form == Form::DotNet {
-        attributes.push(("xmlns:xlink", "http://www.w3.org/1999/xlink"));
-    }
-    xml.open_with("edXMLManifest", &attributes)?;
-    for (position, attachment) in (1..).zip(&packet.attachments) {
-        let cid = format!("cid:{}", attachment.cid);
-        let links: &[(&str, &str)] = match form {
-            Form::DotNet => &[
-                ("xlink:type", "simple"),
-                ("xlink:role", "XLinkRole"),
-                ("xlink:href", &cid),
-            ],
-            Form::Java => &[],
-        };
-        xml.open_nth_with("Reference", position, links)?;
-        described(xml, attachment, &cid)?;
-        xml.close()?;
-    }
-    xml.close()?;
-    xml.close()
-}
-
-/// The fields that a reference and an attachment share.
-fn described<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    attachment: &AttachmentRef,
-    cid: &str,
-) -> Result<(), WriteError> {
-    xml.leaf("ContentId", cid)?;
-    xml.leaf("ContentType", &attachment.mime)?;
-    xml.leaf_if("Description", attachment.description.as_deref())?;
-    xml.leaf("AttachmentName", &attachment.name)
-}
-
-fn encoded<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    packet: &DocumentPacket,
-    form: Form,
-    readers: &mut [impl Read],
-) -> Result<(), WriteError> {
-    xml.prefixed(false);
-    if packet.attachments.is_empty() && !xml.has_extensions("AttachmentEncoded") {
-        return Ok(());
-    }
-    xml.open("AttachmentEncoded")?;
-    for (position, (attachment, reader)) in (1..).zip(packet.attachments.iter().zip(readers)) {
-        xml.open_nth("Attachment", position)?;
-        described(xml, attachment, &format!("cid:{}", attachment.cid))?;
-        if form == Form::Java {
-            xml.prefixed(true);
-            xml.open_with("ContentTransferEncoded", &[("xmlns:edXML", NAMESPACE)])?;
-            xml.prefixed(false);
-        } else {
-            xml.open("ContentTransferEncoded")?;
-        }
-        content(xml, attachment, reader)?;
-        xml.close()?;
-        xml.close()?;
-    }
-    xml.close()
-}
-
-fn content<W: Write>(
-    xml: &mut XmlOut<'_, W>,
-    attachment: &AttachmentRef,
-    reader: &mut dyn Read,
-) -> Result<(), WriteError> {
-    let mut hasher = Sha256::new();
-    let mut size = 0_u64;
-    let mut seen = |bytes: &[u8]| {
-        hasher.update(bytes);
-        size = size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-    };
-    base64_stream::encode(reader, xml.output(), &mut seen).map_err(|error| match error {
-        EncodeError::Input(source) => WriteError::Input {
-            cid: attachment.cid.clone(),
-            source,
-        },
-        EncodeError::Output(error) => WriteError::Output(error),
-    })?;
-    let sha256 = Digest::from_bytes(hasher.finalize().into());
-    if size == attachment.size && sha256 == attachment.sha256 {
-        Ok(())
-    } else {
-        Err(WriteError::Attachment {
-            cid: attachment.cid.clone(),
-        })
-    }
 }

@@ -1,7 +1,7 @@
 //! Writing elements in place: prefixes, escaping, and the extensions that belong to each place.
 //!
-//! Fails when a text holds a character XML cannot carry, when an extension is not well-formed or finds no place, or
-//! when the output fails. Must not know: which fields a packet has.
+//! Fails when a text holds a character XML cannot carry, when an extension is not well-formed or
+//! finds no place, or when the output fails. Must not know: which fields a packet has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -251,7 +251,8 @@ impl<'x, W: Write> XmlOut<'x, W> {
     }
 }
 
-/// Text with everything escaped that XML reads as markup or changes: also CR, which would become LF.
+/// Text with everything escaped that XML reads as markup or changes: also CR, which would become
+/// LF.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

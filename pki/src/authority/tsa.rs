@@ -1,9 +1,10 @@
 //! The time-stamp authority's door: RFC 3161 over HTTP (section 3.4).
 //!
-//! Owns: `POST /` with a request, `GET /livez`. Bounded in body size, in requests at once and in time,
-//! so that a stranger can neither fill the memory nor hold connections. The clock is a function given
-//! by the daemon. Fails with HTTP status codes; a readable request that cannot be granted is answered
-//! with a PKIFailureInfo and 200. Must not know keys' files or the log of the authority.
+//! Owns: `POST /` with a request, `GET /livez`. Bounded in body size, in requests at once and in
+//! time, so that a stranger can neither fill the memory nor hold connections. The clock is a
+//! function given by the daemon. Fails with HTTP status codes; a readable request that cannot be
+//! granted is answered with a PKIFailureInfo and 200. Must not know keys' files or the log of the
+//! authority.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //!
 //! Owns: the CMS structure, the CBOR inside, and who can open it. All recipients on one curve share
 //! one KeyAgreeRecipientInfo with one ephemeral key and one RecipientEncryptedKey each, which stock
-//! tools open. Kinds of RecipientInfo that we do not know are skipped when reading. RSA recipients do
-//! not exist: the encryption role's key usage is keyAgreement alone. Fails with [`SealError`] or
+//! tools open. Kinds of RecipientInfo that we do not know are skipped when reading. RSA recipients
+//! do not exist: the encryption role's key usage is keyAgreement alone. Fails with [`SealError`] or
 //! [`OpenError`]. Must not know chunks.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -347,7 +347,8 @@ fn key_agreement(curve: Curve) -> Result<AlgorithmIdentifierOwned, der::Error> {
     })
 }
 
-/// CBOR array: version, ctx, content key, salt, packet size, packet digest, signature, case id or null.
+/// CBOR array: version, ctx, content key, salt, packet size, packet digest, signature, case id or
+/// null.
 fn encode(
     ctx: Digest,
     content_key: &[u8; 32],
@@ -419,9 +420,10 @@ fn capsule_bytes_max() -> usize {
     usize::try_from(limits::CAPSULE_BYTES_MAX).unwrap_or(usize::MAX)
 }
 
-/// `AuthEnvelopedData` of RFC 5083 section 2.1; recipients stay raw so that unknown kinds are skipped.
+/// `AuthEnvelopedData` of RFC 5083 section 2.1; recipients stay raw so that unknown kinds are
+/// skipped.
 #[derive(Clone, Debug, Eq, PartialEq, Sequence)]
-struct AuthEnvelopedDataRaw {
+pub(super) struct AuthEnvelopedDataRaw {
     version: CmsVersion,
     #[asn1(
         context_specific = "0",
@@ -430,7 +432,7 @@ struct AuthEnvelopedDataRaw {
         optional = "true"
     )]
     originator_info: Option<Vec<Any>>,
-    recip_infos: SetOfVec<Any>,
+    pub(super) recip_infos: SetOfVec<Any>,
     content: EncryptedContentInfo,
     #[asn1(
         context_specific = "1",
@@ -439,14 +441,14 @@ struct AuthEnvelopedDataRaw {
         optional = "true"
     )]
     auth_attrs: Option<SetOfVec<Any>>,
-    mac: OctetString,
+    pub(super) mac: OctetString,
     #[asn1(
         context_specific = "2",
         tag_mode = "IMPLICIT",
         constructed = "true",
         optional = "true"
     )]
-    unauth_attrs: Option<SetOfVec<Any>>,
+    pub(super) unauth_attrs: Option<SetOfVec<Any>>,
 }
 
 /// `GCMParameters` of RFC 5084 section 3.2.

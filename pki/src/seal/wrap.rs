@@ -1,9 +1,9 @@
 //! Wrapping a capsule's key for one recipient: RFC 5753 ephemeral-static ECDH, AES-256 key wrap.
 //!
-//! Owns: the key derivation and the wrap, in both directions, and nothing of CMS but the shared info.
-//! The derived key goes straight into the wrap: a library builder that we do not use derives it and
-//! then wraps under 32 zero bytes, so a test here opens every wrap with the zero key and must fail.
-//! Fails with [`SealError`] or `None`. Must not know capsules, contexts or certificates.
+//! Owns: the key derivation and the wrap, in both directions, and nothing of CMS but the shared
+//! info. The derived key goes straight into the wrap: a library builder that we do not use derives
+//! it and then wraps under 32 zero bytes, so a test here opens every wrap with the zero key and
+//! must fail. Fails with [`SealError`] or `None`. Must not know capsules, contexts or certificates.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::digest;

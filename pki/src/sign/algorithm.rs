@@ -1,8 +1,8 @@
 //! Which digests CMS objects may use, and which signature algorithms fit them.
 //!
 //! Owns: the digest allow-list (SHA-1 and MD5 are not expressible) and the rule that a signature
-//! rests on the digest that stands beside it. Fails with `None` for what is not on the list. Must not
-//! know keys: which key fits which algorithm is `crate::algorithm`'s.
+//! rests on the digest that stands beside it. Fails with `None` for what is not on the list. Must
+//! not know keys: which key fits which algorithm is `crate::algorithm`'s.
 
 use der::Any;
 use der::asn1::ObjectIdentifier;
@@ -80,7 +80,8 @@ pub(crate) fn signature_algorithm(
     use SignatureAlgorithm as Algorithm;
     let null = identifier.parameters.as_ref().is_none_or(Any::is_null);
     if identifier.oid == ID_RSA && null {
-        // RFC 3370 section 3.2: plain rsaEncryption means PKCS#1 v1.5 with the digest named beside it.
+        // RFC 3370 section 3.2: plain rsaEncryption means PKCS#1 v1.5 with the digest named beside
+        // it.
         return Some(match hash {
             HashAlgorithm::Sha256 => Algorithm::RsaPkcs1Sha256,
             HashAlgorithm::Sha384 => Algorithm::RsaPkcs1Sha384,

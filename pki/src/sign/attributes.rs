@@ -1,8 +1,8 @@
 //! The signed attributes of a CMS signature: made once each, read once each.
 //!
 //! Owns: content-type, message-digest, signing-time and signing-certificate-v2. Fails with
-//! [`AttributeError`] when one is missing, doubled, empty or not DER. Must not know which content is
-//! signed or who signs.
+//! [`AttributeError`] when one is missing, doubled, empty or not DER. Must not know which content
+//! is signed or who signs.
 
 use cms::signed_data::SignedAttributes;
 use der::asn1::{GeneralizedTime, ObjectIdentifier, OctetString, SetOfVec, UtcTime};

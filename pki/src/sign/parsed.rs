@@ -7,7 +7,7 @@
 
 use cms::cert::IssuerAndSerialNumber;
 use cms::signed_data::{SignerIdentifier, SignerInfo};
-use der::asn1::{ObjectIdentifier, OctetString, SetOfVec};
+use der::asn1::{ObjectIdentifier, OctetString};
 use der::{Any, Encode};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
@@ -155,11 +155,7 @@ impl Parsed {
     /// left out.
     #[must_use]
     pub fn embedded_certificates(&self) -> Vec<Certificate> {
-        let embedded = self
-            .signed_data
-            .certificates
-            .iter()
-            .flat_map(SetOfVec::iter);
+        let embedded = self.signed_data.certificates.iter().flatten();
         embedded
             .take(EMBEDDED_MAX)
             .filter_map(|any| Certificate::parse(&any.to_der().ok()?).ok())

@@ -1,11 +1,12 @@
 //! The ASN.1 shape of SignedData as we accept it: DER and nothing else.
 //!
-//! Owns: the outer structures, the strict decoder and the DER walker. Fails with [`NotDer`], never by
-//! a panic, on any bytes. Must not know keys, roles or what the content means.
+//! Owns: the outer structures, the strict decoder and the DER walker. Fails with [`NotDer`], never
+//! by a panic, on any bytes. Must not know keys, roles or what the content means.
 //!
-//! Embedded certificates and CRLs stay raw bytes: the signature does not cover them, so re-encoding
-//! them (and tripping over a foreign issuer's harmless quirk) would buy nothing. Everything else must
-//! come out of the encoder exactly as it went in.
+//! Embedded certificates and CRLs stay raw bytes in the order in which they came: the signature
+//! does not cover them, stock time-stamp authorities do not sort them, and tripping over a foreign
+//! issuer's harmless quirk would buy nothing. Everything else must come out of the encoder as it
+//! went in.
 
 use cms::content_info::CmsVersion;
 use cms::signed_data::{EncapsulatedContentInfo, SignerInfo};
@@ -46,18 +47,19 @@ pub(crate) struct SignedDataRaw {
         constructed = "true",
         optional = "true"
     )]
-    pub(crate) certificates: Option<SetOfVec<Any>>,
+    pub(crate) certificates: Option<Vec<Any>>,
     #[asn1(
         context_specific = "1",
         tag_mode = "IMPLICIT",
         constructed = "true",
         optional = "true"
     )]
-    pub(crate) crls: Option<SetOfVec<Any>>,
+    pub(crate) crls: Option<Vec<Any>>,
     pub(crate) signer_infos: SetOfVec<SignerInfo>,
 }
 
-/// Decodes and encodes again: whatever differs (BER lengths, unsorted sets, trailing bytes) is refused.
+/// Decodes and encodes again: whatever differs (BER lengths, unsorted sets, trailing bytes) is
+/// refused.
 ///
 /// # Errors
 /// [`NotDer`] when the bytes are not exactly one DER value of this type.

@@ -1,8 +1,8 @@
 //! Believing a CMS signature: every check in one order, in one place.
 //!
-//! Owns: [`Verified`] and everything that mints it. A caller brings a [`VerifiedCert`], which only the
-//! chain validator makes, so neither a skipped chain check nor a skipped signature check compiles.
-//! Fails with [`VerifyError`]; must not know queues, stores or time sources.
+//! Owns: [`Verified`] and everything that mints it. A caller brings a [`VerifiedCert`], which only
+//! the chain validator makes, so neither a skipped chain check nor a skipped signature check
+//! compiles. Fails with [`VerifyError`]; must not know queues, stores or time sources.
 
 use formats::header::{Class, Header};
 use formats::id::{Digest, Party};
@@ -203,8 +203,8 @@ pub fn verify_header(
     Ok(Verified::mint(header, signature))
 }
 
-/// Ties an opened packet to its header: one agency signed both, and the header's commitment opens to
-/// exactly this packet and this signature.
+/// Ties an opened packet to its header: one agency signed both, and the header's commitment opens
+/// to exactly this packet and this signature.
 ///
 /// # Errors
 /// [`VerifyError`] for the first check that does not hold.

@@ -1,7 +1,7 @@
 //! The ASN.1 of RFC 3161 section 2.4, and its time and failure words.
 //!
-//! Owns: shapes only. Fails with the encoder's error, or [`StampError::Malformed`] for a time that is
-//! not one. Must not decide anything.
+//! Owns: shapes only. Fails with the encoder's error, or [`StampError::Malformed`] for a time that
+//! is not one. Must not decide anything.
 
 use der::asn1::{BitString, Int, ObjectIdentifier, OctetString};
 use der::{Any, Sequence, Tag};
