@@ -54,6 +54,7 @@ pub mod id;
 pub mod limits;
 pub mod merkle;
 pub mod oid;
+pub mod proof;
 pub mod reason;
 pub mod receipt;
 pub mod record;
