@@ -31,8 +31,9 @@ pub struct StationConfig {
     pub ops: Option<SocketAddr>,
     /// Keys and certificates of the station.
     pub identity: IdentityFiles,
-    /// Certificate (PEM) of the trust list's signer, pinned at enrolment.
-    pub trust_list_certificate: PathBuf,
+    /// Certificate (PEM) of the trust list's signer, pinned at enrolment. `None`: the one written down in the data
+    /// folder at the first start.
+    pub trust_list_certificate: Option<PathBuf>,
     /// Time-stamp authority for checkpoints; without one evidence stays at the level `signed`.
     pub time_stamp_url: Option<String>,
     /// Free disk space below which nothing new is taken, bytes.
@@ -172,8 +173,8 @@ impl StationConfig {
         let listen = required(table, "listen", r#"listen = "127.0.0.1:4101""#)?;
         let ops = optional(table, "ops", r#"ops = "127.0.0.1:4201""#)?;
         let identity: IdentitySection = required(table, "identity", "[identity]\ndir = \"keys\"")?;
-        let trust: TrustSection =
-            required(table, "trust", "[trust]\nlist_key = \"trust-list.crt\"")?;
+        let trust: Option<TrustSection> =
+            optional(table, "trust", "[trust]\nlist_key = \"trust-list.crt\"")?;
         let time_stamp: Option<TimeStampSection> =
             optional(table, "time_stamp", "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"")?;
         let disk_floor_mib: Option<u64> =
@@ -185,7 +186,7 @@ impl StationConfig {
             listen,
             ops,
             identity: identity.files(base)?,
-            trust_list_certificate: base.join(trust.list_key),
+            trust_list_certificate: trust.map(|section| base.join(section.list_key)),
             time_stamp_url: time_stamp.map(|section| section.url),
             disk_floor_bytes: disk_floor_mib.unwrap_or(DISK_FLOOR_MIB).saturating_mul(1 << 20),
             timing: Timing::default(),
@@ -209,14 +210,14 @@ impl StationConfig {
         }
         let files = [
             ("records", &self.records),
-            ("trust.list_key", &self.trust_list_certificate),
             ("identity.tls_cert", &self.identity.tls_cert),
             ("identity.tls_key", &self.identity.tls_key),
             ("identity.evidence_cert", &self.identity.evidence_cert),
             ("identity.evidence_key", &self.identity.evidence_key),
             ("identity.log_key", &self.identity.log_key),
         ];
-        for (key, path) in files {
+        let trust = self.trust_list_certificate.as_ref().map(|path| ("trust.list_key", path));
+        for (key, path) in files.into_iter().chain(trust) {
             if !path.exists() {
                 return Err(ConfigError::Absent { key, path: path.clone() });
             }

@@ -1,5 +1,36 @@
-//! relay
+//! The station of Trạm: take custody, remember, pass on.
+//!
+//! A station is one store-and-forward engine with a name, two certificates, one log and one store. A relay is a
+//! station; a node is a station with a desk on top. The way of an envelope through it:
+//!
+//! ```text
+//!  link::receive ─► accept ─► station::commit ─► store        (custody is answered after the commit)
+//!                                   │
+//!                  desk ◄─ local ───┴─── onward ─► forward ─► link::offer ─► next station
+//!                                                     │
+//!  receipts ◄── statements owed to the sender's station ┘
+//! ```
+//!
+//! `node` uses [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`], [`evidence`], [`backoff`]; the rest
+//! runs inside the station. Pure parts (route, link session, backoff, quota, queue) know neither time nor I/O.
 
+pub mod backoff;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod desk;
+pub mod directory;
 pub mod evidence;
+pub mod quota;
+pub mod route;
+pub mod station;
 pub mod store;
+
+mod accept;
+mod facts;
+mod forward;
+mod link;
+mod ops;
+mod receipts;
+mod refusal;
+mod testimony;

@@ -6,6 +6,7 @@
 //! [`Station::commit`] is durable when it answers, and the parts of the station that have work from it are woken.
 //! Fails at start only, with the fix in the text. Must not know: DMS, edXML, decryption keys.
 
+mod anchor;
 mod commit;
 mod core;
 mod tasks;
@@ -22,9 +23,9 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, StationConfig};
 use crate::desk::Desk;
 use crate::directory::{Directory, DirectoryError};
-use crate::link::LinkState;
 use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
+pub use crate::link::LinkState;
 pub(crate) use self::core::Core;
 
 /// A running station.
@@ -56,6 +57,11 @@ pub enum StartError {
     /// A socket.
     #[error("{0}")]
     Listen(String),
+}
+
+/// What a start would do, without sockets and without the store: configuration, keys, records. Answers a report.
+pub async fn check(config: StationConfig) -> Result<serde_json::Value, StartError> {
+    core::check(config, Clock::system()).await
 }
 
 impl Station {
@@ -133,7 +139,7 @@ impl Station {
     /// Every link that is up or being dialled.
     #[must_use]
     pub fn links(&self) -> Vec<LinkState> {
-        self.core.links.states(self.core.clock.now())
+        self.core.links.states()
     }
 
     /// Drains and ends all tasks; returns when the last commit is answered. Later calls of

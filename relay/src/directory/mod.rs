@@ -21,7 +21,9 @@ use pki::chain::{Validator, VerifiedCert};
 use tokio::sync::watch;
 
 pub use folder::Refused;
-pub use snapshot::{AgencyEntry, DirectoryError, Snapshot, StationEntry, StationKind};
+pub use snapshot::{
+    AgencyEntry, DirectoryError, Snapshot, StationEntry, StationKind, UnknownSigner,
+};
 
 use folder::Folder;
 
@@ -131,7 +133,7 @@ impl Directory {
 
     /// The validator over the trust list and CRLs of this moment.
     #[must_use]
-    pub fn validator(&self) -> Arc<Validator> {
+    pub fn validator(&self) -> Validator {
         self.snapshot().validator()
     }
 }

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// Why the wire did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum WireError {
+pub(crate) enum WireError {
     /// The UDP socket could not be opened (operator: port taken or address not ours).
     #[error("cannot listen on {address}")]
     Bind {
@@ -85,7 +85,7 @@ pub(crate) struct Transport {
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
     endpoint: quinn::Endpoint,
-    client: quinn::ClientConfig,
+    settings: Arc<quinn::TransportConfig>,
 }
 
 impl Port {
@@ -93,18 +93,14 @@ impl Port {
     pub(crate) fn bind(
         address: SocketAddr,
         server: rustls::ServerConfig,
-        client: rustls::ClientConfig,
         transport: Transport,
     ) -> Result<Self, WireError> {
         let settings = Arc::new(transport_settings(transport)?);
-        let tls = |error: &dyn std::fmt::Display| WireError::Tls(error.to_string());
-        let server = QuicServerConfig::try_from(server).map_err(|error| tls(&error))?;
+        let server = QuicServerConfig::try_from(server)
+            .map_err(|error| WireError::Tls(error.to_string()))?;
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
         server.transport_config(Arc::clone(&settings));
         server.max_incoming(MAX_INCOMING);
-        let client = QuicClientConfig::try_from(client).map_err(|error| tls(&error))?;
-        let mut client = quinn::ClientConfig::new(Arc::new(client));
-        client.transport_config(settings);
 
         let bind = |source| WireError::Bind { address, source };
         let socket = udp_socket(address).map_err(bind)?;
@@ -115,24 +111,24 @@ impl Port {
             Arc::new(quinn::TokioRuntime),
         )
         .map_err(bind)?;
-        Ok(Self { endpoint, client })
+        Ok(Self { endpoint, settings })
     }
 
-    /// The bound address.
-    pub(crate) fn local(&self) -> Option<SocketAddr> {
-        self.endpoint.local_addr().ok()
-    }
-
-    /// Dials a station; `name` is what its certificate must say.
+    /// Dials a station; `name` and `client` say whose certificate must answer.
     pub(crate) async fn dial(
         &self,
         address: SocketAddr,
         name: &str,
+        client: rustls::ClientConfig,
         wait: Duration,
     ) -> Result<Wire, WireError> {
+        let client = QuicClientConfig::try_from(client)
+            .map_err(|error| WireError::Tls(error.to_string()))?;
+        let mut client = quinn::ClientConfig::new(Arc::new(client));
+        client.transport_config(Arc::clone(&self.settings));
         let connecting = self
             .endpoint
-            .connect_with(self.client.clone(), address, name)
+            .connect_with(client, address, name)
             .map_err(|error| WireError::Dial { address, why: error.to_string() })?;
         let connection = within(wait, connecting).await?.map_err(|error| ended(&error))?;
         Ok(Wire { connection })
@@ -238,11 +234,6 @@ impl Wire {
         Ok(Stream::new(self.connection.accept_bi().await.map_err(|error| ended(&error))?))
     }
 
-    /// Returns when the connection has ended, with the reason.
-    pub(crate) async fn closed(&self) -> WireError {
-        ended(&self.connection.closed().await)
-    }
-
     /// Whether the connection has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.connection.close_reason().is_some()
@@ -324,7 +315,7 @@ impl RecvHalf {
 
 async fn within<T>(
     wait: Duration,
-    step: impl std::future::IntoFuture<Output = T>,
+    step: impl IntoFuture<Output = T>,
 ) -> Result<T, WireError> {
     tokio::time::timeout(wait, step.into_future())
         .await

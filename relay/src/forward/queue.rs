@@ -1,0 +1,186 @@
+//! Queue: what waits in memory for one next hop, and which of it may fly now. Pure.
+//!
+//! Small and large bodies have slots of their own, so a drawing of a gigabyte never stands in front of a thousand
+//! letters; a part of both kinds of slots is kept for urgent envelopes, so a flood of normal ones cannot
+//! shut them out. Within a kind: higher priority first, then order of arrival. Bounded: what does not fit
+//! stays in the store and is fetched when there is room.
+//! Must not know: links, the store, time.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use formats::header::{Class, Header, Priority};
+use formats::id::{Party, StationName};
+use formats::limits;
+
+use crate::store::{BodyPlace, EnvelopeKey, LegId};
+
+/// Legs of one envelope that travel in one transfer.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    /// Where to.
+    pub(crate) hop: StationName,
+    pub(crate) envelope: EnvelopeKey,
+    pub(crate) header: Arc<Header>,
+    pub(crate) header_signature: Arc<[u8]>,
+    pub(crate) capsule_bytes: u32,
+    pub(crate) body: BodyPlace,
+    /// Stations before this one.
+    pub(crate) via: Vec<StationName>,
+    /// Sent by our own desk.
+    pub(crate) own: bool,
+    /// The sender's attempt; travels in the offer.
+    pub(crate) attempt: u32,
+    pub(crate) legs: Vec<BatchLeg>,
+}
+
+/// One leg of a [`Batch`].
+#[derive(Clone, Debug)]
+pub(crate) struct BatchLeg {
+    pub(crate) leg: LegId,
+    pub(crate) recipient: Party,
+    /// Offers of it that failed so far.
+    pub(crate) tries: u32,
+}
+
+impl Batch {
+    /// Which slots it needs.
+    pub(crate) fn kind(&self) -> Kind {
+        let size =
+            if self.header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX { Size::Small } else { Size::Large };
+        Kind { size, urgent: self.header.context().priority != Priority::Normal }
+    }
+
+    /// Larger goes first. Receipts go before documents of the same priority: they are small and free the
+    /// sender's memory.
+    fn rank(&self) -> u8 {
+        let context = self.header.context();
+        let class = match context.class {
+            Class::Receipt | Class::Control => 1,
+            Class::Document | Class::Status => 0,
+        };
+        context.priority.number() * 2 + class
+    }
+
+    /// Stream priority for QUIC; larger is sent first, large bodies behind small ones.
+    pub(crate) fn stream_priority(&self) -> i32 {
+        let small = if self.kind().size == Size::Small { 16 } else { 0 };
+        i32::from(self.rank()) + small
+    }
+}
+
+/// Slots that a batch needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) size: Size,
+    pub(crate) urgent: bool,
+}
+
+/// Whether the body rides with the offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    Large,
+}
+
+/// What waits for one hop.
+#[derive(Debug, Default)]
+pub(crate) struct HopQueue {
+    small: Lane,
+    large: Lane,
+    sequence: u64,
+    /// The store may hold more for this hop than is queued here.
+    pub(crate) more: bool,
+    /// The connection for which everything that waited has been tried.
+    pub(crate) woken: Option<usize>,
+    /// The next fetch takes also what waits for a later time.
+    pub(crate) wake: bool,
+    /// A fetch from the store runs.
+    pub(crate) fetching: bool,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeMap<(Reverse<u8>, u64), Batch>,
+    flying: usize,
+}
+
+impl HopQueue {
+    /// Queues a batch; gives it back if there is no room.
+    pub(crate) fn push(&mut self, batch: Batch) -> Result<(), Batch> {
+        if self.waiting() >= WAITING_MAX {
+            self.more = true;
+            return Err(batch);
+        }
+        self.sequence += 1;
+        let key = (Reverse(batch.rank()), self.sequence);
+        self.lane(batch.kind().size).waiting.insert(key, batch);
+        Ok(())
+    }
+
+    /// The next batch that may fly; it holds its slot until [`Self::landed`].
+    pub(crate) fn next(&mut self) -> Option<Batch> {
+        for (size, slots, reserved) in
+            [(Size::Small, SMALL_SLOTS, SMALL_URGENT), (Size::Large, LARGE_SLOTS, LARGE_URGENT)]
+        {
+            let lane = self.lane(size);
+            let Some(first) = lane.waiting.first_entry() else { continue };
+            let open = if first.get().kind().urgent { slots } else { slots - reserved };
+            if lane.flying < open {
+                lane.flying += 1;
+                return Some(first.remove());
+            }
+        }
+        None
+    }
+
+    /// A batch of this size has ended its flight.
+    pub(crate) fn landed(&mut self, size: Size) {
+        let lane = self.lane(size);
+        lane.flying = lane.flying.saturating_sub(1);
+    }
+
+    /// Forgets what waits (the store still has it); what flies goes on.
+    pub(crate) fn clear(&mut self) -> Vec<Batch> {
+        self.more = true;
+        let small = std::mem::take(&mut self.small.waiting);
+        let large = std::mem::take(&mut self.large.waiting);
+        small.into_values().chain(large.into_values()).collect()
+    }
+
+    /// Batches waiting.
+    pub(crate) fn waiting(&self) -> usize {
+        self.small.waiting.len() + self.large.waiting.len()
+    }
+
+    /// Batches flying.
+    pub(crate) fn flying(&self) -> usize {
+        self.small.flying + self.large.flying
+    }
+
+    /// Time to fetch more from the store.
+    pub(crate) fn hungry(&self) -> bool {
+        self.more && !self.fetching && self.waiting() < FETCH_BELOW
+    }
+
+    fn lane(&mut self, size: Size) -> &mut Lane {
+        match size {
+            Size::Small => &mut self.small,
+            Size::Large => &mut self.large,
+        }
+    }
+}
+
+/// Transfers of small bodies in flight on one link. More only queue inside QUIC.
+pub(crate) const SMALL_SLOTS: usize = 64;
+/// Of them kept for urgent envelopes.
+const SMALL_URGENT: usize = 16;
+/// Transfers of large bodies in flight on one link: each pins a piece and a window.
+pub(crate) const LARGE_SLOTS: usize = 4;
+/// Of them kept for urgent envelopes.
+const LARGE_URGENT: usize = 1;
+/// Batches held in memory for one hop; at 64 KiB each 16 MiB at most.
+const WAITING_MAX: usize = 256;
+/// Fetch when fewer than this wait.
+const FETCH_BELOW: usize = 64;

@@ -1,0 +1,277 @@
+//! Settle: what a verdict means for the legs of a batch, written in one commit a group. Evidence is verified before it
+//! counts; what the sender must learn becomes a statement and an owed receipt at a relay, a word to the desk
+//! at the sender's own station.
+//!
+//! Receipts and control messages state nothing and owe nothing. Fails by leaving the legs as they are: they are due
+//! again. Must not know frames or streams.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use formats::header::Header;
+use formats::id::{Party, StationName};
+use formats::reason::Reason;
+use formats::receipt::ReceiptBundle;
+use formats::statement::Event;
+
+use super::queue::{Batch, BatchLeg};
+use crate::backoff;
+use crate::desk::{LegChange, What};
+use crate::link::offer::Verdict;
+use crate::refusal::is_final;
+use crate::station::Core;
+use crate::store::{Change, EnvelopeKey, LegId, LegState, Move, StatementDraft};
+
+/// Legs of one envelope to which the same happens.
+struct Group {
+    header: Arc<Header>,
+    envelope: EnvelopeKey,
+    own: bool,
+    legs: Vec<BatchLeg>,
+}
+
+/// Writes what the verdict means.
+pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
+    let hop = batch.hop.clone();
+    let group = Group {
+        header: batch.header,
+        envelope: batch.envelope,
+        own: batch.own,
+        legs: batch.legs,
+    };
+    match verdict {
+        Verdict::Custody { bundle, refused } => {
+            custody(core, group, &hop, bundle, &refused).await;
+        }
+        Verdict::Refused { reason, retry_after_ms, detail } => {
+            tracing::info!(
+                envelope = %group.header.context().id,
+                peer = %hop,
+                code = reason.code(),
+                retry_after_ms,
+                detail,
+                "offer refused by peer"
+            );
+            if is_final(reason, retry_after_ms) {
+                refused_for_good(core, group, &hop, reason).await;
+            } else {
+                retry(core, group, reason, retry_after_ms).await;
+            }
+        }
+        Verdict::Lost(why) => {
+            tracing::debug!(envelope = %group.header.context().id, peer = %hop, why, "offer lost");
+            retry(core, group, Reason::LinkLost, None).await;
+        }
+        Verdict::Damaged(error) => {
+            tracing::error!(
+                code = "TRAM-342",
+                envelope = %group.header.context().id,
+                %error,
+                "stored body is damaged; legs quarantined"
+            );
+            let to = LegState::Quarantined(Reason::BodyMismatch);
+            commit(core, &group, &to, None, None, None).await;
+        }
+    }
+}
+
+/// Sets legs aside whose stored body is not what was stored.
+pub(crate) async fn quarantine(core: &Arc<Core>, batch: Batch, reason: Reason) {
+    tracing::error!(
+        code = "TRAM-342",
+        envelope = %batch.header.context().id,
+        "stored body is damaged; legs quarantined"
+    );
+    let group = Group {
+        header: batch.header,
+        envelope: batch.envelope,
+        own: batch.own,
+        legs: batch.legs,
+    };
+    commit(core, &group, &LegState::Quarantined(reason), None, None, None).await;
+}
+
+async fn custody(
+    core: &Arc<Core>,
+    mut group: Group,
+    hop: &StationName,
+    bundle: Option<ReceiptBundle>,
+    refused: &[(Party, Reason)],
+) {
+    let mut by_reason: BTreeMap<Reason, Vec<BatchLeg>> = BTreeMap::new();
+    let mut taken = Vec::with_capacity(group.legs.len());
+    for leg in std::mem::take(&mut group.legs) {
+        match refused.iter().find(|(party, _)| *party == leg.recipient) {
+            Some((_, reason)) => by_reason.entry(*reason).or_default().push(leg),
+            None => taken.push(leg),
+        }
+    }
+    for (reason, legs) in by_reason {
+        let part = group.with(legs);
+        if is_final(reason, None) {
+            refused_for_good(core, part, hop, reason).await;
+        } else {
+            retry(core, part, reason, None).await;
+        }
+    }
+    if taken.is_empty() {
+        return;
+    }
+    let group = group.with(taken);
+    if let Err(why) = verify_custody(core, hop, &group, bundle.as_ref()) {
+        tracing::warn!(
+            code = "TRAM-343",
+            envelope = %group.header.context().id,
+            peer = %hop,
+            why,
+            "custody not believed"
+        );
+        retry(core, group, Reason::SignatureInvalid, None).await;
+        return;
+    }
+    let bundle = bundle.map(Arc::new);
+    tracing::info!(
+        envelope = %group.header.context().id,
+        peer = %hop,
+        legs = group.legs.len(),
+        "passed on"
+    );
+    core.counters.passed_on();
+    let what = What::PassedOn { to: hop.clone(), bundle: bundle.clone() };
+    commit(core, &group, &LegState::PassedOn, None, bundle, Some(what)).await;
+}
+
+/// Whether the peer's statements prove custody of each leg: signed by the station's log and evidence keys,
+/// included in that log, about this header.
+fn verify_custody(
+    core: &Core,
+    hop: &StationName,
+    group: &Group,
+    bundle: Option<&ReceiptBundle>,
+) -> Result<(), String> {
+    let context = group.header.context();
+    if !context.class.is_sealed() {
+        return Ok(());
+    }
+    let bundle = bundle.ok_or("no statements")?;
+    let statements = crate::testimony::verified_statements(core, hop, bundle)?;
+    let digest = group.header.digest();
+    for leg in &group.legs {
+        let proven = statements.iter().any(|statement| {
+            statement.event == Event::RelayAcceptance
+                && statement.header_digest == digest
+                && statement.envelope == context.id
+                && statement.recipient == leg.recipient
+                && statement.station == *hop
+        });
+        if !proven {
+            return Err(format!("no acceptance of the leg for {}", leg.recipient));
+        }
+    }
+    Ok(())
+}
+
+async fn refused_for_good(core: &Arc<Core>, group: Group, by: &StationName, reason: Reason) {
+    let statement = group.statement(Event::RelayRejection, Some(reason));
+    let what = What::Refused { reason, by: by.clone() };
+    commit(core, &group, &LegState::Refused(reason), statement, None, Some(what)).await;
+}
+
+async fn retry(core: &Arc<Core>, group: Group, reason: Reason, asked_ms: Option<u64>) {
+    let tries = group.legs.iter().map(|leg| leg.tries).max().unwrap_or(0).saturating_add(1);
+    let wait = backoff::OFFER.delay_asked_ms(tries, asked_ms, rand::random());
+    let next_at = core.clock.now().plus_ms(i64::try_from(wait).unwrap_or(i64::MAX));
+    let to = LegState::WaitingRetry { reason, next_at, attempt: tries };
+    let what = What::Retry { reason, next_at, attempt: tries };
+    commit(core, &group, &to, None, None, Some(what)).await;
+}
+
+/// Ends legs whose time is over, those for our own desk too: it never delivers after `expires`. Answers whether there may be more.
+pub(crate) async fn expire(core: &Arc<Core>) -> bool {
+    let now = core.clock.now();
+    let overdue = match core.store.expired(now, EXPIRE).await {
+        Ok(overdue) => overdue,
+        Err(error) => {
+            tracing::warn!(code = "TRAM-331", %error, "spool cannot be read");
+            return false;
+        }
+    };
+    let more = overdue.len() >= EXPIRE;
+    let mut groups: BTreeMap<EnvelopeKey, Vec<BatchLeg>> = BTreeMap::new();
+    for due in overdue {
+        let leg = BatchLeg { leg: due.leg, recipient: due.recipient, tries: 0 };
+        groups.entry(due.envelope).or_default().push(leg);
+    }
+    for (key, legs) in groups {
+        let Ok(Some(envelope)) = core.store.envelope(key).await else { continue };
+        let own = envelope.from.is_none();
+        let group = Group { header: envelope.header, envelope: key, own, legs };
+        tracing::info!(envelope = %group.header.context().id, "expired");
+        let statement = group.statement(Event::Expired, Some(Reason::Expired));
+        commit(core, &group, &LegState::Expired, statement, None, Some(What::Expired)).await;
+    }
+    more
+}
+
+impl Group {
+    fn with(&self, legs: Vec<BatchLeg>) -> Self {
+        Self { header: Arc::clone(&self.header), envelope: self.envelope, own: self.own, legs }
+    }
+
+    /// What a relay states, so that the sender learns of it. The sender's own station needs no receipt.
+    fn statement(&self, event: Event, reason: Option<Reason>) -> Option<StatementDraft> {
+        let told = !self.own && self.header.context().class.is_sealed();
+        told.then_some(StatementDraft { event, reason, next_station: None })
+    }
+}
+
+/// One move for every leg of the group, joined by the desk's write if the envelope is its own.
+async fn commit(
+    core: &Arc<Core>,
+    group: &Group,
+    to: &LegState,
+    statement: Option<StatementDraft>,
+    evidence: Option<Arc<ReceiptBundle>>,
+    what: Option<What>,
+) {
+    let at = core.clock.now();
+    let moves = group.legs.iter().map(|leg| {
+        Move {
+            leg: leg.leg,
+            expect: vec![],
+            to: to.clone(),
+            at,
+            owe_receipt: statement.is_some(),
+            statement: statement.clone(),
+            evidence: evidence.clone(),
+        }
+        .into()
+    });
+    let mut change = Change::of(moves.collect());
+    if let (Some(desk), Some(what), true) = (&core.desk, what, group.own) {
+        let legs: Vec<(LegId, Party)> =
+            group.legs.iter().map(|leg| (leg.leg, leg.recipient.clone())).collect();
+        change.desk = desk.leg_changed(&LegChange {
+            header: Arc::clone(&group.header),
+            envelope: group.envelope,
+            legs,
+            what,
+        });
+    }
+    if let Err(error) = core.commit(change).await {
+        tracing::warn!(
+            code = "TRAM-341",
+            envelope = %group.header.context().id,
+            %error,
+            "state of legs not written; they are due again"
+        );
+        // The slot stays taken meanwhile, or the same legs would be offered in a tight circle.
+        tokio::time::sleep(COMMIT_PAUSE).await;
+    }
+}
+
+/// Legs ended in one step.
+const EXPIRE: usize = 512;
+/// Pause after a commit that was refused.
+const COMMIT_PAUSE: Duration = Duration::from_secs(1);

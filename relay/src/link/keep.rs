@@ -1,0 +1,351 @@
+//! Keep: one link from the finished handshake to its end: who may hold it, the control stream, incoming
+//! transfers, the judgement repeated whenever records or CRLs change.
+//!
+//! Ends when the connection does, the peer breaks the rules or falls silent, a certificate ends, a record or CRL
+//! says so, or the station stops. Each cause is logged once until the link is well again. Must not know what
+//! is transferred.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use formats::frame::Control;
+use formats::id::StationName;
+use formats::reason::Reason;
+use pki::cert::Certificate;
+use pki::role::Role;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::driver::{Caller, CloseCode, Port, RecvHalf, SendHalf, Stream, Wire};
+use super::frames;
+use super::session::{Action, PeerHello, Session};
+use super::{Link, receive};
+use crate::station::Core;
+
+/// Why a station may not hold a link with us (peer's or operator's fault).
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAdmitted {
+    /// The handshake let it through but the chain is unusable.
+    #[error("its certificate does not name a station: {0}")]
+    NoName(String),
+    /// Another station answered than the one we dialled.
+    #[error("{0} answered instead")]
+    OtherStation(StationName),
+    /// Not in the records.
+    #[error("no valid station record")]
+    NoRecord,
+    /// In the records with another certificate.
+    #[error("its station record names another tls certificate")]
+    OtherCertificate,
+    /// Neither neighbour nor node of ours.
+    #[error("neither neighbour nor home relay nor node of ours by the records")]
+    NotNeighbour,
+    /// The certificate does not hold (any more).
+    #[error("certificate: {0}")]
+    Certificate(String),
+}
+
+/// Greets callers until the port closes.
+pub(crate) async fn run_callers(core: Arc<Core>, port: Port) {
+    while let Some(caller) = port.accept().await {
+        let Ok(permit) = Arc::clone(&core.handshakes).try_acquire_owned() else {
+            // Dropping the caller refuses it; it comes back by its own back-off.
+            continue;
+        };
+        let core_of_link = Arc::clone(&core);
+        core.tasks.spawn(async move {
+            let core = core_of_link;
+            let greeted = greet(&core, caller).await;
+            drop(permit);
+            if let Some((wire, peer)) = greeted {
+                keep(&core, wire, peer, Side::Called).await;
+            }
+        });
+    }
+}
+
+/// Runs a link that we dialled until it ends.
+pub(crate) async fn dialled(core: &Arc<Core>, wire: Wire, expected: &StationName) {
+    match admit(core, &wire, Some(expected)) {
+        Ok(peer) => keep(core, wire, peer, Side::Dialled).await,
+        Err(error) => turn_away(core, &wire, expected.as_str(), &error),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Called,
+    Dialled,
+}
+
+async fn greet(core: &Core, caller: Caller) -> Option<(Wire, StationName)> {
+    let address = caller.address();
+    let wire = match caller.greet(core.config.timing.greet).await {
+        Ok(wire) => wire,
+        Err(error) => {
+            // Port numbers change with every attempt; the fact is about the host and the cause.
+            if core.facts.first(&format!("caller {}: {error}", address.ip())) {
+                tracing::warn!(code = "TRAM-311", from = %address, reason = %error, "caller refused");
+            }
+            return None;
+        }
+    };
+    match admit(core, &wire, None) {
+        Ok(peer) => Some((wire, peer)),
+        Err(error) => {
+            turn_away(core, &wire, &address.ip().to_string(), &error);
+            None
+        }
+    }
+}
+
+fn turn_away(core: &Core, wire: &Wire, who: &str, error: &NotAdmitted) {
+    wire.close(CloseCode::NotAuthorised, "not authorised");
+    if core.facts.first(&format!("link {who}: {error}")) {
+        tracing::warn!(code = "TRAM-312", peer = who, reason = %error, "link not admitted");
+    }
+}
+
+/// Whether the station at the other end may hold a link with us now.
+fn admit(
+    core: &Core,
+    wire: &Wire,
+    expected: Option<&StationName>,
+) -> Result<StationName, NotAdmitted> {
+    let snapshot = core.directory.snapshot();
+    let chain = wire.peer_chain();
+    let peer = pki::tls::peer_station(&chain, snapshot.trust_domain())
+        .map_err(|error| NotAdmitted::NoName(error.to_string()))?;
+    if expected.is_some_and(|expected| *expected != peer) {
+        return Err(NotAdmitted::OtherStation(peer));
+    }
+    judge(core, wire, &peer)?;
+    Ok(peer)
+}
+
+/// The part of the judgement that time, records and CRLs can change.
+fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<(), NotAdmitted> {
+    let snapshot = core.directory.snapshot();
+    let now = core.clock.now();
+    let chain: Vec<Certificate> =
+        wire.peer_chain().iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+    let Some((own, authorities)) = chain.split_first() else {
+        return Err(NotAdmitted::NoName("no certificate".to_owned()));
+    };
+    let station = snapshot.station(peer).ok_or(NotAdmitted::NoRecord)?;
+    if !station.record().tls_sha256.contains(&own.sha256()) {
+        return Err(NotAdmitted::OtherCertificate);
+    }
+    if !snapshot.graph().linked(&core.name, peer) {
+        return Err(NotAdmitted::NotNeighbour);
+    }
+    snapshot
+        .validator()
+        .verify_with(own, authorities, Role::StationTls, now)
+        .map(|_| ())
+        .map_err(|error| NotAdmitted::Certificate(error.to_string()))
+}
+
+async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
+    let began = Instant::now();
+    let transfers = TaskTracker::new();
+    let mut conversation = Conversation {
+        core,
+        wire: wire.clone(),
+        peer: peer.clone(),
+        began,
+        link: None,
+        transfers: transfers.clone(),
+    };
+    let reason = match conversation.run(side).await {
+        Ok(()) => "ended".to_owned(),
+        Err(error) => error,
+    };
+    let was_up = conversation.link.take();
+    if let Some(link) = &was_up {
+        core.links.went(link, &reason, core.clock.now());
+    } else {
+        core.links.note_down(&peer, &reason, side == Side::Dialled, core.clock.now());
+    }
+    wire.close(CloseCode::Done, &reason);
+    if core.facts.first(&format!("link {peer}: {reason}")) {
+        tracing::info!(%peer, reason, "link down");
+    }
+    transfers.close();
+    transfers.wait().await;
+}
+
+/// The control stream's side of a link.
+struct Conversation<'a> {
+    core: &'a Arc<Core>,
+    wire: Wire,
+    peer: StationName,
+    began: Instant,
+    link: Option<Arc<Link>>,
+    transfers: TaskTracker,
+}
+
+impl Conversation<'_> {
+    /// Runs until the link ends; `Err` is the reason in words.
+    async fn run(&mut self, side: Side) -> Result<(), String> {
+        let timing = self.core.config.timing;
+        let stream = self.control_stream(side, timing.greet).await?;
+        let Stream { mut send, recv } = stream;
+        let (mut session, hello) = Session::begin(
+            &self.core.name,
+            self.peer.clone(),
+            timing.greet,
+            timing.ping,
+            self.core.clock.now(),
+        );
+        frames::send_control(&mut send, &hello, timing.greet).await.map_err(in_words)?;
+        let (frames_in, mut incoming) = mpsc::channel(4);
+        let mut directory = self.core.directory.changes();
+        let mut recheck = tokio::time::interval(RECHECK);
+        let reading = read_frames(recv, frames_in, timing.frame);
+        tokio::pin!(reading);
+        loop {
+            let due = session.deadline().saturating_sub(self.began.elapsed());
+            let actions = tokio::select! {
+                error = &mut reading => return Err(error),
+                Some(frame) = incoming.recv() => {
+                    session.on_frame(frame, self.began.elapsed(), self.core.clock.now())
+                }
+                () = tokio::time::sleep(due) => session.on_time(self.began.elapsed()),
+                stream = self.wire.accept(), if self.link.is_some() => {
+                    self.take_transfer(stream.map_err(in_words)?);
+                    vec![]
+                }
+                _ = directory.changed() => { self.rejudge()?; vec![] }
+                _ = recheck.tick() => { self.rejudge()?; vec![] }
+                () = self.core.stop.cancelled() => return self.say_bye(&mut send).await,
+            };
+            for action in actions {
+                self.act(action, &mut send, timing.frame).await?;
+            }
+        }
+    }
+
+    /// The dialler opens it, the other side accepts the first stream: QUIC numbers them in order.
+    async fn control_stream(&self, side: Side, wait: Duration) -> Result<Stream, String> {
+        match side {
+            Side::Dialled => self.wire.open(CONTROL_PRIORITY, wait).await.map_err(in_words),
+            Side::Called => tokio::time::timeout(wait, self.wire.accept())
+                .await
+                .map_err(|_| format!("no control stream within {} ms", wait.as_millis()))?
+                .map_err(in_words),
+        }
+    }
+
+    async fn act(
+        &mut self,
+        action: Action,
+        send: &mut SendHalf,
+        wait: Duration,
+    ) -> Result<(), String> {
+        match action {
+            Action::Send(frame) => {
+                frames::send_control(send, &frame, wait).await.map_err(in_words)
+            }
+            Action::Up(hello) => {
+                self.come_up(&hello);
+                Ok(())
+            }
+            Action::PeerLeaves { reason, retry_after_ms } => {
+                tracing::info!(
+                    peer = %self.peer,
+                    reason = reason.code(),
+                    retry_after_ms,
+                    "peer leaves"
+                );
+                if let Some(link) = &self.link {
+                    self.core.links.leaves(link);
+                }
+                Ok(())
+            }
+            Action::Close(broken) => {
+                self.wire.close(CloseCode::Protocol, "protocol");
+                Err(broken.to_string())
+            }
+        }
+    }
+
+    fn come_up(&mut self, hello: &PeerHello) {
+        let now = self.core.clock.now();
+        let (peer, wire) = (self.peer.clone(), self.wire.clone());
+        let link = Arc::new(Link::new(peer, wire, now, hello.clock_offset_ms));
+        if let Some(replaced) = self.core.links.came(Arc::clone(&link)) {
+            replaced.wire.close(CloseCode::Replaced, "replaced by a newer connection");
+        }
+        self.link = Some(link);
+        self.core.facts.over(&format!("link {}", self.peer));
+        self.core.facts.over(&format!("caller {}", self.wire.remote().ip()));
+        let offset = hello.clock_offset_ms;
+        if offset.unsigned_abs() > CLOCK_WARN_MS {
+            tracing::warn!(code = "TRAM-320", peer = %self.peer, offset_ms = offset, "clocks differ");
+        }
+        tracing::info!(peer = %self.peer, address = %self.wire.remote(), "link up");
+    }
+
+    fn take_transfer(&self, stream: Stream) {
+        let Some(link) = self.link.clone() else { return };
+        let core = Arc::clone(self.core);
+        self.transfers.spawn(async move { receive::run(&core, &link, stream).await });
+    }
+
+    fn rejudge(&self) -> Result<(), String> {
+        judge(self.core, &self.wire, &self.peer).map_err(|error| {
+            self.wire.close(CloseCode::NotAuthorised, "no longer authorised");
+            tracing::warn!(code = "TRAM-313", peer = %self.peer, reason = %error, "link ended");
+            error.to_string()
+        })
+    }
+
+    /// The station stops: say so, and let what flies land.
+    async fn say_bye(&self, send: &mut SendHalf) -> Result<(), String> {
+        if let Some(link) = &self.link {
+            self.core.links.leaves(link);
+        }
+        let bye = Control::Bye { reason: Reason::Busy, retry_after_ms: Some(BYE_RETRY_MS) };
+        frames::send_control(send, &bye, BYE_WAIT).await.map_err(in_words)?;
+        send.finish();
+        self.transfers.close();
+        let drained =
+            tokio::time::timeout(self.core.config.timing.drain, self.transfers.wait()).await;
+        if drained.is_err() {
+            tracing::warn!(peer = %self.peer, "transfers cut off by shutdown; they will resume");
+        }
+        // What we offered ourselves is the forwarder's to finish.
+        self.core.forwarded.cancelled().await;
+        Ok(())
+    }
+}
+
+/// Reads control frames into the channel until one cannot be read.
+async fn read_frames(mut recv: RecvHalf, into: mpsc::Sender<Control>, wait: Duration) -> String {
+    loop {
+        match frames::read_control(&mut recv, wait).await {
+            Ok(frame) => {
+                if into.send(frame).await.is_err() {
+                    return "ended".to_owned();
+                }
+            }
+            Err(error) => return in_words(error),
+        }
+    }
+}
+
+fn in_words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Certificates end by time without any change in the folder: look every half minute.
+const RECHECK: Duration = Duration::from_secs(30);
+/// Above all transfers.
+const CONTROL_PRIORITY: i32 = 100;
+/// When a peer should come back after our restart.
+const BYE_RETRY_MS: u64 = 1_000;
+/// Bye is best effort.
+const BYE_WAIT: Duration = Duration::from_secs(1);
+/// Clocks further apart than this are reported (architecture 7).
+const CLOCK_WARN_MS: u64 = 5_000;

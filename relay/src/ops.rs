@@ -1,0 +1,253 @@
+//! Ops: what operators and their tools see of a station: `/livez`, `/readyz`, `/status`, `/queue`, `/metrics` over HTTP
+//! on a loopback address. Read only, no access control, nothing of any content: codes, names of stations, counts.
+//!
+//! Fails by answering 503 with the reason. Must not know how things are decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use formats::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::station::Core;
+use crate::store::QueueShape;
+
+/// Things that happened since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    passed_on: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn passed_on(&self) {
+        self.passed_on.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves until the station stops.
+pub(crate) async fn serve(core: Arc<Core>, listener: tokio::net::TcpListener) {
+    let stop = core.stop.clone();
+    let served = axum::serve(listener, router(Arc::clone(&core)))
+        .with_graceful_shutdown(async move { stop.cancelled().await });
+    if let Err(error) = served.await {
+        tracing::warn!(code = "TRAM-305", %error, "ops endpoint ended");
+    }
+}
+
+fn router(core: Arc<Core>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .route("/queue", get(queue))
+        .route("/metrics", get(metrics))
+        .with_state(core)
+}
+
+/// Each check by name. Links are shown but do not decide: a station without a link still takes work from its desk.
+async fn readyz(State(core): State<Arc<Core>>) -> Response {
+    let now = core.clock.now();
+    let snapshot = core.directory.snapshot();
+    let links_up = core.links.states().iter().filter(|link| link.up).count();
+    let checks = [
+        ("running", !core.stop.is_cancelled()),
+        ("records", snapshot.station(&core.name).is_some()),
+        ("revocation", !snapshot.revocation_stale(now)),
+        ("store", core.store.due_hops(now).await.is_ok()),
+        ("disk", core.store.bodies().has_room(0)),
+    ];
+    let ready = checks.iter().all(|(_, well)| *well);
+    let mut shown: serde_json::Map<String, Value> =
+        checks.iter().map(|(name, well)| ((*name).to_owned(), json!(well))).collect();
+    shown.insert("links_up".to_owned(), json!(links_up));
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": ready, "checks": shown }))).into_response()
+}
+
+async fn status(State(core): State<Arc<Core>>) -> Response {
+    let now = core.clock.now();
+    let shape = match core.store.shape(now).await {
+        Ok(shape) => shape,
+        Err(error) => return unreadable(&error),
+    };
+    let snapshot = core.directory.snapshot();
+    let head = core.store.head().borrow().size;
+    let oldest = shape.destinations.iter().map(|destination| destination.oldest).min();
+    let tls = core.tls.certificate().map(|certificate| days_left(certificate.not_after(), now));
+    let evidence = days_left(core.evidence.evidence_certificate.not_after(), now);
+    let states: serde_json::Map<String, Value> =
+        shape.states.iter().map(|one| (one.state.to_owned(), json!(one.legs))).collect();
+    Json(json!({
+        "station": core.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "started": core.started.rfc3339(),
+        "now": now.rfc3339(),
+        "clock_unsure": core.clock_unsure(),
+        "links": core.links.states(),
+        "queue": {
+            "states": states,
+            "oldest": oldest.map(Timestamp::rfc3339),
+            "owed_receipts": shape.owed_receipts,
+        },
+        "log": { "origin": core.evidence.origin.to_string(), "size": head },
+        "certificate_days_left": { "tls": tls, "evidence": evidence },
+        "disk_free_bytes": core.store.bodies().free_bytes().ok(),
+        "disk_floor_bytes": core.store.bodies().floor_bytes(),
+        "records": {
+            "built": snapshot.built().rfc3339(),
+            "agencies": snapshot.agencies().count(),
+            "stations": snapshot.stations().count(),
+            "revocation_stale": snapshot.revocation_stale(now),
+            "trust_list_until": snapshot.trust_list().not_after.rfc3339(),
+            "refused": snapshot.refused(),
+        },
+        "since_start": {
+            "accepted": core.counters.accepted.load(Ordering::Relaxed),
+            "refused": core.counters.refused.load(Ordering::Relaxed),
+            "passed_on": core.counters.passed_on.load(Ordering::Relaxed),
+        },
+    }))
+    .into_response()
+}
+
+async fn queue(State(core): State<Arc<Core>>) -> Response {
+    let now = core.clock.now();
+    match core.store.shape(now).await {
+        Ok(shape) => Json(queue_json(&core, &shape, now)).into_response(),
+        Err(error) => unreadable(&error),
+    }
+}
+
+fn queue_json(core: &Core, shape: &QueueShape, now: Timestamp) -> Value {
+    let destinations: Vec<Value> = shape
+        .destinations
+        .iter()
+        .map(|one| {
+            let hop = one.next_hop.as_ref();
+            json!({
+                "next_hop": hop,
+                "link_up": hop.map(|hop| core.links.is_up(hop)),
+                "legs": one.legs,
+                "waiting_retry": one.waiting_retry,
+                "oldest": one.oldest.rfc3339(),
+                "oldest_age_ms": now.minus(one.oldest),
+                "ages": {
+                    "1m": one.ages[0],
+                    "5m": one.ages[1],
+                    "1h": one.ages[2],
+                    "1d": one.ages[3],
+                    "older": one.ages[4],
+                },
+            })
+        })
+        .collect();
+    json!({ "station": core.name, "now": now.rfc3339(), "destinations": destinations })
+}
+
+async fn metrics(State(core): State<Arc<Core>>) -> Response {
+    let now = core.clock.now();
+    let shape = match core.store.shape(now).await {
+        Ok(shape) => shape,
+        Err(error) => return unreadable(&error),
+    };
+    let mut text = Exposition::default();
+    let version = env!("CARGO_PKG_VERSION");
+    text.gauge("tram_build_info", &[("version", version)], 1);
+    for link in core.links.states() {
+        text.gauge("tram_link_up", &[("peer", link.station.as_str())], i64::from(link.up));
+    }
+    for link in core.links.states() {
+        if let Some(rtt_us) = link.rtt_us {
+            let rtt_us = i64::try_from(rtt_us).unwrap_or(i64::MAX);
+            text.gauge("tram_link_rtt_microseconds", &[("peer", link.station.as_str())], rtt_us);
+        }
+    }
+    for state in &shape.states {
+        text.gauge("tram_queue_legs", &[("state", state.state)], clamp(state.legs));
+    }
+    let oldest = shape.destinations.iter().map(|one| now.minus(one.oldest)).max();
+    text.gauge("tram_queue_oldest_seconds", &[], oldest.unwrap_or(0) / 1000);
+    text.gauge("tram_receipts_owed", &[], clamp(shape.owed_receipts));
+    text.gauge("tram_log_size", &[], clamp(core.store.head().borrow().size));
+    if let Some(tls) = core.tls.certificate() {
+        let expiry = tls.not_after().unix_s();
+        text.gauge("tram_certificate_expiry_timestamp_seconds", &[("role", "tls")], expiry);
+    }
+    let expiry = core.evidence.evidence_certificate.not_after().unix_s();
+    text.gauge("tram_certificate_expiry_timestamp_seconds", &[("role", "evidence")], expiry);
+    if let Some(until) = core.directory.validator().freshness(now).until {
+        text.gauge("tram_crl_next_update_timestamp_seconds", &[], until.unix_s());
+    }
+    text.gauge("tram_clock_unsure", &[], i64::from(core.clock_unsure()));
+    let refused = core.directory.snapshot().refused().len();
+    text.gauge("tram_records_refused", &[], i64::try_from(refused).unwrap_or(i64::MAX));
+    if let Ok(free) = core.store.bodies().free_bytes() {
+        text.gauge("tram_disk_free_bytes", &[], clamp(free));
+    }
+    let counters = &core.counters;
+    text.counter("tram_envelopes_accepted_total", counters.accepted.load(Ordering::Relaxed));
+    text.counter("tram_offers_refused_total", counters.refused.load(Ordering::Relaxed));
+    text.counter("tram_batches_passed_on_total", counters.passed_on.load(Ordering::Relaxed));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.0).into_response()
+}
+
+/// Prometheus text, format 0.0.4.
+#[derive(Default)]
+struct Exposition(String);
+
+impl Exposition {
+    fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
+        self.kind(name, "gauge");
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        self.0.push_str(&format!("{name}{labels} {value}\n"));
+    }
+
+    fn counter(&mut self, name: &str, value: u64) {
+        self.kind(name, "counter");
+        self.0.push_str(&format!("{name} {value}\n"));
+    }
+
+    /// Once a name; samples of one name follow each other.
+    fn kind(&mut self, name: &str, kind: &str) {
+        let line = format!("# TYPE {name} {kind}\n");
+        if !self.0.contains(&line) {
+            self.0.push_str(&line);
+        }
+    }
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
+    not_after.minus(now).div_euclid(MS_PER_DAY)
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Response {
+    tracing::warn!(code = "TRAM-331", %error, "spool cannot be read");
+    (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read\n").into_response()
+}
+
+const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;

@@ -1,0 +1,142 @@
+//! Receipts: turns the statements that this station owes other stations into envelopes of class `receipt`: one
+//! envelope per station for all that gathered, its body the receipt bundle in clear, its header signed with
+//! the evidence key. The envelope and the settling of what it carries are one commit, so a receipt is neither
+//! lost nor sent twice.
+//!
+//! Receipts state nothing and are never answered by receipts. Fails by waiting: what could not be sent is still
+//! owed. Must not know: what the statements say, how they travel.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use formats::body::SEALED_CHUNK_BYTES;
+use formats::header::{Class, Context, Header, Priority};
+use formats::id::{EnvelopeId, Party};
+use formats::limits;
+use pki::sign::{Content, Embed};
+
+use crate::station::Core;
+use crate::store::body::FinishedBody;
+use crate::store::{Accept, Change, NewLeg, OwedReceipts, Write};
+
+/// Why a receipt envelope could not be made; it stays owed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiptError {
+    /// Cannot be built from what the store gave (bug).
+    #[error("receipt envelope: {0}")]
+    Build(String),
+    /// The evidence key does not sign.
+    #[error("the evidence key does not sign: {0}")]
+    Sign(String),
+    /// No road to the station, or the commit said no.
+    #[error("{0}")]
+    Waits(String),
+}
+
+/// Sends what is owed whenever something new is, until the station stops.
+pub(crate) async fn run(core: Arc<Core>) {
+    loop {
+        tokio::select! {
+            () = core.receipts_owed.notified() => {}
+            () = tokio::time::sleep(core.config.timing.sweep * SWEEPS) => {}
+            () = core.stop.cancelled() => return,
+        }
+        settle_all(&core).await;
+    }
+}
+
+/// One pass over everything that is owed now.
+async fn settle_all(core: &Arc<Core>) {
+    loop {
+        let owed = match core.store.owed_receipts(BATCH).await {
+            Ok(owed) => owed,
+            Err(error) => {
+                tracing::warn!(%error, "owed receipts cannot be read");
+                return;
+            }
+        };
+        if owed.is_empty() {
+            return;
+        }
+        let sends = owed.into_iter().map(|one| settle(core, one));
+        let outcomes = futures_util::future::join_all(sends).await;
+        if outcomes.iter().any(Result::is_err) {
+            for error in outcomes.into_iter().filter_map(Result::err) {
+                if core.facts.first(&format!("receipt {error}")) {
+                    tracing::warn!(%error, "receipt stays owed");
+                }
+            }
+            return;
+        }
+    }
+}
+
+async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError> {
+    let now = core.clock.now();
+    let to = Party::Station(owed.station.clone());
+    let next_hop = core
+        .next_hop(&to, &[], now)
+        .map_err(|reason| ReceiptError::Waits(format!("{to}: {}", reason.code())))?;
+    let body = write_body(core, owed.bundle.encode()).await?;
+    let build = |error: &dyn std::fmt::Display| ReceiptError::Build(error.to_string());
+    let random: [u8; 10] = rand::random();
+    let context = Context {
+        id: EnvelopeId::new(now, &random),
+        class: Class::Receipt,
+        sender: Party::Station(core.name.clone()),
+        sender_station: core.name.clone(),
+        recipients: vec![to.clone()],
+        priority: Priority::Normal,
+        created: now,
+        expires: now.plus_ms(limits::LIFETIME_MS_MAX),
+        signer: core.evidence.evidence_certificate.sha256(),
+        commitment: None,
+        supersedes: None,
+        addressed_as: vec![],
+    };
+    let header = Header::new(context, body.body_digest, body.body_bytes).map_err(|error| build(&error))?;
+    let header_signature = pki::sign::sign_detached(
+        &core.evidence.evidence_key,
+        &core.evidence.evidence_certificate,
+        Content::Header(&header),
+        now,
+        Embed::None,
+    )
+    .map_err(|error| ReceiptError::Sign(error.to_string()))?;
+    let accept = Accept {
+        header: Arc::new(header),
+        header_signature,
+        capsule_bytes: body.capsule_bytes,
+        body: body.place,
+        legs: vec![NewLeg { recipient: to, next_hop }],
+        via: vec![],
+        attempt: 1,
+        from: None,
+        received: now,
+        event: None,
+        keep_body: false,
+    };
+    let settled = Write::SettleReceipts { positions: owed.positions };
+    core.commit(Change::of(vec![accept.into(), settled]))
+        .await
+        .map(|_| ())
+        .map_err(|error| ReceiptError::Waits(error.to_string()))
+}
+
+/// Writes the bundle in clear pieces; no capsule.
+async fn write_body(core: &Core, bundle: Vec<u8>) -> Result<FinishedBody, ReceiptError> {
+    let waits = |error: &dyn std::fmt::Display| ReceiptError::Waits(error.to_string());
+    let mut writer = core.store.bodies().writer();
+    let piece = usize::try_from(SEALED_CHUNK_BYTES).map_err(|error| waits(&error))?;
+    let mut rest = Bytes::from(bundle);
+    while !rest.is_empty() {
+        let chunk = rest.split_to(piece.min(rest.len()));
+        writer.append(chunk).await.map_err(|error| waits(&error))?;
+    }
+    writer.finish(Bytes::new()).await.map_err(|error| waits(&error))
+}
+
+/// How many owed statements are read at once, at most what one bundle may hold.
+const BATCH: usize = 1024;
+/// Sweeps between two looks without being woken.
+const SWEEPS: u32 = 10;
