@@ -1,13 +1,14 @@
 //! Every byte of Trạm that leaves a process: ids, limits, header, evidence, link frames, records.
 //!
 //! This crate says how things are written and read back, and nothing else. It is pure: no clock
-//! (`now` is a parameter where one is needed), no random numbers, no file or socket, no log; readers
-//! and writers of the caller are the only I/O. It does not verify signatures and does not know keys:
-//! that is `pki`. Every decoder is bounded before it allocates, refuses trailing bytes and refuses a
-//! second encoding of the same value wherever the bytes are signed or hashed. A decoder fails with
-//! an error value that says what was wrong; it never panics on input.
+//! (`now` is a parameter where one is needed), no random numbers, no file or socket, no log;
+//! readers and writers of the caller are the only I/O. It does not verify signatures and does not
+//! know keys: that is `pki`. Every decoder is bounded before it allocates, refuses trailing bytes
+//! and refuses a second encoding of the same value wherever the bytes are signed or hashed. A
+//! decoder fails with an error value that says what was wrong; it never panics on input.
 //!
-//! `SPEC.md` beside this crate states each format for other implementers; `vectors/` holds examples.
+//! `SPEC.md` beside this crate states each format for other implementers; `vectors/` holds
+//! examples.
 //!
 //! # Glossary of Vietnamese terms of law
 //!

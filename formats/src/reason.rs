@@ -1,8 +1,8 @@
 //! Why something was refused or has to wait: one closed list for wire, evidence, database, screens.
 //!
-//! A reason has a stable snake_case code (never renamed, only added), says whether another road or a
-//! later attempt with the same envelope can cure it, and has one line in Vietnamese and in English.
-//! Details for operators stand elsewhere; peers see the code only.
+//! A reason has a stable snake_case code (never renamed, only added), says whether another road
+//! or a later attempt with the same envelope can cure it, and has one line in Vietnamese and in
+//! English. Details for operators stand elsewhere; peers see the code only.
 
 use std::fmt;
 use std::str::FromStr;

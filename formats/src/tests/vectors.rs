@@ -1,10 +1,11 @@
 //! Golden vectors: `formats/vectors/*.json`, one file for each format.
 //!
-//! A file has a description and cases; a case has a name, the bytes in hexadecimal (or as text where
-//! the format is text), `accept`, and for accepted cases the digests that others need to compare.
-//! The accepted cases are made from the fixed samples, the refused ones by a stated change of them.
-//! With `TRAM_WRITE_VECTORS=1` the files are written anew; otherwise they are compared with what the
-//! code makes now, and every case, as it stands in the file, is decoded and its verdict checked.
+//! A file has a description and cases; a case has a name, the bytes in hexadecimal (or as text
+//! where the format is text), `accept`, and for accepted cases the digests that others need to
+//! compare. The accepted cases are made from the fixed samples, the refused ones by a stated
+//! change of them. With `TRAM_WRITE_VECTORS=1` the files are written anew; otherwise they are
+//! compared with what the code makes now, and every case, as it stands in the file, is decoded
+//! and its verdict checked.
 
 use std::fmt::Debug;
 use std::fs;
@@ -465,8 +466,8 @@ fn frame_vectors_hold() {
     let mut file = File::new(
         "frame.json",
         Form::Hex,
-        "Frames of tram/1 with their length prefix; kinds 1 to 4 on the control stream, 16 to 21 on \
-         transfer streams",
+        "Frames of tram/1 with their length prefix; kinds 1 to 4 on the control stream, 16 to \
+         21 on transfer streams",
     );
     for (name, frame) in samples::controls() {
         file.accept(name, &frame.encode().unwrap(), Value::Null);
