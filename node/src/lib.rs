@@ -7,7 +7,9 @@
 pub mod access;
 pub mod body;
 pub mod desk;
+pub mod door;
 pub mod evidence;
 pub mod fault;
 pub mod fold;
+pub mod screen;
 pub mod view;

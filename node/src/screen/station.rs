@@ -1,0 +1,112 @@
+//! Trạm & tuyến: how the station under the desk is, for an operator's first look.
+
+use askama::Template;
+use axum::extract::State;
+
+use super::parts::{Frame, Pill, Tone, grouped, span};
+use super::words::{Words, fill};
+use super::{Answer, Place, Reader, frame, html};
+use crate::door::Doors;
+use crate::view::{ServedAgency, StationView};
+
+#[derive(Debug, Template)]
+#[template(path = "station.html")]
+pub(crate) struct StationPage {
+    pub(crate) facts: Vec<Line>,
+    pub(crate) frame: Frame,
+    pub(crate) lead: String,
+    pub(crate) links: Vec<Link>,
+    pub(crate) w: &'static Words,
+}
+
+/// A name, a light, a value.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) pill: Option<Pill>,
+    pub(crate) value: String,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    pub(crate) pill: Pill,
+}
+
+/// `GET /station`
+pub(crate) async fn show(State(doors): State<Doors>, reader: Reader) -> Answer {
+    let (frame, _) = frame(&doors, &reader, Place::Station, reader.w.station).await?;
+    let view = doors.desk().station_view().await?;
+    html(&page(frame, &view, &doors.desk().agencies()))
+}
+
+/// The page of what was found.
+pub(crate) fn page(frame: Frame, view: &StationView, served: &[ServedAgency]) -> StationPage {
+    let w = frame.w;
+    let line = |name: &str, pill, value: String| Line {
+        name: name.to_owned(),
+        pill,
+        value,
+    };
+    let clock = if view.clock_unsure {
+        Pill::new(Tone::Wait, w.clock_off)
+    } else {
+        Pill::new(Tone::Ok, w.clock_right)
+    };
+    let stamp = match view.stamped_at {
+        Some(at) => Pill::new(Tone::Ok, fill(w.log_stamped, &[("t", &at.vietnam())])),
+        None => Pill::new(Tone::Mute, w.log_not_stamped),
+    };
+    let entries = fill(w.entries, &[("n", &grouped(view.log_entries))]);
+    let mut facts = vec![
+        line(w.station_name, None, view.name.clone()),
+        line(w.station_clock, Some(clock), String::new()),
+        line(
+            w.station_log,
+            Some(stamp),
+            format!("{entries} · {}", view.log_origin),
+        ),
+        line(
+            w.station_queue,
+            None,
+            fill(w.documents_n, &[("n", &grouped(view.waiting))]),
+        ),
+    ];
+    if let Some(oldest) = view.oldest.filter(|_| view.waiting > 0) {
+        let waits = span(w, view.at.minus(oldest));
+        facts.push(line(w.station_oldest, None, waits));
+    }
+    for agency in served {
+        let until = agency.signature_until.min(agency.encryption_until);
+        let days = until.minus(view.at).div_euclid(86_400_000);
+        let tone = match days {
+            ..0 => Tone::Bad,
+            0..14 => Tone::Wait,
+            _ => Tone::Ok,
+        };
+        let text = fill(w.cert_days, &[("n", &days.max(0).to_string())]);
+        facts.push(line(
+            &agency.name,
+            Some(Pill::new(tone, text)),
+            agency.code.to_string(),
+        ));
+    }
+    let links = view.links.iter().map(|link| Link {
+        name: link.peer.clone(),
+        pill: if link.up {
+            Pill::new(Tone::Ok, w.station_link_up)
+        } else {
+            Pill::new(Tone::Bad, w.station_link_down)
+        },
+    });
+    let links = links.collect();
+    let lead = fill(w.station_lead, &[("t", &view.at.vietnam())]);
+    StationPage {
+        facts,
+        frame,
+        lead,
+        links,
+        w,
+    }
+}
