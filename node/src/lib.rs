@@ -6,10 +6,12 @@
 
 pub mod access;
 pub mod body;
+pub mod client;
 pub mod desk;
 pub mod door;
 pub mod evidence;
 pub mod fault;
 pub mod fold;
 pub mod screen;
+pub mod tram;
 pub mod view;

@@ -1,0 +1,241 @@
+//! The command line of `tram`.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+use crate::screen::words::Lang;
+
+/// Gửi, nhận, theo dõi văn bản qua Trạm / send, receive and follow documents through Trạm.
+#[derive(Debug, Parser)]
+#[command(name = "tram", version, arg_required_else_help = true, after_help = AFTER)]
+pub struct Args {
+    /// Address of the node, for example http://127.0.0.1:41080 [env: TRAM_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// API key; better in the environment or the settings file, where `ps` does not show it [env: TRAM_KEY]
+    #[arg(long, global = true, value_name = "KEY", hide_short_help = true)]
+    pub key: Option<String>,
+    /// Print the answer of the node as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Language of texts: vi or en (default: the locale)
+    #[arg(long, global = true, value_name = "vi|en", value_parser = lang)]
+    pub lang: Option<Lang>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "Settings: $XDG_CONFIG_HOME/tram/config.toml or ~/.config/tram/config.toml with \
+url, key, lang; then the environment; then flags.\n\
+Exit codes: 0 yes, 1 no (refused, not valid, not in time), 2 usage, 3 node unreachable, 4 denied.";
+
+fn lang(text: &str) -> Result<Lang, String> {
+    Lang::parse(text).ok_or_else(|| "vi or en".to_owned())
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find agencies by name or code (no diacritics needed)
+    Agency {
+        /// Words of the name, or a code
+        text: String,
+    },
+    /// Sent documents: ls, show, timeline, explain
+    Doc {
+        /// What to look at
+        #[command(subcommand)]
+        what: Doc,
+    },
+    /// Proof packages: get, verify (offline)
+    Evidence {
+        /// What to do
+        #[command(subcommand)]
+        what: Evidence,
+    },
+    /// Received documents: ls, claim, get, ack
+    Inbox {
+        /// What to do
+        #[command(subcommand)]
+        what: Inbox,
+    },
+    /// Send an edXML packet, or files with a description
+    Send(Send),
+    /// State of the node: links, queue, log, clock, certificates
+    Status,
+}
+
+/// How far to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Goal {
+    /// The first relay has custody
+    Relayed,
+    /// The recipient's station has it
+    Delivered,
+    /// The recipient's system has taken it
+    HandedOver,
+}
+
+impl Goal {
+    /// The word of the API.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Relayed => "relayed",
+            Self::Delivered => "delivered",
+            Self::HandedOver => "handed_over",
+        }
+    }
+}
+
+/// `tram send`
+#[derive(Debug, Group)]
+pub struct Send {
+    /// A packet (.edxml, .xml), or the files of a document; the first is the main one
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Recipients by code, with commas; for files only (a packet names its own)
+    #[arg(long, value_delimiter = ',', value_name = "CODE")]
+    pub to: Vec<String>,
+    /// Number and notation, for example 1283/SNV-VP (files only)
+    #[arg(long, value_name = "N/NOTATION")]
+    pub number: Option<String>,
+    /// Subject (files only)
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// Name of the person who signed (files only)
+    #[arg(long)]
+    pub signer: Option<String>,
+    /// Document type (files only)
+    #[arg(long = "type", default_value = "Công văn", value_name = "NAME")]
+    pub kind: String,
+    /// Day of issue, dd/mm/yyyy; today if not given (files only)
+    #[arg(long, value_name = "DAY")]
+    pub date: Option<String>,
+    /// Urgency: 0 normal to 3 immediate (files only)
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub priority: Option<u8>,
+    /// Wait until every recipient is that far
+    #[arg(long, value_enum)]
+    pub wait: Option<Goal>,
+    /// Seconds to wait at most
+    #[arg(long, default_value_t = 60, value_name = "S")]
+    pub timeout: u64,
+    /// Idempotency-Key; by default the digest of the packet, so the same file is sent once
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Send again under the same document id, with the reason
+    #[arg(long, value_name = "REASON")]
+    pub resend: Option<String>,
+}
+
+/// `tram doc`
+#[derive(Debug, Subcommand)]
+pub enum Doc {
+    /// Say in words where a document is, why, and what to do
+    Explain {
+        /// Id, or the sender's own document id
+        id: String,
+    },
+    /// List sent documents, newest first
+    Ls {
+        /// Words of number, subject, recipients (no diacritics needed)
+        text: Option<String>,
+        /// Only with a recipient in this state; may be repeated
+        #[arg(long, value_name = "STATE")]
+        state: Vec<String>,
+        /// Rows
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Go on where the last page ended
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// Facts and recipients of a document
+    Show {
+        /// Id, or the sender's own document id
+        id: String,
+    },
+    /// Steps of a document, recipient by recipient
+    Timeline {
+        /// Id, or the sender's own document id
+        id: String,
+        /// Only this recipient
+        #[arg(long, value_name = "CODE")]
+        to: Option<String>,
+    },
+}
+
+/// `tram inbox`
+#[derive(Debug, Subcommand)]
+pub enum Inbox {
+    /// Acknowledge: the document is taken, and the sender gets a signed receipt
+    Ack {
+        /// Id
+        id: String,
+        /// Word of the claim
+        #[arg(long, value_name = "WORD")]
+        claim: Option<String>,
+    },
+    /// Lease new documents, so that no other system takes them
+    Claim {
+        /// How many at most
+        #[arg(long, default_value_t = 10)]
+        count: u32,
+        /// For how many seconds
+        #[arg(long, default_value_t = 60, value_name = "S")]
+        lease: u32,
+        /// Seconds to wait for the first
+        #[arg(long, default_value_t = 0, value_name = "S")]
+        wait: u32,
+    },
+    /// Fetch the packet
+    Get {
+        /// Id
+        id: String,
+        /// File to write, or - for standard output; ID.edxml if not given
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// An attachment by its number instead of the packet
+        #[arg(long, value_name = "N")]
+        file: Option<u32>,
+    },
+    /// List received documents, newest first
+    Ls {
+        /// Words of number, subject, sender (no diacritics needed)
+        text: Option<String>,
+        /// new, claimed, acknowledged, quarantined; may be repeated
+        #[arg(long, value_name = "STATE")]
+        state: Vec<String>,
+        /// Rows
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Go on where the last page ended
+        #[arg(long)]
+        cursor: Option<String>,
+        /// Seconds to wait for the first
+        #[arg(long, default_value_t = 0, value_name = "S")]
+        wait: u32,
+    },
+}
+
+/// `tram evidence`
+#[derive(Debug, Subcommand)]
+pub enum Evidence {
+    /// Fetch the proof package of a sent document
+    Get {
+        /// Id, or the sender's own document id
+        id: String,
+        /// File to write, or - for standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Check a proof package here, without a node or a network
+    Verify {
+        /// The package (.zip)
+        file: PathBuf,
+    },
+}

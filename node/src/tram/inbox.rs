@@ -1,0 +1,171 @@
+//! `tram inbox`: received documents, claims, packets, acknowledgements.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::args::Inbox;
+use super::show::{inbox_state, items, safe, table, text, time};
+use super::{Desk, Exit, Failure};
+use crate::client::Client;
+use crate::screen::address::encode;
+
+pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failure> {
+    let client = desk.client()?;
+    match what {
+        Inbox::Ls {
+            text,
+            state,
+            limit,
+            cursor,
+            wait,
+        } => {
+            let query = [
+                ("q", text.unwrap_or_default()),
+                ("state", state.join(",")),
+                ("limit", limit.to_string()),
+                ("cursor", cursor.unwrap_or_default()),
+                (
+                    "wait",
+                    if wait == 0 {
+                        String::new()
+                    } else {
+                        wait.min(55).to_string()
+                    },
+                ),
+            ];
+            let query = query
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            let found = client.get("/inbox", &query).await?;
+            list(desk, &found)?;
+            Ok(Exit::Ok)
+        }
+        Inbox::Claim { count, lease, wait } => {
+            let found = client.claim(count, lease, wait.min(55)).await?;
+            list(desk, &found)?;
+            let claim = text(&found, "claim");
+            if !desk.json && !items(&found, "items").is_empty() {
+                desk.remark(desk.lang.pick(
+                    &format!(
+                        "Giữ đến {}; xác nhận: tram inbox ack MÃ --claim {claim}",
+                        time(text(&found, "until"))
+                    ),
+                    &format!(
+                        "Held until {}; then: tram inbox ack ID --claim {claim}",
+                        time(text(&found, "until"))
+                    ),
+                ))?;
+            }
+            Ok(if items(&found, "items").is_empty() {
+                Exit::No
+            } else {
+                Exit::Ok
+            })
+        }
+        Inbox::Get { id, output, file } => {
+            let path = match file {
+                Some(n) => format!("/inbox/{}/files/{n}", encode(&id)),
+                None => format!("/inbox/{}/package", encode(&id)),
+            };
+            let output = output.unwrap_or_else(|| {
+                PathBuf::from(match file {
+                    Some(n) => format!("{}.{n}", encode(&id)),
+                    None => format!("{}.edxml", encode(&id)),
+                })
+            });
+            fetch(desk, &client, &path, &output).await
+        }
+        Inbox::Ack { id, claim } => {
+            let done = client.acknowledge(&id, claim.as_deref()).await?;
+            if desk.json {
+                desk.print_json(&done)?;
+            } else {
+                let at = time(text(&done, "at"));
+                desk.line(desk.lang.pick(
+                    &format!("{id}: đã nhận lúc {at}"),
+                    &format!("{id}: taken at {at}"),
+                ))?;
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn list(desk: &mut Desk<'_>, found: &Value) -> Result<(), Failure> {
+    if desk.json {
+        return desk.print_json(found);
+    }
+    let lang = desk.lang;
+    let rows: Vec<Vec<String>> = items(found, "items")
+        .iter()
+        .map(|row| {
+            vec![
+                text(row, "id").to_owned(),
+                text(row, "code").to_owned(),
+                inbox_state(text(row, "state"), lang),
+                time(text(row, "received")),
+                text(row, "sender").to_owned(),
+                text(row, "subject").to_owned(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return desk.remark(lang.pick("Không có văn bản đến nào.", "Nothing has arrived."));
+    }
+    let headings = [
+        lang.pick("mã", "id"),
+        lang.pick("số ký hiệu", "number"),
+        lang.pick("trạng thái", "state"),
+        lang.pick("đến lúc", "arrived"),
+        lang.pick("nơi gửi", "sender"),
+        lang.pick("trích yếu", "subject"),
+    ];
+    let headings = headings.each_ref().map(String::as_str);
+    for line in table(&headings, &rows) {
+        desk.line(line)?;
+    }
+    let next = text(found, "next");
+    if !next.is_empty() {
+        let (vi, en) = (
+            format!("Còn nữa: thêm --cursor {next}"),
+            format!("More: add --cursor {next}"),
+        );
+        desk.remark(lang.pick(&vi, &en))?;
+    }
+    Ok(())
+}
+
+/// Streams an answer to a file, or to standard output for `-`. A file appears whole or not at all.
+pub(super) async fn fetch(
+    desk: &mut Desk<'_>,
+    client: &Client,
+    path: &str,
+    output: &Path,
+) -> Result<Exit, Failure> {
+    if output.as_os_str() == "-" {
+        client.fetch(path, &mut *desk.out).await?;
+        return Ok(Exit::Ok);
+    }
+    let shown = output.display().to_string();
+    let fault = |source| Failure::File {
+        path: shown.clone(),
+        source,
+    };
+    let mut part = output.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let mut file = std::fs::File::create(&part).map_err(fault)?;
+    let bytes = match client.fetch(path, &mut file).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            // What is left of a broken download helps nobody; if it stays, the name says what it is.
+            drop(std::fs::remove_file(&part));
+            return Err(error.into());
+        }
+    };
+    file.sync_all().map_err(fault)?;
+    std::fs::rename(&part, output).map_err(fault)?;
+    desk.remark(safe(&format!("{shown}: {bytes} B")))?;
+    Ok(Exit::Ok)
+}
