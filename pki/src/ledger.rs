@@ -54,7 +54,6 @@ pub enum LedgerError {
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Line {
     seq: u64,
     prev: String,
@@ -176,6 +175,10 @@ impl Ledger {
             let damaged = |reason| Replay::Damaged(number, reason);
             let parsed: Line =
                 serde_json::from_str(line).map_err(|_| damaged("not a ledger line"))?;
+            // One text for each line: nothing can hide in unknown or repeated keys.
+            if serde_json::to_string(&parsed).ok().as_deref() != Some(line) {
+                return Err(damaged("not in its canonical text form"));
+            }
             if parsed.seq != self.next || parsed.prev != self.head.to_string() {
                 return Err(damaged("does not follow the line before it"));
             }

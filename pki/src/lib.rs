@@ -32,6 +32,7 @@ pub mod algorithm;
 pub mod authority;
 pub mod cert;
 pub mod chain;
+pub mod csr;
 pub mod issue;
 pub mod key;
 pub mod ledger;

@@ -1,0 +1,302 @@
+//! Commands of `tram-pki`.
+//!
+//! Owns: the arguments, and what each command says: text for people (Vietnamese beside English where
+//! it is read), or one JSON object with `--json`. A failure names its cause and the next step.
+//! Must not know: how certificates are built.
+
+mod failure;
+mod init;
+mod inspect;
+mod records;
+#[cfg(feature = "authority")]
+mod serve;
+mod workshop;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use formats::time::Timestamp;
+use pki::plan::Plan;
+use pki::role::Role;
+use serde_json::{Value, json};
+
+pub(crate) use failure::Failure;
+use failure::Next;
+
+/// Certification authority of a Trạm network (cơ quan chứng thực của mạng Trạm).
+#[derive(Debug, Parser)]
+#[command(name = "tram-pki", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// One JSON object on standard output instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at a plan before it is carried out (xem kế hoạch).
+    Plan {
+        #[command(subcommand)]
+        command: PlanCommand,
+    },
+    /// Carry out a plan: make all keys, certificates and records (khởi tạo theo kế hoạch).
+    Init {
+        /// The reviewed plan.
+        #[arg(long)]
+        plan: PathBuf,
+        /// Folder to make; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// SHA-256 of the plan as reviewed (`plan check` prints it); another plan is refused.
+        #[arg(long)]
+        digest: Option<String>,
+    },
+    /// Issue a certificate for a request (cấp chứng thư).
+    Issue {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Role, for example agency-signature or station-tls.
+        #[arg(long)]
+        role: Role,
+        /// Agency code or station name.
+        #[arg(long)]
+        name: String,
+        /// Certificate request (PKCS#10); only its key is used.
+        #[arg(long)]
+        csr: PathBuf,
+        /// Where to write the certificate.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Revoke a certificate and publish the list (thu hồi chứng thư).
+    Revoke {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Serial number in hexadecimal, as `list` shows it.
+        serial: String,
+        /// Why: key-compromise, superseded, cessation-of-operation, …
+        #[arg(long)]
+        reason: String,
+    },
+    /// Revocation lists (danh sách thu hồi).
+    Crl {
+        #[command(subcommand)]
+        command: CrlCommand,
+    },
+    /// Everything that was issued (liệt kê chứng thư).
+    List {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Only what is revoked.
+        #[arg(long)]
+        revoked: bool,
+    },
+    /// Say in words what a file is: certificate, list, record, request (giải thích tệp).
+    #[command(alias = "show")]
+    Inspect {
+        /// PEM or DER.
+        file: PathBuf,
+    },
+    /// Signed records of the directory (danh bạ).
+    Records {
+        #[command(subcommand)]
+        command: records::RecordsCommand,
+    },
+    /// Run the time-stamp server and publish the revocation lists every hour (chạy dịch vụ).
+    Serve {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Address to listen on, for example 127.0.0.1:3180.
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PlanCommand {
+    /// Check every rule and print the digest to review.
+    Check {
+        /// The plan.
+        file: PathBuf,
+    },
+    /// Print what would be made.
+    Show {
+        /// The plan.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CrlCommand {
+    /// Sign and publish a new list of every authority whose key is here.
+    Publish {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+/// What a command says: a text, and the same as JSON.
+pub(crate) struct Output {
+    text: String,
+    json: Option<Value>,
+}
+
+impl Output {
+    fn new(text: String, json: Value) -> Self {
+        Self {
+            text,
+            json: Some(json),
+        }
+    }
+
+    fn choose(self, json: bool) -> Self {
+        Self {
+            json: self.json.filter(|_| json),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.json {
+            Some(json) => write!(f, "{json}"),
+            None => f.write_str(self.text.trim_end()),
+        }
+    }
+}
+
+/// The clock that commands are given.
+pub(crate) type Clock = fn() -> Timestamp;
+
+/// Carries out one command.
+pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure> {
+    let output = match &arguments.command {
+        Command::Plan {
+            command: PlanCommand::Check { file },
+        } => plan_check(&load_plan(file)?),
+        Command::Plan {
+            command: PlanCommand::Show { file },
+        } => plan_show(&load_plan(file)?),
+        Command::Init { plan, out, digest } => {
+            init::run(&load_plan(plan)?, out, digest.as_deref(), clock())?
+        }
+        Command::Issue {
+            dir,
+            role,
+            name,
+            csr,
+            out,
+        } => workshop::issue_for_request(dir, *role, name, csr, out, clock())?,
+        Command::Revoke {
+            dir,
+            serial,
+            reason,
+        } => workshop::revoke(dir, serial, reason, clock())?,
+        Command::Crl {
+            command: CrlCommand::Publish { dir },
+        } => workshop::publish_crls(dir, clock())?,
+        Command::List { dir, revoked } => workshop::list(dir, *revoked)?,
+        Command::Inspect { file } => inspect::run(file)?,
+        Command::Records { command } => records::run(command, clock())?,
+        Command::Serve { dir, listen } => serve(dir, *listen, clock)?,
+    };
+    Ok(output.choose(arguments.json))
+}
+
+#[cfg(feature = "authority")]
+fn serve(
+    dir: &std::path::Path,
+    listen: std::net::SocketAddr,
+    clock: Clock,
+) -> Result<Output, Failure> {
+    serve::run(dir, listen, clock)
+}
+
+#[cfg(not(feature = "authority"))]
+fn serve(
+    _dir: &std::path::Path,
+    _listen: std::net::SocketAddr,
+    _clock: Clock,
+) -> Result<Output, Failure> {
+    Err(Failure::new(
+        "this build has no server",
+        "install the build with feature `authority`",
+    ))
+}
+
+fn load_plan(file: &std::path::Path) -> Result<Plan, Failure> {
+    Plan::load(file).next("correct the plan and run `tram-pki plan check` again")
+}
+
+fn counts(plan: &Plan) -> Value {
+    json!({
+        "digest": plan.digest.to_string(),
+        "trust_domain": plan.authority.trust_domain.to_string(),
+        "stations": plan.stations.len(),
+        "agencies": plan.agencies.len(),
+        "delegated": plan.authority.delegated.len(),
+    })
+}
+
+fn plan_check(plan: &Plan) -> Output {
+    let text = format!(
+        "The plan is good (kế hoạch hợp lệ): {} stations, {} agencies, {} delegated authorities \
+         below {}.\nSHA-256 to review: {}\nNext: tram-pki init --plan FILE --out DIR --digest {}",
+        plan.stations.len(),
+        plan.agencies.len(),
+        plan.authority.delegated.len(),
+        plan.authority.trust_domain,
+        plan.digest,
+        plan.digest
+    );
+    Output::new(text, counts(plan))
+}
+
+fn plan_show(plan: &Plan) -> Output {
+    let mut text = format!("Authority (cơ quan chứng thực): {}\n", plan.authority.name);
+    text += &format!(
+        "Trust domain (miền tin cậy): {}\n",
+        plan.authority.trust_domain
+    );
+    for delegated in &plan.authority.delegated {
+        text += &format!(
+            "Delegated authority (ủy quyền): {} and below\n",
+            delegated.code
+        );
+    }
+    text += &format!(
+        "Time-stamps (dấu thời gian): {} at {}\n",
+        plan.tsa.name, plan.tsa.url
+    );
+    for station in plan.stations.values() {
+        let at = station.address.as_deref().unwrap_or("dials out only");
+        text += &format!(
+            "Station (trạm): {} — {:?}, {at}\n",
+            station.name, station.kind
+        );
+    }
+    for agency in plan.agencies.values() {
+        let home = agency
+            .station
+            .as_ref()
+            .map_or_else(|| "no station".into(), ToString::to_string);
+        text += &format!(
+            "Agency (cơ quan): {} — {} — {home}\n",
+            agency.code, agency.name
+        );
+    }
+    text += &format!("SHA-256: {}\n", plan.digest);
+    Output::new(text, counts(plan))
+}
+
+#[cfg(test)]
+mod tests;
