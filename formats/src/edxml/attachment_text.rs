@@ -11,7 +11,7 @@ use quick_xml::events::Event;
 use sha2::{Digest as _, Sha256};
 
 use super::attachment::{AttachmentSink, Ended};
-use super::base64_stream::{DecodeError, Decoder};
+use super::base64_stream::{DecodeError, Decoder, is_text};
 use super::node::Encoded;
 use super::read::ReadError;
 use super::tree::Builder;
@@ -33,16 +33,19 @@ pub(super) fn stream<R: BufRead>(builder: &mut Builder<'_, R>) -> Result<Encoded
         buffer.clear();
         match builder.next(&mut buffer)? {
             Event::End(_) => return attachment.end(builder),
-            Event::CData(text) => attachment.push(text.as_bytes(), builder)?,
+            Event::CData(text) => {
+                builder.check_characters(&text)?;
+                attachment.push(text.as_bytes(), builder)?;
+            }
             Event::GeneralRef(reference) => {
-                // Anything but white space is no base64 symbol and fails there.
-                let character = reference.resolve_char_ref().ok().flatten().unwrap_or('&');
+                // Anything but white space is no base64 symbol there and fails on decoding.
+                let character = builder.resolved(&reference)?;
                 let mut utf8 = [0; 4];
                 attachment.push(character.encode_utf8(&mut utf8).as_bytes(), builder)?;
             }
             // The raw reading stops only at markup, so an event text is empty.
             Event::Text(text) => attachment.push(text.as_bytes(), builder)?,
-            Event::Comment(_) => {}
+            Event::Comment(text) => builder.check_comment(&text)?,
             Event::DocType(_) => return Err(ReadError::Doctype { at: builder.at() }),
             Event::Eof => return Err(builder.xml("the file ends inside an attachment")),
             Event::Start(_) | Event::Empty(_) => {
@@ -126,11 +129,22 @@ impl Attachment {
     /// Decodes text into the sink; does nothing once the attachment is known to be undecodable.
     fn feed(&mut self, text: &[u8], sink: &mut dyn AttachmentSink) -> Result<(), DecodeError> {
         let Some(mut decoder) = self.decoder.take() else {
-            return Ok(());
+            let at = self.size;
+            return if is_text(text) {
+                Ok(())
+            } else {
+                Err(DecodeError::NotText { at })
+            };
         };
-        decoder.push(text, &mut |bytes| self.decoded(bytes, sink))?;
-        self.decoder = Some(decoder);
-        Ok(())
+        match decoder.push(text, &mut |bytes| self.decoded(bytes, sink)) {
+            Ok(()) => {
+                self.decoder = Some(decoder);
+                Ok(())
+            }
+            // The piece goes on behind the block that failed.
+            Err(DecodeError::Invalid { at }) if !is_text(text) => Err(DecodeError::NotText { at }),
+            Err(error) => Err(error),
+        }
     }
 
     fn decoded(&mut self, bytes: &[u8], sink: &mut dyn AttachmentSink) -> io::Result<()> {
@@ -159,6 +173,9 @@ impl Attachment {
         match outcome {
             Ok(()) => {}
             Err(DecodeError::Output(error)) => return sunk(self.index, Err(error)),
+            Err(damaged @ DecodeError::NotText { .. }) => {
+                return Err(builder.xml(&damaged.to_string()));
+            }
             Err(invalid @ DecodeError::Invalid { .. }) => {
                 self.why = invalid.to_string();
                 sunk(self.index, builder.sink.discard(self.index))?;

@@ -19,6 +19,12 @@ pub enum DecodeError {
         /// Symbols accepted before the bad block.
         at: u64,
     },
+    /// A byte stands there that no ASCII text has, or `>`: the file is damaged or hides something.
+    #[error("byte that cannot stand in base64 text after symbol {at}")]
+    NotText {
+        /// Symbols accepted before the bad block.
+        at: u64,
+    },
     /// The receiver of the bytes failed.
     #[error(transparent)]
     Output(#[from] io::Error),
@@ -97,22 +103,37 @@ impl Decoder {
         if self.symbols.is_empty() {
             return Ok(());
         }
-        let invalid = DecodeError::Invalid {
-            at: self.symbols_done,
-        };
         // A block that ended in padding was the last one.
         if self.padded {
-            return Err(invalid);
+            return Err(self.refusal());
         }
         self.padded = self.symbols.last() == Some(&b'=');
         let Ok(length) = STANDARD.decode_slice(&self.symbols, &mut self.bytes) else {
-            return Err(invalid);
+            return Err(self.refusal());
         };
         self.symbols_done += u64::try_from(self.symbols.len()).unwrap_or(u64::MAX);
         self.symbols.clear();
         output(self.bytes.get(..length).unwrap_or_default())?;
         Ok(())
     }
+
+    /// Looks for the reason only after decoding failed: every byte of the text passes here.
+    fn refusal(&self) -> DecodeError {
+        let at = self.symbols_done;
+        if is_text(&self.symbols) {
+            DecodeError::Invalid { at }
+        } else {
+            DecodeError::NotText { at }
+        }
+    }
+}
+
+/// Whether these bytes could stand in the text of an attachment at all, base64 or not.
+#[must_use]
+pub fn is_text(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|b| matches!(b, b'\t' | b'\r' | b'\n' | b' '..=0x7E) && *b != b'>')
 }
 
 /// Encodes everything `input` gives, showing each block to `seen` on the way (for a digest).

@@ -297,6 +297,12 @@ impl<'a, R: BufRead> Builder<'a, R> {
         if self.open.is_empty() {
             return Err(self.xml("reference outside the root element"));
         }
+        self.resolved(reference)?;
+        self.append(format!("&{};", &**reference))
+    }
+
+    /// The character a reference stands for; entities of a document type do not exist here.
+    pub(super) fn resolved(&self, reference: &BytesRef<'_>) -> Result<char, ReadError> {
         let plain = match reference.resolve_char_ref() {
             Ok(Some(character)) => character,
             Ok(None) => quick_xml::escape::resolve_predefined_entity(reference)
@@ -307,7 +313,7 @@ impl<'a, R: BufRead> Builder<'a, R> {
         if !is_xml_character(plain) {
             return Err(self.xml("reference to a forbidden character"));
         }
-        self.append(format!("&{};", &**reference))
+        Ok(plain)
     }
 
     /// Adds escaped text to the open element, joined with the text before it.
@@ -342,31 +348,26 @@ impl<'a, R: BufRead> Builder<'a, R> {
     }
 
     fn comment(&mut self, text: &str) -> Result<(), ReadError> {
-        self.check_characters(text)?;
-        if text.ends_with('-') {
-            return Err(self.xml("comment ends in \"--->\""));
-        }
+        self.check_comment(text)?;
         if let Some(node) = self.open.last_mut() {
             node.items.push(Item::Comment(text.to_owned()));
         }
         Ok(())
     }
 
-    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<(), ReadError> {
-        let version = declaration
-            .version()
-            .map_err(|error| self.xml(&error.to_string()))?;
-        if version != "1.0" {
-            return Err(self.xml("xml version other than 1.0"));
+    pub(super) fn check_comment(&self, text: &str) -> Result<(), ReadError> {
+        self.check_characters(text)?;
+        if text.ends_with('-') {
+            return Err(self.xml("comment ends in \"--->\""));
         }
-        match declaration.encoding() {
-            None => Ok(()),
-            Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") => Ok(()),
-            Some(_) => Err(self.xml("encoding other than utf-8")),
-        }
+        Ok(())
     }
 
-    fn check_characters(&self, text: &str) -> Result<(), ReadError> {
+    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<(), ReadError> {
+        check_declaration(declaration).map_err(|what| self.xml(what))
+    }
+
+    pub(super) fn check_characters(&self, text: &str) -> Result<(), ReadError> {
         if text.chars().all(is_xml_character) {
             Ok(())
         } else {
@@ -396,6 +397,42 @@ impl<'a, R: BufRead> Builder<'a, R> {
     fn limit_of(&self, what: &'static str, max: usize) -> ReadError {
         self.limit(what, u64::try_from(max).unwrap_or(u64::MAX))
     }
+}
+
+/// `XMLDecl` of [XML 1.0 2.8] between `<?` and `?>`: version 1.0, UTF-8 or nothing, standalone.
+fn check_declaration(declaration: &str) -> Result<(), &'static str> {
+    const MALFORMED: &str = "malformed xml declaration";
+    let rest = declaration.strip_prefix("xml").ok_or(MALFORMED)?;
+    let (version, mut rest) = pseudo_attribute(rest, "version").ok_or(MALFORMED)?;
+    if version != "1.0" {
+        return Err("xml version other than 1.0");
+    }
+    if let Some((encoding, after)) = pseudo_attribute(rest, "encoding") {
+        if !encoding.eq_ignore_ascii_case("utf-8") {
+            return Err("encoding other than utf-8");
+        }
+        rest = after;
+    }
+    if let Some((standalone, after)) = pseudo_attribute(rest, "standalone") {
+        if !matches!(standalone, "yes" | "no") {
+            return Err(MALFORMED);
+        }
+        rest = after;
+    }
+    if rest.trim_matches(BLANKS).is_empty() {
+        Ok(())
+    } else {
+        Err(MALFORMED)
+    }
+}
+
+/// Blank, `name`, `=`, quoted value: the value and what follows.
+fn pseudo_attribute<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    let text = text.strip_prefix(BLANKS)?.trim_start_matches(BLANKS);
+    let text = text.strip_prefix(name)?.trim_start_matches(BLANKS);
+    let text = text.strip_prefix('=')?.trim_start_matches(BLANKS);
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    text.strip_prefix(quote)?.split_once(quote)
 }
 
 /// `Char` of [XML 1.0 2.2].
@@ -432,4 +469,6 @@ const fn is_name_start(character: char) -> bool {
         | '\u{10000}'..='\u{EFFFF}')
 }
 
+/// `S` of [XML 1.0 2.3].
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];

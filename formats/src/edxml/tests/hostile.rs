@@ -96,6 +96,33 @@ fn text_that_is_not_xml_text_is_refused() {
 }
 
 #[test]
+fn the_xml_declaration_is_read_strictly() {
+    let with =
+        |declaration: &str| sample_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", declaration);
+    for good in [
+        "",
+        "<?xml version='1.0'?>",
+        "<?xml version = \"1.0\"\tencoding= 'utf-8' standalone='yes' ?>",
+        "<?xml version=\"1.0\" standalone=\"no\"?>",
+    ] {
+        parsed_document(with(good).trim_start().as_bytes());
+    }
+    for bad in [
+        "<?xml?>",
+        "<?xml encoding=\"UTF-8\"?>",
+        "<?xml version=\"1.0\" <encoding=\"UTF-8\"?>",
+        "<?xml version=\"1.0\"encoding=\"UTF-8\"?>",
+        "<?xml version=\"1.0\" standalone=\"no\" encoding=\"UTF-8\"?>",
+        "<?xml version=\"1.0\" standalone=\"maybe\"?>",
+        "<?xml version=\"1.0\" other=\"x\"?>",
+        "<?xml version=\"1.1\"?>",
+        "<?XML version=\"1.0\"?>",
+    ] {
+        assert_eq!(refused(&with(bad)), "E-XML", "{bad}");
+    }
+}
+
+#[test]
 fn what_is_not_well_formed_is_refused() {
     let text = sample_text();
     for bad in [
