@@ -1,10 +1,10 @@
 //! Public keys and signature algorithms: the only allow-list of the crate.
 //!
-//! Owns: which algorithm identifiers are believed, how a SubjectPublicKeyInfo becomes a key that can
-//! check a signature, and the identifiers that we write. What is not named here is refused (SHA-1,
-//! RSA below 2048 bits, DSA, explicit curve parameters).
-//! Fails with [`AlgorithmError`]; never says more about a bad signature than that it is bad.
-//! Must not know: certificates, roles, time.
+//! Owns: which algorithm identifiers are believed, how a SubjectPublicKeyInfo becomes a key that
+//! can check a signature, and the identifiers that we write. What is not named here is refused
+//! (SHA-1, RSA below 2048 bits, DSA, explicit curve parameters). Fails with [`AlgorithmError`];
+//! never says more about a bad signature than that it is bad. Must not know: certificates, roles,
+//! time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -104,15 +104,16 @@ impl fmt::Display for SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// Reads an AlgorithmIdentifier. Parameters must be exactly what the standard of the algorithm says.
+    /// Reads an AlgorithmIdentifier. Parameters must be exactly what the standard of the
+    /// algorithm says.
     ///
     /// # Errors
     /// [`AlgorithmError::Unknown`] for everything that is not on the list.
     pub fn from_identifier(id: &AlgorithmIdentifierOwned) -> Result<Self, AlgorithmError> {
         let unknown = || AlgorithmError::Unknown(id.oid);
         let absent = id.parameters.is_none();
-        // RFC 4055 section 5: NULL parameters; RFC 5758 section 3.2 and RFC 8410: absent. Readers of
-        // PKCS#1 must take absent parameters too (RFC 4055 section 5, last paragraph).
+        // RFC 4055 section 5: NULL parameters; RFC 5758 section 3.2 and RFC 8410: absent. Readers
+        // of PKCS#1 must take absent parameters too (RFC 4055 section 5, last paragraph).
         let null = id.parameters.as_ref().is_none_or(|any| any.is_null());
         match id.oid {
             ECDSA_SHA256 if absent => Ok(Self::EcdsaSha256),

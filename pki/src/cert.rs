@@ -1,9 +1,10 @@
 //! Certificates as bytes that were parsed once and kept verbatim.
 //!
-//! Owns: reading X.509 v3 DER and PEM, the accessors that the rest of the product uses, and the role
-//! and the party that a certificate *claims*. Claims are not believed before [`crate::chain`] has
-//! verified the path. Fails with [`CertError`] on anything that is not strict DER or that carries an
-//! extension twice or malformed. Must not know: trust, time, revocation.
+//! Owns: reading X.509 v3 DER and PEM, the accessors that the rest of the product uses, and the
+//! role and the party that a certificate *claims*. Claims are not believed before
+//! [`crate::chain`] has verified the path. Fails with [`CertError`] on anything that is not
+//! strict DER or that carries an extension twice or malformed. Must not know: trust, time,
+//! revocation.
 
 mod extensions;
 
@@ -321,8 +322,8 @@ impl Certificate {
     /// The agency or station that the certificate names: its one dNSName below the trust domain.
     ///
     /// # Errors
-    /// [`CertError::Name`] when the SAN is not exactly one dNSName, has a wildcard, lies outside the
-    /// trust domain, is not canonical, or disagrees with organizationIdentifier.
+    /// [`CertError::Name`] when the SAN is not exactly one dNSName, has a wildcard, lies outside
+    /// the trust domain, is not canonical, or disagrees with organizationIdentifier.
     pub fn party(&self, domain: &TrustDomain) -> Result<Party, CertError> {
         let name = self.dns_name()?;
         let kind = self.role()?.name_kind();
@@ -395,8 +396,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Where the first element of the outer SEQUENCE lies: the bytes that were signed. The decoder's own
-/// re-encoding is never used for that.
+/// Where the first element of the outer SEQUENCE lies: the bytes that were signed. The decoder's
+/// own re-encoding is never used for that.
 pub(crate) fn signed_part(der: &[u8]) -> Result<Range<usize>, der::Error> {
     let mut reader = SliceReader::new(der)?;
     let length = reader.sequence(|inner| -> Result<usize, der::Error> {
@@ -415,7 +416,8 @@ pub(crate) fn signed_part(der: &[u8]) -> Result<Range<usize>, der::Error> {
 
 fn find(der: &[u8], needle: &[u8], within: &Range<usize>) -> Option<Range<usize>> {
     let area = der.get(within.clone())?;
-    // The subject stands after the issuer, so the last occurrence is the subject when both are equal.
+    // The subject stands after the issuer, so the last occurrence is the subject when both are
+    // equal.
     let at = area
         .windows(needle.len().max(1))
         .rposition(|window| window == needle)?;
@@ -444,8 +446,8 @@ const PEM_END: &str = "-----END CERTIFICATE-----";
 const ORGANIZATION_IDENTIFIER: der::asn1::ObjectIdentifier =
     der::asn1::ObjectIdentifier::new_unwrap("2.5.4.97");
 
-/// Real certificates stay under 4 KiB; an RSA-8192 key with long policies under 16 KiB. Hostile ones
-/// with thousands of names must not buy CPU.
+/// Real certificates stay under 4 KiB; an RSA-8192 key with long policies under 16 KiB. Hostile
+/// ones with thousands of names must not buy CPU.
 const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
 
 /// A chain file holds at most a handful of certificates.

@@ -286,7 +286,6 @@ impl Validator {
         let path = path::build(&self.0.store, extra, cert, &question)?;
         self.check_issuers(cert, role, &path)?;
         let key = cert.public_key().map_err(|source| refused(cert, source))?;
-        let path = path.into();
         Ok(VerifiedCert(Arc::new(Verified {
             cert: cert.clone(),
             role,
@@ -301,8 +300,8 @@ impl Validator {
         check_profile(cert, role, &self.0.domain)
     }
 
-    /// Who may issue this role: an authority whose permitted names are narrower than the trust domain
-    /// is delegated and certifies only roles of its own agencies and stations.
+    /// Who may issue this role: an authority whose permitted names are narrower than the trust
+    /// domain is delegated and certifies only roles of its own agencies and stations.
     fn check_issuers(
         &self,
         cert: &Certificate,
@@ -511,7 +510,8 @@ impl VerifiedCert {
         &self.0.key
     }
 
-    /// Checks a signature with the usual algorithm of the key (ECDSA with the curve's SHA-2, RSA-PSS).
+    /// Checks a signature with the usual algorithm of the key (ECDSA with the curve's SHA-2,
+    /// RSA-PSS).
     ///
     /// # Errors
     /// [`AlgorithmError`].

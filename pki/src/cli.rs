@@ -1,8 +1,8 @@
 //! Commands of `tram-pki`.
 //!
-//! Owns: the arguments, and what each command says: text for people (Vietnamese beside English where
-//! it is read), or one JSON object with `--json`. A failure names its cause and the next step.
-//! Must not know: how certificates are built.
+//! Owns: the arguments, and what each command says: text for people (Vietnamese beside English
+//! where it is read), or one JSON object with `--json`. A failure names its cause and the next
+//! step. Must not know: how certificates are built.
 
 mod failure;
 mod init;

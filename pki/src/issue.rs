@@ -118,7 +118,8 @@ impl Issuer {
     /// Signs a planned certificate.
     ///
     /// # Errors
-    /// [`IssueError::Key`]; the plan is then in the ledger without a certificate, which is harmless.
+    /// [`IssueError::Key`]; the plan is then in the ledger without a certificate, which is
+    /// harmless.
     pub fn sign(&self, planned: Planned) -> Result<Certificate, IssueError> {
         if planned.0.issuer != Some(self.cert.sha256()) {
             return Err(IssueError::KeyMismatch);

@@ -261,7 +261,8 @@ impl DecryptionKey {
     /// # Errors
     /// [`KeyError::Crypto`] when the library has no randomness or memory.
     pub fn generate() -> Result<Self, KeyError> {
-        // Made as an ECDSA pair because only that type writes PKCS#8; the bytes are the same curve key.
+        // Made as an ECDSA pair because only that type writes PKCS#8; the bytes are the same
+        // curve key.
         let pair = SigningKey::generate(Algorithm::EcdsaP256)?;
         Self::from_pkcs8(&pair.0.pkcs8)
     }

@@ -1,10 +1,10 @@
 //! The authority's ledger: an append-only file that knows every certificate before it exists.
 //!
-//! Owns: one text file, one JSON object a line, each line naming the SHA-256 of the line before it.
-//! Lines are durable (fsync) before the act that they announce. The file is locked while open, so two
-//! commands cannot interleave. A torn last line (no newline) was never acknowledged and is cut off at
-//! the next opening; any other damage is an error and nothing is issued.
-//! Fails with [`LedgerError`]. Must not know: keys, where certificates lie.
+//! Owns: one text file, one JSON object a line, each line naming the SHA-256 of the line before
+//! it. Lines are durable (fsync) before the act that they announce. The file is locked while
+//! open, so two commands cannot interleave. A torn last line (no newline) was never acknowledged
+//! and is cut off at the next opening; any other damage is an error and nothing is issued. Fails
+//! with [`LedgerError`]. Must not know: keys, where certificates lie.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -435,3 +435,6 @@ pub const REASONS: [(CrlReason, &str); 8] = [
     (CrlReason::Superseded, "superseded"),
     (CrlReason::Unspecified, "unspecified"),
 ];
+
+#[cfg(test)]
+mod tests;

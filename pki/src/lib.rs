@@ -3,16 +3,16 @@
 //! Trust in one page:
 //!
 //! * A **root** certifies issuing authorities; an authority certifies end certificates. Each end
-//!   certificate has one [`role`], said by exactly one extended key usage, and one dNSName below the
-//!   trust domain. An agency code is a DNS name (`H01.36.04` is `04.36.h01.<trust domain>`), so a
-//!   province's authority is limited by a critical name constraint.
+//!   certificate has one [`role`], said by exactly one extended key usage, and one dNSName below
+//!   the trust domain. An agency code is a DNS name (`H01.36.04` is `04.36.h01.<trust domain>`),
+//!   so a province's authority is limited by a critical name constraint.
 //! * A [`cert::Certificate`] is bytes that were parsed; it claims. A [`chain::VerifiedCert`] is
 //!   believed: only [`chain::Validator`] makes one, after strict path validation at a given time.
-//! * What a peer signed is believed only as a value that the verifying module made: the type carries
-//!   the proof.
+//! * What a peer signed is believed only as a value that the verifying module made: the type
+//!   carries the proof.
 //! * [`key`]s sign and decrypt and never show themselves. [`algorithm`] is the one allow-list.
-//! * [`revoke`] judges revocation lists; freshness is the caller's decision, because traffic goes on
-//!   for a day without new lists.
+//! * [`revoke`] judges revocation lists; freshness is the caller's decision, because traffic goes
+//!   on for a day without new lists.
 //!
 //! The crate is silent, has no clock (`now` is a parameter) and opens no socket without the feature
 //! `authority`.
@@ -45,6 +45,8 @@ pub mod role;
 pub mod seal;
 pub mod sign;
 pub mod stamp;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `tram-pki`: the certification authority at the command line.
 //!
-//! Owns: the process's edge: arguments, the one clock of the authority, exit codes (0 done, 1 refused or
-//! failed, 2 wrong usage). Everything else is in `cli` and the library.
+//! Owns: the process's edge: arguments, the one clock of the authority, exit codes (0 done, 1
+//! refused or failed, 2 wrong usage). Everything else is in `cli` and the library.
 
 #![expect(
     clippy::print_stdout,

@@ -1,7 +1,8 @@
 //! `plan.toml`: what an authority is to set up, reviewed before it is done.
 //!
-//! Owns: the file's form and every rule that can be checked before the first key is made. Fails with
-//! [`PlanError`] listing all problems at once, each with the fix. Must not know: keys, issuing.
+//! Owns: the file's form and every rule that can be checked before the first key is made. Fails
+//! with [`PlanError`] listing all problems at once, each with the fix. Must not know: keys,
+//! issuing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -285,8 +286,8 @@ impl Plan {
 
     fn service_name(&self, given: Option<&StationName>, label: &str) -> StationName {
         let name = format!("{label}.{}", self.authority.trust_domain);
-        // A trust domain too long for this label is too long for every station; the TSA's given name
-        // stands in and is then reported as used twice.
+        // A trust domain too long for this label is too long for every station; the TSA's given
+        // name stands in and is then reported as used twice.
         let own = StationName::parse(&name).unwrap_or_else(|_| self.tsa.name.clone());
         given.cloned().unwrap_or(own)
     }

@@ -143,8 +143,9 @@ pub fn open(bytes: &[u8]) -> Result<Opened, RecordError> {
     })
 }
 
-/// Verifies a signed record: the signer is believed at `at` in the role that says this kind of record,
-/// names the party that the record is about, and the signature covers exactly this record.
+/// Verifies a signed record: the signer is believed at `at` in the role that says this kind of
+/// record, names the party that the record is about, and the signature covers exactly this
+/// record.
 ///
 /// # Errors
 /// [`RecordError`].
@@ -163,9 +164,9 @@ pub fn verify(
     Ok(VerifiedRecord { record, signer })
 }
 
-/// Verifies the trust list against the certificate pinned at enrolment, when no root is trusted yet:
-/// the list must be signed by exactly that certificate, which must have a valid path to a root of the
-/// list itself. `intermediates` are authorities that were found beside it.
+/// Verifies the trust list against the certificate pinned at enrolment, when no root is trusted
+/// yet: the list must be signed by exactly that certificate, which must have a valid path to a
+/// root of the list itself. `intermediates` are authorities that were found beside it.
 ///
 /// # Errors
 /// [`RecordError`].
@@ -244,3 +245,6 @@ fn refusal(cert: &Certificate, role: Role, reason: &'static str) -> RecordError 
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

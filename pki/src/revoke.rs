@@ -1,8 +1,8 @@
 //! Revocation: certificate revocation lists, whether to believe one, and what it says.
 //!
-//! Owns: strict parsing of full CRLs (RFC 5280 section 5), their scope, their freshness and the rule
-//! of which revocations reach back in time. Delta and indirect CRLs are refused. Nothing is fetched.
-//! Fails with [`CrlError`]. Must not know: paths, roles.
+//! Owns: strict parsing of full CRLs (RFC 5280 section 5), their scope, their freshness and the
+//! rule of which revocations reach back in time. Delta and indirect CRLs are refused. Nothing is
+//! fetched. Fails with [`CrlError`]. Must not know: paths, roles.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,9 +53,9 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// Whether a signature of time `at` is spoiled. A compromised key or a withdrawn privilege, or no
-    /// reason given, spoils everything it ever signed; the other reasons only what comes later
-    /// (architecture, section 7, "When is a signer judged?").
+    /// Whether a signature of time `at` is spoiled. A compromised key or a withdrawn privilege,
+    /// or no reason given, spoils everything it ever signed; the other reasons only what comes
+    /// later (architecture, section 7, "When is a signer judged?").
     #[must_use]
     pub fn spoils(&self, at: Timestamp) -> bool {
         match self.reason {
@@ -233,8 +233,8 @@ impl Crl {
         self.0.number.as_deref().map(hex)
     }
 
-    /// Whether the issuer publishes changes to this list as delta lists, which we do not read: such a
-    /// list alone proves nothing fresh.
+    /// Whether the issuer publishes changes to this list as delta lists, which we do not read:
+    /// such a list alone proves nothing fresh.
     #[must_use]
     pub fn has_deltas(&self) -> bool {
         self.0.deltas

@@ -1,11 +1,11 @@
 //! TLS settings of links: 1.3 only, both ends authenticated, one ALPN, nothing resumed.
 //!
-//! Owns: the rustls configurations and the verifiers behind them. Two implementations must agree on a
-//! peer: rustls-webpki checks the path with the station-tls usage, and our own validator checks it
-//! again with role, name and revocation rules. A dialling station also pins the name it dials.
-//! Sessions are never resumed, so that every link is judged by the lists of its day (architecture,
-//! section 7). Fails with [`TlsError`]; a refused peer gets a TLS alert and no reason.
-//! Must not know: quinn, sockets, where certificates lie.
+//! Owns: the rustls configurations and the verifiers behind them. Two implementations must agree
+//! on a peer: rustls-webpki checks the path with the station-tls usage, and our own validator
+//! checks it again with role, name and revocation rules. A dialling station also pins the name it
+//! dials. Sessions are never resumed, so that every link is judged by the lists of its day
+//! (architecture, section 7). Fails with [`TlsError`]; a refused peer gets a TLS alert and no
+//! reason. Must not know: quinn, sockets, where certificates lie.
 
 use std::fmt;
 use std::sync::Arc;
@@ -293,7 +293,9 @@ impl PeerVerifier {
             &anchors,
             &between,
             now,
-            KeyUsage::required(STATION_TLS_OID),
+            // `required` would demand the usage of authorities too; that the end certificate has
+            // it, and nothing else, is our own validator's first check.
+            KeyUsage::required_if_present(STATION_TLS_OID),
             None,
             None,
         )

@@ -361,7 +361,7 @@ fn check_subtree(subtree: &GeneralSubtree) -> Result<(), NameError> {
             if base.is_empty() {
                 Ok(())
             } else {
-                check_dns(base).or(bad("malformed dNSName"))
+                check_dns(base).or_else(|_| bad("malformed dNSName"))
             }
         }
         GeneralName::Rfc822Name(base) => {
@@ -370,7 +370,7 @@ fn check_subtree(subtree: &GeneralSubtree) -> Result<(), NameError> {
                 .rsplit_once('@')
                 .map_or(base.as_str(), |(_, host)| host);
             let host = host.strip_prefix('.').unwrap_or(host);
-            check_dns(host).or(bad("malformed rfc822Name"))
+            check_dns(host).or_else(|_| bad("malformed rfc822Name"))
         }
         GeneralName::UniformResourceIdentifier(base) => {
             let host = base.as_str().strip_prefix('.').unwrap_or(base.as_str());

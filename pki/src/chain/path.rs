@@ -86,7 +86,8 @@ impl Store {
                 .or_default()
                 .push(known);
         }
-        // Newest first: the first list that covers a certificate and verifies is the one that counts.
+        // Newest first: the first list that covers a certificate and verifies is the one that
+        // counts.
         crls.sort_by_key(|crl| std::cmp::Reverse(crl.this_update().unix_ms()));
         let mut crls_by_issuer: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, crl) in crls.iter().enumerate() {
@@ -436,7 +437,7 @@ fn check_signature(cert: &Certificate, issuer: &Certificate) -> Result<(), Chain
         .x509()
         .signature()
         .as_bytes()
-        .ok_or(ChainError::Structure {
+        .ok_or_else(|| ChainError::Structure {
             subject: cert.subject(),
             reason: "unused bits in the signature",
         })?;
@@ -444,7 +445,8 @@ fn check_signature(cert: &Certificate, issuer: &Certificate) -> Result<(), Chain
         .map_err(failed)
 }
 
-/// pathLenConstraint and our own limit; self-issued authorities do not count (section 6.1.4 (l), (m)).
+/// pathLenConstraint and our own limit; self-issued authorities do not count (section 6.1.4 (l),
+/// (m)).
 fn check_lengths(path: &[Certificate], depth_max: usize) -> Result<(), ChainError> {
     let mut left = depth_max;
     let Some((_, authorities)) = path.split_last() else {
@@ -464,8 +466,8 @@ fn check_lengths(path: &[Certificate], depth_max: usize) -> Result<(), ChainErro
     Ok(())
 }
 
-/// Name constraints of each authority bind all below it; self-issued authorities are exempt, the end
-/// certificate never (section 6.1.3 (b), (c)).
+/// Name constraints of each authority bind all below it; self-issued authorities are exempt, the
+/// end certificate never (section 6.1.3 (b), (c)).
 pub(super) fn check_names(path: &[Certificate]) -> Result<(), ChainError> {
     let mut constraints = Constraints::default();
     let mut budget = Budget::new();
@@ -542,5 +544,6 @@ const PATH_MAX: usize = 16;
 /// set of same-named authorities must not buy more than about 10 ms.
 const SIGNATURES_MAX: u32 = 100;
 
-/// Lists signed by a key whose own path needs lists signed by yet another key: bounds key rollovers.
+/// Lists signed by a key whose own path needs lists signed by yet another key: bounds key
+/// rollovers.
 const NESTED_MAX: u8 = 3;

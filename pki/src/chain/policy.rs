@@ -90,8 +90,8 @@ impl<'a> PolicyState<'a> {
         }
     }
 
-    /// Policies of the root bind as RFC 5937 says: as if the root were the first certificate, when it
-    /// names policies at all; its counters bind in any case.
+    /// Policies of the root bind as RFC 5937 says: as if the root were the first certificate,
+    /// when it names policies at all; its counters bind in any case.
     pub(crate) fn anchor(&mut self, root: &Certificate) -> Result<(), ()> {
         let extensions = root.extensions();
         if extensions.certificate_policies.is_some() {
@@ -266,8 +266,8 @@ impl<'a> PolicyState<'a> {
         if bottom.contains_key(&ANY_POLICY) && !acceptable.is_empty() {
             return true;
         }
-        // Walk up from the end certificate; a policy whose parent is any-policy is one of the root's
-        // own domain, the only ones that the user's set speaks about.
+        // Walk up from the end certificate; a policy whose parent is any-policy is one of the
+        // root's own domain, the only ones that the user's set speaks about.
         let mut reached: BTreeSet<ObjectIdentifier> = bottom.keys().copied().collect();
         for level in levels.iter().rev() {
             let mut above = BTreeSet::new();

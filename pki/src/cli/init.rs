@@ -1,7 +1,7 @@
 //! `tram-pki init`: carries out a reviewed plan in a new folder.
 //!
-//! Owns: the order of the ceremony and the names of the files. The folder is made beside its place and
-//! renamed at the end, so that there is a whole one or none.
+//! Owns: the order of the ceremony and the names of the files. The folder is made beside its
+//! place and renamed at the end, so that there is a whole one or none.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,8 @@ pub(super) fn run(
         out.display()
     );
     let json = json!({
-        "plan": digest_now, "dir": out.display().to_string(), "root_sha256": root.sha256().to_string(),
+        "plan": digest_now, "dir": out.display().to_string(),
+        "root_sha256": root.sha256().to_string(),
         "ledger_lines": lines, "ledger_head": head.to_string(),
         "stations": plan.stations.len(), "agencies": plan.agencies.len(),
     });

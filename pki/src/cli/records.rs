@@ -257,8 +257,8 @@ fn entry(agency: &plan::Agency, now: Timestamp) -> Agency {
     }
 }
 
-/// Replaces the entry of this code, or adds it to the first bundle with room: an agency stays in its
-/// bundle for good.
+/// Replaces the entry of this code, or adds it to the first bundle with room: an agency stays in
+/// its bundle for good.
 fn place(bundles: &mut Vec<(u32, Vec<Agency>)>, agency: Agency) -> u32 {
     for (number, list) in bundles.iter_mut() {
         if let Some(old) = list.iter_mut().find(|old| old.code == agency.code) {

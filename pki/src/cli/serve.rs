@@ -1,7 +1,7 @@
 //! `tram-pki serve`: the time-stamp server, and new revocation lists every hour.
 //!
-//! Owns: the runtime of the process and its end on SIGTERM or SIGINT. A list that cannot be published is
-//! logged and tried again; time-stamps go on (architecture, promise 6).
+//! Owns: the runtime of the process and its end on SIGTERM or SIGINT. A list that cannot be
+//! published is logged and tried again; time-stamps go on (architecture, promise 6).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! The authority's folder: `authority/` (keys, ledger) and `records/` (what everybody may see).
 //!
-//! Owns: names of files in it, issuing in batches through the ledger, revoking and publishing lists.
-//! Every public file is replaced atomically, because stations read the folder while we write.
+//! Owns: names of files in it, issuing in batches through the ledger, revoking and publishing
+//! lists. Every public file is replaced atomically, because stations read the folder while we
+//! write.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -55,7 +56,8 @@ impl Workshop {
         for name in names {
             let key = authority.join(format!("{name}.key"));
             if key.exists() {
-                // The root's key is normally elsewhere; what is absent cannot sign, and says so later.
+                // The root's key is normally elsewhere; what is absent cannot sign, and says so
+                // later.
                 let issuer = load_issuer(&authority, &name, domain)?;
                 issuers.insert(name, issuer);
             }
@@ -73,8 +75,8 @@ impl Workshop {
         &self.plan.authority.trust_domain
     }
 
-    /// The name of the authority that certifies this party: the delegated one whose codes or names it
-    /// lies in, for roles that may be delegated; the national one otherwise.
+    /// The name of the authority that certifies this party: the delegated one whose codes or
+    /// names it lies in, for roles that may be delegated; the national one otherwise.
     pub(super) fn issuer_for(&self, role: Role, party: &Party) -> String {
         issuer_for(&self.plan, role, party)
     }
@@ -100,7 +102,7 @@ impl Workshop {
             let who = template
                 .party
                 .as_ref()
-                .map_or(template.common_name.clone(), Party::to_string);
+                .map_or_else(|| template.common_name.clone(), Party::to_string);
             let one = self.issuer(&name)?.prepare(template);
             let step = format!("correct what is asked for {who}");
             prepared.push(one.next(&step)?);

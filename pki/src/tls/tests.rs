@@ -1,1 +1,190 @@
-//! Handshakes.
+//! Handshakes in memory: who gets through, with what, and who does not.
+
+use std::io::{Read, Write};
+
+use rustls::{ClientConnection, Connection, NamedGroup, ServerConnection};
+use x509_cert::ext::pkix::CrlReason;
+
+use super::*;
+use crate::issue::CrlEntry;
+use crate::testing::{Country, NOW, issue};
+
+fn clock() -> TlsClock {
+    Arc::new(|| Some(NOW))
+}
+
+fn identity(country: &mut Country, role: Role, name: &str) -> StationIdentity {
+    let (key, cert) = country.issue(role, name);
+    let chain = vec![cert, country.national.certificate().clone()];
+    StationIdentity {
+        name: StationName::parse(name).unwrap(),
+        chain,
+        key,
+    }
+}
+
+fn current(validator: &Validator) -> CurrentValidator {
+    let validator = validator.clone();
+    Arc::new(move || validator.clone())
+}
+
+/// Runs a handshake and one byte each way; the error of whichever end refused.
+fn meet(
+    client: ClientConfig,
+    server: ServerConfig,
+    dialled: &str,
+) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    let name = ServerName::try_from(dialled.to_owned()).unwrap();
+    let mut client = Connection::from(ClientConnection::new(Arc::new(client), name).unwrap());
+    let mut server = Connection::from(ServerConnection::new(Arc::new(server)).unwrap());
+    for _ in 0..10 {
+        pass(&mut client, &mut server)?;
+        pass(&mut server, &mut client)?;
+    }
+    assert!(!client.is_handshaking() && !server.is_handshaking());
+    client.writer().write_all(b"x").unwrap();
+    pass(&mut client, &mut server)?;
+    let mut one = [0; 1];
+    server.reader().read_exact(&mut one).unwrap();
+    match (client, server) {
+        (Connection::Client(client), Connection::Server(server)) => Ok((client, server)),
+        _ => unreachable!(),
+    }
+}
+
+fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), rustls::Error> {
+    let mut bytes = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut bytes).unwrap();
+    }
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        to.read_tls(&mut rest).unwrap();
+        to.process_new_packets()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn two_stations_meet_with_post_quantum_keys_and_know_each_other() {
+    let mut country = Country::new();
+    let a = identity(&mut country, Role::StationTls, "node-a.tram.test");
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    let validator = country.validator();
+    let client = client_config(&a, &b.name, current(&validator), clock()).unwrap();
+    let server = server_config(&b, current(&validator), clock()).unwrap();
+    let (client, server) = meet(client, server, "relay-b.tram.test").unwrap();
+    assert_eq!(
+        client.protocol_version(),
+        Some(rustls::ProtocolVersion::TLSv1_3)
+    );
+    assert_eq!(client.alpn_protocol(), Some(ALPN));
+    let group = client.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    let seen = peer_station(server.peer_certificates().unwrap(), &country.domain).unwrap();
+    assert_eq!(seen, a.name);
+    let seen = peer_station(client.peer_certificates().unwrap(), &country.domain).unwrap();
+    assert_eq!(seen, b.name);
+    assert_eq!(client.tls13_tickets_received(), 0);
+}
+
+#[test]
+fn the_static_bytes_of_the_usage_are_the_role_s() {
+    assert_eq!(Role::StationTls.eku().unwrap().as_bytes(), STATION_TLS_OID);
+}
+
+#[test]
+fn a_peer_with_another_name_is_not_who_was_dialled() {
+    let mut country = Country::new();
+    let a = identity(&mut country, Role::StationTls, "node-a.tram.test");
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    let validator = country.validator();
+    let expected = StationName::parse("relay-c.tram.test").unwrap();
+    let client = client_config(&a, &expected, current(&validator), clock()).unwrap();
+    let server = server_config(&b, current(&validator), clock()).unwrap();
+    let error = meet(client, server, "relay-c.tram.test").unwrap_err();
+    assert_eq!(error, CertificateError::NotValidForName.into());
+}
+
+#[test]
+fn other_roles_strangers_revoked_and_expired_peers_are_refused() {
+    let mut country = Country::new();
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    let evidence = identity(&mut country, Role::StationEvidence, "node-a.tram.test");
+    let revoked = identity(&mut country, Role::StationTls, "node-a.tram.test");
+    let entry = CrlEntry {
+        serial: revoked.chain[0].serial().to_vec(),
+        at: NOW,
+        reason: CrlReason::KeyCompromise,
+    };
+    let crl = country.crl(vec![entry], NOW);
+    let mut stranger = Country::new();
+    let stranger = identity(&mut stranger, Role::StationTls, "node-a.tram.test");
+    let (key, template) = Country::template(Role::StationTls, "node-a.tram.test");
+    let template = crate::profile::Template {
+        not_after: NOW.minus_ms(1000),
+        ..template
+    };
+    let old = issue(&mut country.ledger, &country.national, template);
+    let expired = StationIdentity {
+        name: b.name.clone(),
+        chain: vec![old],
+        key,
+    };
+    let validator = Validator::new(country.store(vec![crl]));
+    for (what, peer) in [
+        ("evidence", evidence),
+        ("revoked", revoked),
+        ("stranger", stranger),
+        ("expired", expired),
+    ] {
+        let client = client_config(&peer, &b.name, current(&validator), clock()).unwrap();
+        let server = server_config(&b, current(&validator), clock()).unwrap();
+        assert!(
+            meet(client, server, "relay-b.tram.test").is_err(),
+            "{what} as client"
+        );
+        let client = client_config(&b, &peer.name, current(&validator), clock()).unwrap();
+        let server = server_config(&peer, current(&validator), clock()).unwrap();
+        assert!(
+            meet(client, server, peer.name.as_str()).is_err(),
+            "{what} as server"
+        );
+    }
+}
+
+#[test]
+fn a_peer_without_a_certificate_is_refused() {
+    let mut country = Country::new();
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    let validator = country.validator();
+    let server = server_config(&b, current(&validator), clock()).unwrap();
+    let verifier = PeerVerifier {
+        validator: current(&validator),
+        expected: None,
+        provider: provider(),
+    };
+    let mut client = ClientConfig::builder_with_details(provider(), Arc::new(Time(clock())))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    client.alpn_protocols = vec![ALPN.to_vec()];
+    assert!(meet(client, server, "relay-b.tram.test").is_err());
+}
+
+#[test]
+fn an_identity_must_fit_together() {
+    let mut country = Country::new();
+    let a = identity(&mut country, Role::StationTls, "node-a.tram.test");
+    let other = StationName::parse("node-b.tram.test").unwrap();
+    let (stray, _) = country.issue(Role::StationTls, "node-a.tram.test");
+    let domain = &country.domain;
+    let new = |name: &StationName, key: &SigningKey| {
+        StationIdentity::new(name.clone(), a.chain.clone(), key.clone(), domain)
+    };
+    assert!(new(&a.name, &a.key).is_ok());
+    assert!(new(&other, &a.key).is_err(), "another name");
+    assert!(new(&a.name, &stray).is_err(), "another key");
+}
