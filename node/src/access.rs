@@ -4,6 +4,10 @@
 //! entropy needs no slow hash). Secrets leave this module once, when they are made. Fails with
 //! `DeskError::Invalid` for words that are not allowed and says never why a login did not work.
 
+pub(crate) mod book;
+
+pub use self::book::{put_key_beside, put_user_beside};
+
 use formats::id::AgencyCode;
 use formats::time::Timestamp;
 use serde::Serialize;

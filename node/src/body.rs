@@ -19,6 +19,8 @@ use formats::id::Digest;
 /// Bodies up to this size stay in memory: the size that rides inline in store and link.
 pub const MEMORY_BYTES: usize = 64 * 1024;
 
+const READ_BYTES: usize = 64 * 1024;
+
 /// Finished bytes with their size and digest; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Body {
@@ -90,6 +92,20 @@ impl Body {
             Place::Memory(bytes) => BodyReader::Memory(Cursor::new(bytes.clone())),
             Place::File { path, .. } => BodyReader::File(File::open(path)?),
         })
+    }
+
+    /// SHA-256 of the bytes as they are now: for what lay on a disk. Blocking for a file.
+    pub fn hash(&self) -> io::Result<Digest> {
+        let mut reader = self.reader()?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let count = reader.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(Digest::from_bytes(hash.finalize().into()));
+            }
+            hash.update(buffer.get(..count).unwrap_or_default());
+        }
     }
 
     /// All bytes; for callers that know the body is small.
@@ -164,6 +180,11 @@ impl Spool {
         }
     }
 
+    /// Bytes taken so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The finished body.
     pub fn finish(self) -> Body {
         let hash: [u8; 32] = self.hash.finalize().into();
@@ -213,6 +234,23 @@ impl TemporaryDirectory {
             bytes: 0,
             bytes_max,
         }
+    }
+
+    /// A temporary file for a writer that seeks; the second part turns the written file into a body.
+    #[expect(clippy::type_complexity, reason = "named once, used once")]
+    pub(crate) fn file(
+        &self,
+    ) -> io::Result<(File, impl FnOnce(File) -> io::Result<Body> + use<>)> {
+        let (file, temporary) = self.create()?;
+        let finish = move |file: File| {
+            let bytes = file.metadata()?.len();
+            let path = temporary.0.clone();
+            let place = Place::File { path, _temporary: Some(Arc::new(temporary)) };
+            let body = Body { place, bytes, digest: Digest::of(b"") };
+            let digest = body.hash()?;
+            Ok(Body { digest, ..body })
+        };
+        Ok((file, finish))
     }
 
     fn create(&self) -> io::Result<(File, Temporary)> {

@@ -4,20 +4,33 @@
 //! sees nothing of another. Answers leave after the commit they speak of is durable. Failures are
 //! `SubmitError` and `DeskError`; nothing here panics on input.
 
+pub(crate) mod core;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::limits;
 use formats::time::Timestamp;
+use relay::clock::Clock;
+use relay::directory::{AgencyEntry, Snapshot};
+use relay::station::Station;
 
+pub use self::core::NodeError;
+use self::core::Core;
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
+use crate::agency::Agency;
 use crate::body::{Body, Spool};
+use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
+use crate::fold::fold;
+use crate::store::{self, ledger};
 use crate::view::{
-    Accepted, Acknowledged, AgencyView, AttachmentView, Checked, Claim, Counts, DocumentRow,
+    Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts, DocumentRow,
     DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page, RecipientState,
     RecipientView, ServedAgency, StationView, TimelineView,
 };
+use crate::{compose, history, inbox, outbox, station};
 
 /// A submission as a door hands it over.
 #[derive(Clone, Debug)]
@@ -119,47 +132,73 @@ pub struct DocumentFilter {
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
-pub struct Desk(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {}
+pub struct Desk(Arc<Core>);
 
 impl Desk {
+    /// Starts the station and the desk on it; returns when it takes work.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        Self::start_at(config, Clock::system()).await
+    }
+
+    /// Starts with a given clock (tests).
+    pub async fn start_at(config: NodeConfig, clock: Clock) -> Result<Self, NodeError> {
+        Ok(Self(Core::start(config, clock).await?))
+    }
+
+    /// Finishes what is in work and stops desk and station.
+    pub async fn stop(&self) {
+        self.0.stop().await;
+    }
+
+    /// The station under the desk.
+    pub fn station(&self) -> &Station {
+        self.0.station()
+    }
+
     /// Now, by the clock of the station.
     pub fn now(&self) -> Timestamp {
-        todo_body()
+        self.0.now()
     }
 
     /// A place for a door to stream a packet or a file into.
     pub fn spool(&self) -> Spool {
-        todo_body()
+        self.0.tmp.spool(limits::PACKET_BYTES_MAX)
     }
 
     /// Agencies that this desk serves.
     pub fn agencies(&self) -> Vec<ServedAgency> {
-        todo_body()
+        self.0.agencies.all().map(|agency| self.served(agency)).collect()
     }
 
     /// One agency of the directory by code or alias.
     pub fn agency(&self, code: &str) -> Option<AgencyView> {
-        let _ = code;
-        todo_body()
+        let directory = self.0.station().directory().snapshot();
+        let entry = directory.resolve(code, self.now())?;
+        Some(agency_view(&directory, &entry, self.now()))
     }
 
     /// Agencies whose code or name has these words; diacritics do not matter. At most 50.
     pub fn search_agencies(&self, text: &str, limit: usize) -> Vec<AgencyView> {
-        let _ = (text, limit);
-        todo_body()
+        let directory = self.0.station().directory().snapshot();
+        let words: Vec<String> = fold(text).split_whitespace().map(str::to_owned).collect();
+        let fits = |entry: &&Arc<AgencyEntry>| {
+            let agency = &entry.agency;
+            let aliases = agency.aliases.join(" ");
+            let all = fold(&format!("{} {} {aliases}", agency.code, agency.name));
+            words.iter().all(|word| all.contains(word.as_str()))
+        };
+        let found = directory.agencies().filter(fits).take(limit.min(50));
+        found.map(|entry| agency_view(&directory, entry, self.now())).collect()
     }
 
     /// How the station under the desk is.
     pub async fn station_view(&self) -> Result<StationView, DeskError> {
-        todo_body()
+        station::view(&self.0).await
     }
 
     /// Counts up when a state, an arrival or an acknowledgement was committed: long polls wait on it.
     pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        todo_body()
+        self.0.changes.subscribe()
     }
 
     // Sending.
@@ -170,8 +209,12 @@ impl Desk {
         agency: &AgencyCode,
         submission: Submission,
     ) -> Result<Accepted, SubmitError> {
-        let _ = (agency, submission);
-        todo_body()
+        let answer = outbox::submit(&self.0, agency, submission).await;
+        self.0.changed();
+        if let Err(SubmitError::Internal(why)) = &answer {
+            tracing::error!(code = "TRAM-300", %agency, why, "submission could not be taken");
+        }
+        answer
     }
 
     /// Says what `submit` would say about the packet; stores nothing.
@@ -180,8 +223,22 @@ impl Desk {
         agency: &AgencyCode,
         packet: Body,
     ) -> Result<Checked, SubmitError> {
-        let _ = (agency, packet);
-        todo_body()
+        let served = self.0.agency(agency)?;
+        let submission = Submission::of(packet);
+        let packet = outbox::read(&self.0, served, &submission, self.now()).await?;
+        Ok(Checked {
+            local_id: packet.local_id,
+            recipients: packet
+                .recipients
+                .into_iter()
+                .map(|one| CheckedRecipient {
+                    code: one.code,
+                    name: one.name,
+                    written_as: one.written_as,
+                })
+                .collect(),
+            warnings: packet.warnings,
+        })
     }
 
     /// Writes an edXML packet for a form. Its faults come with `submit` or `validate`.
@@ -191,8 +248,14 @@ impl Desk {
         draft: Draft,
         files: Vec<DraftFile>,
     ) -> Result<Body, SubmitError> {
-        let _ = (agency, draft, files);
-        todo_body()
+        self.0.agency(agency)?;
+        let (core, agency) = (Arc::clone(&self.0), agency.clone());
+        tokio::task::spawn_blocking(move || {
+            let directory = core.station().directory().snapshot();
+            compose::write(&agency, &draft, &files, &directory, &core.tmp, core.now())
+        })
+        .await
+        .map_err(|error| SubmitError::Internal(error.to_string()))?
     }
 
     /// Sent documents, newest first. `limit` 1 to 200.
@@ -203,8 +266,11 @@ impl Desk {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<DocumentRow>, DeskError> {
-        let _ = (agency, filter, cursor, limit);
-        todo_body()
+        self.0.serves(agency)?;
+        let limit = limit.clamp(1, 200);
+        let before = cursor.map(inbox::place).transpose()?;
+        let rows = ledger::list(&self.0.reader(), agency, filter, before, limit + 1).await?;
+        Ok(inbox::page(rows, limit))
     }
 
     /// One sent document.
@@ -213,8 +279,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<DocumentView, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        Ok(ledger::document(&self.0.reader(), agency, id).await?.view)
     }
 
     /// Sent documents with this DocumentId, newest first (more than one after a resend).
@@ -223,8 +288,8 @@ impl Desk {
         agency: &AgencyCode,
         local_id: &str,
     ) -> Result<Vec<DocumentRow>, DeskError> {
-        let _ = (agency, local_id);
-        todo_body()
+        let naturals: Vec<String> = (0..=3).map(|kind| format!("d|{kind}|{local_id}")).collect();
+        ledger::by_natural(&self.0.reader(), agency, &naturals).await
     }
 
     /// Its recipients in the order of the packet.
@@ -233,8 +298,9 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<Vec<RecipientView>, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        let pool = self.0.reader();
+        ledger::document(&pool, agency, id).await?;
+        ledger::recipients(&pool, id).await
     }
 
     /// The history per recipient.
@@ -243,8 +309,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<Vec<TimelineView>, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        history::timeline(&self.0, agency, id).await
     }
 
     /// Why it is where it is and what to do.
@@ -253,8 +318,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<Explanation, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        history::explain(&self.0, agency, id).await
     }
 
     /// Writes the proof package (zip) of a sent document.
@@ -263,8 +327,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<FileView, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        crate::evidence::package(&self.0, agency, id).await
     }
 
     /// The packet of a sent document.
@@ -273,8 +336,8 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<FileView, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        let document = ledger::document(&self.0.reader(), agency, id).await?;
+        self.0.packet_file(document.packet, &document.view.row.code).await
     }
 
     /// Attachment `n` (from 1) of a sent document, unzipped.
@@ -284,8 +347,8 @@ impl Desk {
         id: EnvelopeId,
         n: u32,
     ) -> Result<FileView, DeskError> {
-        let _ = (agency, id, n);
-        todo_body()
+        let package = self.sent_package(agency, id).await?;
+        inbox::extract(&self.0, package, n).await
     }
 
     // Receiving.
@@ -299,8 +362,8 @@ impl Desk {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<InboxRow>, DeskError> {
-        let _ = (agency, states, text, cursor, limit);
-        todo_body()
+        self.0.serves(agency)?;
+        inbox::list(&self.0, agency, states, text, cursor, limit).await
     }
 
     /// One received document.
@@ -309,8 +372,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        Ok(store::inbox::item(&self.0.reader(), agency, id, self.now()).await?.view)
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).
@@ -320,8 +382,8 @@ impl Desk {
         count: u32,
         lease_s: u32,
     ) -> Result<Claim, DeskError> {
-        let _ = (agency, count, lease_s);
-        todo_body()
+        self.0.serves(agency)?;
+        inbox::claim(&self.0, agency, count, lease_s).await
     }
 
     /// Hands a document over: state, statement and owed receipt in one commit. Without a claim only
@@ -332,8 +394,7 @@ impl Desk {
         id: EnvelopeId,
         claim: Option<&str>,
     ) -> Result<Acknowledged, DeskError> {
-        let _ = (agency, id, claim);
-        todo_body()
+        inbox::acknowledge(&self.0, agency, id, claim).await
     }
 
     /// The verified packet of a received document.
@@ -342,8 +403,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<FileView, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        inbox::package(&self.0, agency, id).await
     }
 
     /// Attachment `n` (from 1) of a received document, unzipped.
@@ -353,8 +413,7 @@ impl Desk {
         id: EnvelopeId,
         n: u32,
     ) -> Result<FileView, DeskError> {
-        let _ = (agency, id, n);
-        todo_body()
+        inbox::file(&self.0, agency, id, n).await
     }
 
     /// Attachments of a received document.
@@ -363,40 +422,35 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<Vec<AttachmentView>, DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        Ok(self.inbox_item(agency, id).await?.attachments)
     }
 
     /// Numbers for the rail.
     pub async fn counts(&self, agency: &AgencyCode) -> Result<Counts, DeskError> {
-        let _ = agency;
-        todo_body()
+        ledger::counts(&self.0.reader(), agency).await
     }
 
     // Access.
 
     /// Adds a user, or sets a new password, name and scopes for an existing one.
     pub async fn put_user(&self, draft: UserDraft) -> Result<(), DeskError> {
-        let _ = draft;
-        todo_body()
+        self.0.serves(&draft.agency)?;
+        self.0.access.put_user(draft, self.now()).await
     }
 
     /// Checks a password; `None` says no more than no.
     pub async fn login(&self, name: &str, password: &str) -> Result<Option<Login>, DeskError> {
-        let _ = (name, password);
-        todo_body()
+        self.0.access.login(name, password, self.now()).await
     }
 
     /// Who a session token belongs to, if it still runs.
     pub async fn session(&self, token: &str) -> Result<Option<Caller>, DeskError> {
-        let _ = token;
-        todo_body()
+        self.0.access.session(token, self.now()).await
     }
 
     /// Ends a session.
     pub async fn logout(&self, token: &str) -> Result<(), DeskError> {
-        let _ = token;
-        todo_body()
+        self.0.access.logout(token).await
     }
 
     /// Makes a key for an agency served here.
@@ -405,26 +459,23 @@ impl Desk {
         agency: &AgencyCode,
         draft: KeyDraft,
     ) -> Result<NewKey, DeskError> {
-        let _ = (agency, draft);
-        todo_body()
+        self.0.serves(agency)?;
+        self.0.access.create_key(agency, draft, self.now()).await
     }
 
     /// Who a key belongs to, if it is good now.
     pub async fn verify_key(&self, secret: &str) -> Result<Option<Caller>, DeskError> {
-        let _ = secret;
-        todo_body()
+        self.0.access.verify_key(secret, self.now()).await
     }
 
     /// Keys of an agency, newest first.
     pub async fn keys(&self, agency: &AgencyCode) -> Result<Vec<KeyView>, DeskError> {
-        let _ = agency;
-        todo_body()
+        self.0.access.keys(agency).await
     }
 
     /// Revokes a key.
     pub async fn revoke_key(&self, agency: &AgencyCode, id: &str) -> Result<(), DeskError> {
-        let _ = (agency, id);
-        todo_body()
+        self.0.access.revoke_key(agency, id, self.now()).await
     }
 
     /// Checks a proof package; the same checks as its `verify.sh`.
@@ -433,6 +484,31 @@ impl Desk {
     }
 }
 
-fn todo_body<T>() -> T {
-    unimplemented!()
+impl Desk {
+    fn served(&self, agency: &Agency) -> ServedAgency {
+        let directory = self.0.station().directory().snapshot();
+        let name = directory.agency(&agency.code).map(|entry| entry.agency.name.clone());
+        let encryption = agency.encryption.first().map(|(_, certificate)| certificate.not_after());
+        ServedAgency {
+            code: agency.code.clone(),
+            name: name.unwrap_or_else(|| agency.code.to_string()),
+            signature_until: agency.signature_certificate.not_after(),
+            encryption_until: encryption.unwrap_or_else(|| Timestamp::from_unix_ms(0)),
+        }
+    }
+}
+
+fn agency_view(directory: &Snapshot, entry: &AgencyEntry, now: Timestamp) -> AgencyView {
+    let agency = &entry.agency;
+    let station = directory.home_station(&agency.code, now);
+    let sealable = directory.encryption_certificate(&agency.code, now).is_ok();
+    AgencyView {
+        code: agency.code.clone(),
+        name: agency.name.clone(),
+        aliases: agency.aliases.iter().map(ToString::to_string).collect(),
+        parent: agency.parent.clone(),
+        successor: agency.successor.clone(),
+        reachable: station.is_some() && sealable,
+        station: station.map(|name| name.to_string()),
+    }
 }

@@ -112,3 +112,13 @@ impl From<std::io::Error> for SubmitError {
         }
     }
 }
+
+impl From<DeskError> for SubmitError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::NotServed(code) => Self::NotServed(code),
+            DeskError::Busy { retry_after_s } => Self::Busy { retry_after_s },
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}

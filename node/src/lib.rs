@@ -5,13 +5,28 @@
 //! Behind it, each step consumes the type before it: `intake` → `seal` → `outbox`, and `open` → `inbox`.
 
 pub mod access;
+mod agency;
+mod arrivals;
 pub mod body;
 pub mod client;
+mod compose;
+pub mod config;
 pub mod desk;
 pub mod door;
 pub mod evidence;
 pub mod fault;
 pub mod fold;
+mod history;
+mod inbox;
+mod intake;
+mod open;
+mod outbox;
+mod packet;
+mod receipts;
 pub mod screen;
+mod seal;
+mod station;
+mod store;
 pub mod tram;
+mod tsa;
 pub mod view;

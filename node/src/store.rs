@@ -6,5 +6,6 @@ pub(crate) mod access;
 pub(crate) mod commit;
 pub(crate) mod documents;
 pub(crate) mod inbox;
+pub(crate) mod ledger;
 pub(crate) mod packets;
 pub(crate) mod receipts;

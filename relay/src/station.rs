@@ -136,6 +136,12 @@ impl Station {
         self.core.next_hop(recipient, &[], self.core.clock.now())
     }
 
+    /// The clock is too far off, or not known to be right: no final state by time (architecture 7).
+    #[must_use]
+    pub fn clock_unsure(&self) -> bool {
+        self.core.clock_unsure()
+    }
+
     /// Every link that is up or being dialled.
     #[must_use]
     pub fn links(&self) -> Vec<LinkState> {

@@ -65,6 +65,7 @@ CREATE TABLE desk_recipient (
   delivered_at INTEGER,
   handed_over_at INTEGER,
   final INTEGER NOT NULL DEFAULT 0,
+  replaced INTEGER NOT NULL DEFAULT 0,     -- a later envelope carries the document to this recipient
   expires INTEGER NOT NULL,
   updated INTEGER NOT NULL,
   PRIMARY KEY (envelope, recipient)

@@ -3,10 +3,10 @@
 
 use formats::reason::Reason;
 use formats::time::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The same sentence in both languages of the product.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phrase {
     /// Vietnamese, shown first.
     pub vi: String,
@@ -193,7 +193,7 @@ impl StateCounts {
 }
 
 /// One fault or warning of a packet, with the path it was found at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultView {
     /// Stable code, for example `E-RECEIVER` or `N.MessageHeader.From.OrganId`.
     pub code: String,

@@ -1,0 +1,165 @@
+//! What the station tells the desk: legs that arrived and legs that changed. The station's calls return
+//! at once; arrivals wait in a queue, are worked on by a few tasks, and are tried again later when what
+//! they need (a certificate, free disk) is not here yet. After a restart the station tells them again,
+//! so nothing here has to be durable.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use formats::header::Class;
+use relay::desk::{Arrival, LegChange};
+use relay::station::Station;
+use relay::store::{DeskWrite, LegId};
+
+use crate::desk::core::Core;
+use crate::open::{self, Verdict};
+use crate::outbox::moves;
+use crate::receipts;
+
+/// The desk as the station sees it.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    queue: Mutex<Queue>,
+    more: Notify,
+    station: OnceLock<Station>,
+    schema: &'static [&'static str],
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Arrival, u32)>,
+    /// Waiting, in work or put off: told twice, done once.
+    known: HashSet<LegId>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(schema: &'static [&'static str]) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::default(),
+            more: Notify::new(),
+            station: OnceLock::new(),
+            schema,
+        })
+    }
+
+    /// The same as the station's trait object.
+    pub(crate) fn shared(this: &Arc<Self>) -> Arc<dyn relay::desk::Desk> {
+        let desk: Arc<Self> = Arc::clone(this);
+        desk
+    }
+
+    fn push(&self, arrival: Arrival, tries: u32) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.push_back((arrival, tries));
+        drop(queue);
+        self.more.notify_one();
+    }
+
+    fn pop(&self) -> Option<(Arrival, u32)> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_front()
+    }
+
+    fn done(&self, leg: LegId) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).known.remove(&leg);
+    }
+
+    /// Works until told to stop. Runs as one task that the desk owns.
+    pub(crate) async fn work(
+        self: Arc<Self>,
+        core: Weak<Core>,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) {
+        let places = Arc::new(Semaphore::new(PARALLEL));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let (arrival, tries) = loop {
+                if stop.is_cancelled() {
+                    return;
+                }
+                if let Some(next) = self.pop() {
+                    break next;
+                }
+                tokio::select! {
+                    () = self.more.notified() => {}
+                    () = stop.cancelled() => return,
+                }
+            };
+            let Some(core) = core.upgrade() else { return };
+            let (this, stop, more_tasks) = (Arc::clone(&self), stop.clone(), tasks.clone());
+            tasks.spawn(async move {
+                let _place = place;
+                let verdict = match arrival.header.context().class {
+                    Class::Document | Class::Status => open::take(&core, &arrival).await,
+                    Class::Receipt => receipts::take(&core, &arrival).await,
+                    Class::Control => receipts::set_aside(&core, &arrival).await,
+                };
+                match verdict {
+                    Verdict::Done => this.done(arrival.leg),
+                    Verdict::Later(why) => {
+                        tracing::info!(
+                            envelope = %arrival.header.context().id,
+                            leg = %arrival.leg,
+                            why,
+                            tries,
+                            "arrival is tried again later"
+                        );
+                        this.put_off(arrival, tries, stop, &more_tasks);
+                    }
+                }
+            });
+        }
+    }
+
+    fn put_off(
+        self: Arc<Self>,
+        arrival: Arrival,
+        tries: u32,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let wait = (RETRY_FIRST * 2_u32.saturating_pow(tries.min(10))).min(RETRY_LAST);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.push(arrival, tries.saturating_add(1)),
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+impl relay::desk::Desk for Arrivals {
+    fn schema(&self) -> &'static [&'static str] {
+        self.schema
+    }
+
+    fn attached(&self, station: &Station) {
+        // Called once; a second station would be a bug that the first one does not suffer from.
+        drop(self.station.set(station.clone()));
+    }
+
+    fn arrived(&self, arrival: Arrival) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.known.insert(arrival.leg) {
+            queue.waiting.push_back((arrival, 0));
+            drop(queue);
+            self.more.notify_one();
+        }
+    }
+
+    fn leg_changed(&self, change: &LegChange) -> Option<Box<dyn DeskWrite>> {
+        let now = self.station.get()?.clock().now();
+        let name = self.station.get()?.name().clone();
+        moves::write(change, &name, now)
+    }
+}
+
+/// Arrivals in work at once: opening is a few hundred microseconds of CPU, then a shared commit.
+const PARALLEL: usize = 32;
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LAST: Duration = Duration::from_secs(60);

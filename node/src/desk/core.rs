@@ -1,0 +1,262 @@
+//! What the parts of the desk share: the station, the agencies' keys, the directories of plaintext, and the
+//! signal that something changed. Made once at start; stopped once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use sqlx::SqlitePool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::time::Timestamp;
+use relay::clock::Clock;
+use relay::station::{StartError, Station};
+use relay::store::Change;
+
+use crate::access::book::Access;
+use crate::agency::{Agencies, Agency, AgencyError};
+use crate::arrivals::Arrivals;
+use crate::body::{Body, TemporaryDirectory};
+use crate::config::NodeConfig;
+use crate::fault::{DeskError, SubmitError};
+use crate::outbox::{KEY_MS, Running, Turns};
+use crate::store::commit::desk_write;
+use crate::store::packets::{Kept, Packets};
+use crate::store::{documents, ledger, receipts};
+use crate::tsa::Tsa;
+use crate::view::{Accepted, AcceptedRecipient, FileView};
+
+/// Why a node does not start; the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The keys of an agency.
+    #[error(transparent)]
+    Agency(#[from] AgencyError),
+    /// A directory of the desk.
+    #[error("{path}: {source}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The station.
+    #[error(transparent)]
+    Station(#[from] StartError),
+    /// The desk's rows.
+    #[error("desk rows: {0}")]
+    Rows(String),
+}
+
+/// The desk's migrations, oldest first.
+pub(crate) const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    station: Station,
+    pub(crate) agencies: Agencies,
+    pub(crate) tmp: Arc<TemporaryDirectory>,
+    pub(crate) packets: Packets,
+    /// Folder of records, for the proof package.
+    pub(crate) records: PathBuf,
+    pub(crate) access: Access,
+    pub(crate) tsa: Option<Tsa>,
+    pub(crate) running: Running,
+    pub(crate) turns: Turns,
+    pub(crate) changes: watch::Sender<u64>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Core {
+    pub(crate) async fn start(config: NodeConfig, clock: Clock) -> Result<Arc<Self>, NodeError> {
+        let data = config.station.data.clone();
+        let at = |name: &str| data.join(name);
+        let failed = |path: PathBuf| move |source| NodeError::Directory { path, source };
+        let tmp = TemporaryDirectory::open(&at("tmp")).map_err(failed(at("tmp")))?;
+        let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
+        let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
+        let records = config.station.records.clone();
+        let arrivals = Arrivals::new(SCHEMA);
+        let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
+        let station = Station::start_at(config.station, Some(desk), clock).await?;
+        let domain = station.directory().validator().trust_domain().clone();
+        let agencies = match Agencies::load(&config.agencies, &domain) {
+            Ok(agencies) => agencies,
+            Err(error) => {
+                station.shutdown().await;
+                return Err(error.into());
+            }
+        };
+        packets
+            .sweep(&station.store().reader())
+            .await
+            .map_err(|error| NodeError::Rows(error.to_string()))?;
+        let core = Arc::new(Self {
+            access: Access::new(station.store().clone()),
+            station,
+            agencies,
+            tmp,
+            packets,
+            records,
+            tsa,
+            running: Running::default(),
+            turns: Turns::default(),
+            changes: watch::Sender::new(0),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        let work =
+            arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
+        core.tasks.spawn(work);
+        core.tasks.spawn(keep_house(Arc::downgrade(&core), core.stop.clone()));
+        Ok(core)
+    }
+
+    /// Stops the desk's tasks, then the station; what is in work is finished.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.station.shutdown().await;
+    }
+
+    pub(crate) fn station(&self) -> &Station {
+        &self.station
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.station.clock().now()
+    }
+
+    pub(crate) fn reader(&self) -> SqlitePool {
+        self.station.store().reader()
+    }
+
+    pub(crate) fn agency(&self, code: &AgencyCode) -> Result<&Agency, SubmitError> {
+        self.agencies.of(code).ok_or_else(|| SubmitError::NotServed(code.to_string()))
+    }
+
+    pub(crate) fn serves(&self, code: &AgencyCode) -> Result<(), DeskError> {
+        match self.agencies.of(code) {
+            Some(_) => Ok(()),
+            None => Err(DeskError::NotServed(code.to_string())),
+        }
+    }
+
+    /// Tells the long polls that something was committed.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Makes a packet durable; a file on a blocking thread.
+    pub(crate) async fn keep(&self, body: &Body) -> Result<Kept, std::io::Error> {
+        if let Some(bytes) = body.in_memory() {
+            return Ok(Kept::Inline(bytes.clone()));
+        }
+        let (packets, body) = (self.packets.clone(), body.clone());
+        tokio::task::spawn_blocking(move || packets.keep(&body))
+            .await
+            .map_err(std::io::Error::other)?
+    }
+
+    /// A kept packet as a file for people: named after number and notation.
+    pub(crate) async fn packet_file(
+        &self,
+        digest: Digest,
+        code: &str,
+    ) -> Result<FileView, DeskError> {
+        let body = self.packets.read(&self.reader(), digest).await?;
+        let name: String = code
+            .chars()
+            .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
+            .collect();
+        let file_name = if name.trim_matches('-').is_empty() { "packet".to_owned() } else { name };
+        Ok(FileView {
+            body,
+            file_name: format!("{file_name}.edxml"),
+            mime: "application/xml".to_owned(),
+            digest,
+        })
+    }
+
+    /// The answer that a document was accepted with, as it stands now.
+    pub(crate) async fn accepted(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+    ) -> Result<Accepted, SubmitError> {
+        let internal = |error: DeskError| SubmitError::Internal(error.to_string());
+        let pool = self.reader();
+        let document = ledger::document(&pool, agency, id).await.map_err(internal)?;
+        let recipients = ledger::recipients(&pool, id).await.map_err(internal)?;
+        Ok(Accepted {
+            id,
+            local_id: document.view.row.local_id,
+            envelopes: document.view.envelopes,
+            duplicate: false,
+            replayed: false,
+            accepted_at: document.view.row.created,
+            expires: document.view.expires,
+            packet_digest: document.packet,
+            recipients: recipients
+                .into_iter()
+                .map(|one| AcceptedRecipient {
+                    code: one.code,
+                    name: one.name,
+                    written_as: one.written_as,
+                    envelope: one.envelope,
+                    state: one.state,
+                })
+                .collect(),
+            warnings: document.view.warnings,
+        })
+    }
+}
+
+/// Ends what time ends: recipients without an answer, keys of old requests. The pace is monotonic, the
+/// judgement is by the clock, and a clock that is not sure ends nothing (architecture 7).
+async fn keep_house(core: std::sync::Weak<Core>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(HOUSE) => {}
+            () = stop.cancelled() => return,
+        }
+        let Some(core) = core.upgrade() else { return };
+        if let Err(error) = keep_house_once(&core).await {
+            tracing::warn!(error, "expiry waits for the next look");
+        }
+    }
+}
+
+/// One look.
+pub(crate) async fn keep_house_once(core: &Core) -> Result<(), String> {
+    let now = core.now();
+    let ended_before = now.minus_ms(GRACE_MS);
+    let due = receipts::to_expire(&core.reader(), ended_before)
+        .await
+        .map_err(|error| error.to_string())?;
+    if !due {
+        return Ok(());
+    }
+    let write = desk_write(move |conn, _| {
+        async move {
+            receipts::expire(conn, ended_before, now).await?;
+            documents::forget_answers(conn, now.minus_ms(KEY_MS)).await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    let change = Change::with_desk(Vec::new(), write);
+    core.station().commit(change).await.map_err(|error| error.to_string())?;
+    core.changed();
+    Ok(())
+}
+
+/// How long after `expires` a statement may still come (architecture 5).
+const GRACE_MS: i64 = 24 * 3_600_000;
+const HOUSE: Duration = Duration::from_secs(60);

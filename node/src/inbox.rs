@@ -1,0 +1,219 @@
+//! The inbox: lists, leases, hand-over. An acknowledgement is one commit of the item's state, the
+//! statement ContentHandover and the owed receipt; repeating it gives the first answer. Items in quarantine
+//! are shown and never handed out.
+
+use futures_util::FutureExt;
+
+use formats::id::{AgencyCode, EnvelopeId};
+use formats::statement::Event;
+use formats::time::Timestamp;
+use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, StatementDraft};
+
+use crate::desk::core::Core;
+use crate::fault::DeskError;
+use crate::packet::{self, PacketError};
+use crate::store::commit::desk_write;
+use crate::store::inbox::{self, InboxQuery, Item, expect_moved};
+use crate::view::{Acknowledged, Claim, FileView, InboxRow, InboxState, Page};
+
+pub(crate) async fn list(
+    core: &Core,
+    owner: &AgencyCode,
+    states: &[InboxState],
+    text: Option<&str>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<InboxRow>, DeskError> {
+    let limit = limit.clamp(1, PAGE_MAX);
+    let before = cursor.map(place).transpose()?;
+    let query =
+        InboxQuery { owner, states, text, before, limit: limit + 1, now: core.now() };
+    let rows = inbox::list(&core.reader(), &query).await?;
+    Ok(page(rows, limit))
+}
+
+/// Cuts a list that was read with one row more than asked for.
+pub(crate) fn page<T>(mut rows: Vec<(i64, T)>, limit: u32) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(seq, _)| cursor_of(*seq));
+    Page { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+}
+
+/// A cursor says its place and nothing else; the prefix lets the form change.
+fn cursor_of(seq: i64) -> String {
+    format!("s{seq:x}")
+}
+
+pub(crate) fn place(cursor: &str) -> Result<i64, DeskError> {
+    cursor
+        .strip_prefix('s')
+        .and_then(|hex| i64::from_str_radix(hex, 16).ok())
+        .filter(|seq| *seq > 0)
+        .ok_or(DeskError::BadCursor)
+}
+
+pub(crate) async fn claim(
+    core: &Core,
+    owner: &AgencyCode,
+    count: u32,
+    lease_s: u32,
+) -> Result<Claim, DeskError> {
+    let now = core.now();
+    let lease_ms = i64::from(lease_s.clamp(5, 3600)) * 1000;
+    let until = now.plus_ms(lease_ms);
+    let word = format!("{:032x}", rand::random::<u128>());
+    let (code, count, given) = (owner.to_string(), count.clamp(1, PAGE_MAX), word.clone());
+    let write = desk_write(move |conn, _| {
+        async move {
+            inbox::claim(conn, &code, count, &given, now, until).await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    core.station().commit(Change::with_desk(Vec::new(), write)).await?;
+    let items = inbox::claimed(&core.reader(), owner, &word, now).await?;
+    Ok(Claim { claim: word, until, items })
+}
+
+pub(crate) async fn acknowledge(
+    core: &Core,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    claim: Option<&str>,
+) -> Result<Acknowledged, DeskError> {
+    let now = core.now();
+    let item = inbox::item(&core.reader(), owner, id, now).await?;
+    if let Some(first) = first_answer(&item, id, claim, now)? {
+        return Ok(first);
+    }
+    let one = Move {
+        leg: item.leg,
+        expect: vec![LegState::PassedOn],
+        to: LegState::PassedOn,
+        at: now,
+        statement: Some(StatementDraft {
+            event: Event::ContentHandover,
+            reason: None,
+            next_station: None,
+        }),
+        owe_receipt: true,
+        evidence: None,
+    };
+    let code = owner.to_string();
+    let write = desk_write(move |conn, outcomes| {
+        async move {
+            expect_moved(outcomes)?;
+            if inbox::acknowledge(conn, &code, &id.to_string(), now).await? {
+                Ok(())
+            } else {
+                Err(DeskRefusal::refused("acknowledged before"))
+            }
+        }
+        .boxed()
+    });
+    match core.station().commit(Change::with_desk(vec![one.into()], write)).await {
+        Ok(_) => {
+            core.changed();
+            Ok(Acknowledged { id, at: now, duplicate: false })
+        }
+        // Two acknowledgements at once: the other one was first.
+        Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
+            let item = inbox::item(&core.reader(), owner, id, now).await?;
+            first_answer(&item, id, claim, now)?.ok_or(DeskError::NotClaimed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The answer for an item that is not simply ours to acknowledge now.
+fn first_answer(
+    item: &Item,
+    id: EnvelopeId,
+    claim: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Acknowledged>, DeskError> {
+    match item.view.row.state {
+        InboxState::Acknowledged => {
+            let at = item.view.row.acknowledged.unwrap_or(now);
+            Ok(Some(Acknowledged { id, at, duplicate: true }))
+        }
+        InboxState::Quarantined => Err(DeskError::Quarantined),
+        InboxState::New | InboxState::Claimed => {
+            let leased = item.lease_until.is_some_and(|until| until > now);
+            let ours = match claim {
+                Some(word) => item.claim.as_deref() == Some(word),
+                None => !leased,
+            };
+            if ours { Ok(None) } else { Err(DeskError::NotClaimed) }
+        }
+    }
+}
+
+/// The verified packet.
+pub(crate) async fn package(
+    core: &Core,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+) -> Result<FileView, DeskError> {
+    let item = inbox::item(&core.reader(), owner, id, core.now()).await?;
+    let digest = item.packet.ok_or(DeskError::Quarantined)?;
+    core.packet_file(digest, &item.view.row.code).await
+}
+
+/// One attachment, unzipped.
+pub(crate) async fn file(
+    core: &Core,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    n: u32,
+) -> Result<FileView, DeskError> {
+    let package = package(core, owner, id).await?;
+    extract(core, package, n).await
+}
+
+/// Attachment `n` of a packet.
+pub(crate) async fn extract(
+    core: &Core,
+    package: FileView,
+    n: u32,
+) -> Result<FileView, DeskError> {
+    let tmp = core.tmp.clone();
+    let found = tokio::task::spawn_blocking(move || packet::extract(&package.body, n, &tmp))
+        .await
+        .map_err(|error| DeskError::Internal(error.to_string()))?;
+    let found = found.map_err(|error| match error {
+        PacketError::Faults(faults) => {
+            let first = faults.first().map(|fault| fault.text.en.clone()).unwrap_or_default();
+            DeskError::Attachment(first)
+        }
+        PacketError::Disk(error) => error.into(),
+    })?;
+    let (view, body) = found.ok_or(DeskError::NotFound)?;
+    let digest = body.digest();
+    Ok(FileView { body, file_name: view.file_name, mime: view.mime, digest })
+}
+
+const PAGE_MAX: u32 = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_others_are_refused() {
+        assert_eq!(place(&cursor_of(4711)).unwrap(), 4711);
+        for wrong in ["", "s", "s0", "s-1", "x12", "sz"] {
+            assert!(matches!(place(wrong), Err(DeskError::BadCursor)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_a_cursor_only_when_more_follows() {
+        let rows: Vec<(i64, u8)> = (1..=4).rev().map(|at| (at, 0)).collect();
+        let cut = page(rows.clone(), 3);
+        assert_eq!((cut.items.len(), cut.next.as_deref()), (3, Some("s2")));
+        assert_eq!(page(rows, 4).next, None);
+    }
+}

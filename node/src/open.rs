@@ -1,0 +1,471 @@
+//! Arrival → Opened → inbox: decrypt with the recipient's key, verify every binding, then one commit of
+//! inbox row, statement and owed receipt.
+//!
+//! What is not for us is refused. What does not verify is set aside with the evidence of it, stated, and
+//! never handed to anybody. What cannot be judged yet (a certificate that is on its way, a full disk) is
+//! `Later`. Plaintext lives in memory or in a private temporary file until everything verified.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use formats::body::{CHUNK_BYTES, Layout};
+use formats::header::Header;
+use formats::id::{Digest, Party};
+use formats::reason::Reason;
+use formats::statement::Event;
+use formats::time::Timestamp;
+use pki::chain::VerifiedCert;
+use pki::role::Role;
+use pki::seal::{OpenError, Opener, open_capsule};
+use pki::sign::{Parsed, VerifyError, verify_header, verify_packet};
+use relay::desk::Arrival;
+use relay::directory::{Snapshot, UnknownSigner};
+use relay::store::body::{BodyError, BodyReader};
+use relay::store::{Change, LegState, Move, StatementDraft};
+
+use crate::agency::Agency;
+use crate::body::{Body, Spool};
+use crate::desk::core::Core;
+use crate::intake::{local_id, search_words};
+use crate::packet::{self, PacketError, ReadPacket};
+use crate::store::commit::desk_write;
+use crate::store::inbox::{self, NewItem};
+use crate::store::packets;
+
+/// What became of an arrival.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Its leg is final.
+    Done,
+    /// Cannot be judged yet; in words for the log.
+    Later(String),
+}
+
+/// Why an arrival does not become a delivery.
+#[derive(Debug)]
+enum Trouble {
+    /// It does not verify: kept and shown.
+    Aside(Reason, String),
+    /// Its time is over.
+    Expired,
+    /// Cannot be judged yet.
+    Later(String),
+    /// Not ours to open.
+    Refuse(Reason),
+}
+
+/// Everything verified.
+#[derive(Debug)]
+struct Opened {
+    body: Body,
+    digest: Digest,
+    salt: [u8; 32],
+    signature: Vec<u8>,
+    certificate: Digest,
+    signed_at: Timestamp,
+    stamped_at: Option<Timestamp>,
+    read: ReadPacket,
+}
+
+/// Takes a sealed arrival to its final state.
+pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
+    let outcome = match open(core, arrival).await {
+        Ok(opened) => deliver(core, arrival, opened).await,
+        Err(Trouble::Later(why)) => return Verdict::Later(why),
+        Err(Trouble::Expired) => {
+            settle(core, arrival, LegState::Expired, Event::Expired, None, None).await
+        }
+        Err(Trouble::Refuse(reason)) => {
+            let state = LegState::Refused(reason);
+            settle(core, arrival, state, Event::ContentConsignmentFailure, Some(reason), None).await
+        }
+        Err(Trouble::Aside(reason, detail)) => set_aside(core, arrival, reason, detail).await,
+    };
+    match outcome {
+        Ok(()) => Verdict::Done,
+        Err(why) => Verdict::Later(why),
+    }
+}
+
+async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
+    let now = core.now();
+    let context = arrival.header.context();
+    if !context.recipients.contains(&arrival.recipient) {
+        return Err(Trouble::Refuse(Reason::NotAddressed));
+    }
+    let agency = arrival
+        .recipient
+        .agency()
+        .and_then(|code| core.agencies.of(code))
+        .ok_or(Trouble::Refuse(Reason::KeyUnavailable))?;
+    if now > context.expires {
+        return Err(Trouble::Expired);
+    }
+    let directory = core.station().directory().snapshot();
+    let signer = header_signer(&directory, &arrival.header)?;
+    let header = verify_header(
+        Header::clone(&arrival.header),
+        &arrival.header_signature,
+        &signer,
+    )
+    .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
+
+    let (body, digest, capsule) = decrypt(core, arrival, agency).await?;
+    let parsed = Parsed::parse(&capsule.signature)
+        .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
+    let inner = packet_signer(&directory, &parsed, &signer, context.created)?;
+    verify_packet(&header, digest.clone(), &capsule.signature, &capsule.salt, &inner)
+        .map_err(|error| Trouble::Aside(verify_reason(&error), error.to_string()))?;
+    let stamped_at = token_time(&directory, &parsed, now);
+    let signed_at = parsed.signing_time().unwrap_or(context.created);
+    let certificate = inner.certificate().sha256();
+    let read = read(core, &body, agency).await?;
+    check_packet(&directory, &read, arrival, now)?;
+    Ok(Opened {
+        body,
+        digest: digest.digest(),
+        salt: capsule.salt,
+        signature: capsule.signature,
+        certificate,
+        signed_at,
+        stamped_at,
+        read,
+    })
+}
+
+/// The certificate that the header names, judged at `created` (architecture 7).
+fn header_signer(directory: &Snapshot, header: &Header) -> Result<VerifiedCert, Trouble> {
+    let context = header.context();
+    directory
+        .signer(&context.signer, Role::AgencySignature, context.created)
+        .map_err(unknown_signer)
+}
+
+fn unknown_signer(error: UnknownSigner) -> Trouble {
+    match error {
+        UnknownSigner::Absent => Trouble::Later(error.to_string()),
+        UnknownSigner::Refused(why) if why.reason().permanent() => {
+            Trouble::Aside(why.reason(), why.to_string())
+        }
+        UnknownSigner::Refused(why) => Trouble::Later(why.to_string()),
+    }
+}
+
+/// Usually the header's signer; another certificate of the same agency travels inside the signature.
+fn packet_signer(
+    directory: &Snapshot,
+    parsed: &Parsed,
+    header_signer: &VerifiedCert,
+    created: Timestamp,
+) -> Result<VerifiedCert, Trouble> {
+    if parsed.signer_matches(header_signer.certificate()) {
+        return Ok(header_signer.clone());
+    }
+    let named = parsed.signer_sha256().and_then(|digest| directory.certificate(&digest));
+    let certificate = named.or_else(|| parsed.embedded_signer()).ok_or_else(|| {
+        Trouble::Aside(Reason::UnknownCertificate, "packet signer is not known".to_owned())
+    })?;
+    directory
+        .validator()
+        .verify(&certificate, Role::AgencySignature, created)
+        .map_err(|error| Trouble::Aside(error.reason(), error.to_string()))
+}
+
+/// The capsule's secrets that are needed after the body is open.
+struct Secrets {
+    salt: [u8; 32],
+    signature: Vec<u8>,
+}
+
+async fn decrypt(
+    core: &Core,
+    arrival: &Arrival,
+    agency: &Agency,
+) -> Result<(Body, pki::sign::PacketDigest, Secrets), Trouble> {
+    let header = &arrival.header;
+    let layout = Layout::new(header.context().class, arrival.capsule_bytes, header.body_bytes())
+        .map_err(|error| Trouble::Aside(Reason::BodyMismatch, error.to_string()))?;
+    let bodies = core.station().store().bodies();
+    let mut reader = bodies
+        .reader(&arrival.body, header.body_digest(), layout)
+        .await
+        .map_err(body_trouble)?;
+    let capsule_bytes = reader.piece(0).await.map_err(body_trouble)?;
+    let capsule = open_with_any(&capsule_bytes, agency, header.ctx())?;
+    let secrets = Secrets { salt: capsule.salt, signature: capsule.packet_signature };
+    let spool = core.tmp.spool(capsule.packet_bytes);
+    let chunks = layout.piece_count().saturating_sub(1);
+    let (body, digest) = open_chunks(&mut reader, capsule.opener, spool, chunks).await?;
+    Ok((body, digest, secrets))
+}
+
+fn open_with_any(
+    capsule: &[u8],
+    agency: &Agency,
+    ctx: Digest,
+) -> Result<pki::seal::Capsule, Trouble> {
+    for (key, certificate) in &agency.encryption {
+        match open_capsule(capsule, key, certificate, ctx) {
+            Ok(capsule) => return Ok(capsule),
+            // Sealed to another of our keys, perhaps.
+            Err(OpenError::NotForUs) => {}
+            Err(error) => return Err(Trouble::Aside(Reason::DecryptionFailed, error.to_string())),
+        }
+    }
+    Err(Trouble::Refuse(Reason::KeyUnavailable))
+}
+
+async fn open_chunks(
+    reader: &mut BodyReader,
+    mut opener: Opener,
+    mut spool: Spool,
+    chunks: u32,
+) -> Result<(Body, pki::sign::PacketDigest), Trouble> {
+    for index in 1..=chunks {
+        let last = index == chunks;
+        let piece: Bytes = reader.piece(index).await.map_err(body_trouble)?;
+        if u64::try_from(piece.len()).unwrap_or(u64::MAX) < CHUNK_BYTES && chunks == 1 {
+            // One small chunk: faster here than on another thread.
+            open_one(&mut opener, &mut spool, last, piece)?;
+            continue;
+        }
+        (opener, spool) = tokio::task::spawn_blocking(move || {
+            open_one(&mut opener, &mut spool, last, piece).map(|()| (opener, spool))
+        })
+        .await
+        .map_err(|error| Trouble::Later(error.to_string()))??;
+    }
+    let digest = opener
+        .finish()
+        .map_err(|error| Trouble::Aside(Reason::DecryptionFailed, error.to_string()))?;
+    Ok((spool.finish(), digest))
+}
+
+fn open_one(
+    opener: &mut Opener,
+    spool: &mut Spool,
+    last: bool,
+    piece: Bytes,
+) -> Result<(), Trouble> {
+    let mut chunk = Vec::from(piece);
+    opener
+        .open_chunk(last, &mut chunk)
+        .map_err(|error| Trouble::Aside(Reason::DecryptionFailed, error.to_string()))?;
+    spool.push(&chunk).map_err(|error| Trouble::Later(error.to_string()))
+}
+
+/// The time of the packet's token, if there is a token and it verifies. A bad token is no reason to set
+/// a document aside: the checkpoint proves the time then.
+fn token_time(directory: &Snapshot, parsed: &Parsed, now: Timestamp) -> Option<Timestamp> {
+    let token = parsed.timestamp_token()?;
+    let imprint = Digest::of(parsed.signature_value());
+    let latest = now.plus_ms(TOKEN_AHEAD_MS);
+    match pki::stamp::verify_token(&token, &imprint, &directory.validator(), latest) {
+        Ok(stamp) => Some(stamp.time),
+        Err(error) => {
+            tracing::info!(%error, "time-stamp of a packet does not verify");
+            None
+        }
+    }
+}
+
+async fn read(core: &Core, body: &Body, agency: &Agency) -> Result<ReadPacket, Trouble> {
+    let trouble = |error: PacketError| match error {
+        PacketError::Faults(faults) => {
+            let first = faults.first().map(|fault| fault.text.en.clone()).unwrap_or_default();
+            Trouble::Aside(Reason::PacketInvalid, first)
+        }
+        PacketError::Disk(error) => Trouble::Later(error.to_string()),
+    };
+    if body.in_memory().is_some() {
+        return packet::read(body, agency.hash, &core.tmp).map_err(trouble);
+    }
+    let (body, hash, tmp) = (body.clone(), agency.hash, Arc::clone(&core.tmp));
+    tokio::task::spawn_blocking(move || packet::read(&body, hash, &tmp))
+        .await
+        .map_err(|error| Trouble::Later(error.to_string()))?
+        .map_err(trouble)
+}
+
+/// edXML From is the header's sender; no secrecy mark.
+fn check_packet(
+    directory: &Snapshot,
+    read: &ReadPacket,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    use formats::edxml::Packet;
+    let from = match &read.packet {
+        Packet::Document(document) => &document.from,
+        Packet::Status(status) => &status.from,
+    };
+    let written = from.organ_id.as_str();
+    let sender = &arrival.header.context().sender;
+    let resolved = directory.resolve(written, arrival.header.context().created);
+    let same = written == sender.as_str()
+        || resolved.is_some_and(|entry| Party::Agency(entry.agency.code.clone()) == *sender);
+    if !same {
+        let detail = format!("From is {written}, the header says {sender}");
+        return Err(Trouble::Aside(Reason::SenderMismatch, detail));
+    }
+    let found = packet::judge(&read.packet, now);
+    if let Some(fault) = found.faults.iter().find(|fault| fault.code == "E-SECRET") {
+        return Err(Trouble::Aside(Reason::SecrecyMarked, fault.en.clone()));
+    }
+    Ok(())
+}
+
+fn verify_reason(error: &VerifyError) -> Reason {
+    match error {
+        VerifyError::Commitment => Reason::CommitmentMismatch,
+        VerifyError::InnerSigner | VerifyError::SenderMismatch => Reason::SenderMismatch,
+        _ => Reason::SignatureInvalid,
+    }
+}
+
+fn body_trouble(error: BodyError) -> Trouble {
+    match error {
+        BodyError::Damaged { .. } | BodyError::Mismatch { .. } => {
+            Trouble::Aside(Reason::BodyMismatch, error.to_string())
+        }
+        BodyError::DiskFull { .. }
+        | BodyError::Missing { .. }
+        | BodyError::InUse
+        | BodyError::Incomplete { .. } => Trouble::Later(error.to_string()),
+    }
+}
+
+/// One commit: packet, inbox row, the leg's final state, its statement and the owed receipt.
+async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), String> {
+    let now = core.now();
+    let kept = core.keep(&opened.body).await.map_err(|error| error.to_string())?;
+    let facts = packet::facts(&opened.read.packet);
+    let number = local_id(&opened.read.packet);
+    let found = packet::judge(&opened.read.packet, now);
+    let mut warnings: Vec<_> = found.warnings.iter().map(packet::warning_view).collect();
+    warnings.extend(found.faults.iter().map(packet::fault_view));
+    let sender = arrival.header.context().sender.to_string();
+    let natural = packet::natural_key(&opened.read.packet);
+    let owner = arrival.recipient.to_string();
+    if let Some(first) = inbox::same_document(&core.reader(), &owner, &sender, &natural)
+        .await
+        .map_err(|error| error.to_string())?
+    {
+        let twice = formats::edxml::Warning::duplicate(&first);
+        warnings.push(packet::warning_view(&twice));
+    }
+    let bytes = opened.body.bytes();
+    let item = NewItem {
+        natural,
+        search_text: crate::fold::fold(&format!(
+            "{} {sender} {}",
+            search_words(&facts, &number),
+            facts.sender_name
+        )),
+        local_id: number,
+        attachments: opened.read.attachments,
+        warnings,
+        facts,
+        packet: Some((opened.digest, opened.signature, opened.certificate, opened.salt)),
+        packet_bytes: bytes,
+        signed_at: Some(opened.signed_at),
+        stamped_at: opened.stamped_at,
+        trouble: None,
+    };
+    let digest = opened.digest;
+    let (leg, header, signature) =
+        (arrival.leg, Arc::clone(&arrival.header), Arc::clone(&arrival.header_signature));
+    let write = desk_write(move |conn, outcomes| {
+        async move {
+            inbox::expect_moved(outcomes)?;
+            packets::put(conn, digest, bytes, &kept).await?;
+            inbox::put(conn, leg, &owner, &header, &signature, &item, now).await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    let draft = StatementDraft { event: Event::ContentConsignment, reason: None, next_station: None };
+    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await
+}
+
+/// Kept, shown and stated; nobody is handed it.
+async fn set_aside(
+    core: &Core,
+    arrival: &Arrival,
+    reason: Reason,
+    detail: String,
+) -> Result<(), String> {
+    tracing::warn!(
+        code = "TRAM-320",
+        envelope = %arrival.header.context().id,
+        leg = %arrival.leg,
+        reason = reason.code(),
+        detail,
+        "arrival does not verify and is set aside"
+    );
+    let state = LegState::Quarantined(reason);
+    settle(core, arrival, state, Event::ContentConsignmentFailure, Some(reason), Some(detail)).await
+}
+
+async fn settle(
+    core: &Core,
+    arrival: &Arrival,
+    state: LegState,
+    event: Event,
+    reason: Option<Reason>,
+    detail: Option<String>,
+) -> Result<(), String> {
+    let now = core.now();
+    let write = reason.zip(detail).map(|(reason, detail)| {
+        let item = NewItem::aside(&arrival.header, reason, detail);
+        let (leg, header, signature) =
+            (arrival.leg, Arc::clone(&arrival.header), Arc::clone(&arrival.header_signature));
+        let owner = arrival.recipient.to_string();
+        desk_write(move |conn, outcomes| {
+            async move {
+                inbox::expect_moved(outcomes)?;
+                inbox::put(conn, leg, &owner, &header, &signature, &item, now).await?;
+                Ok(())
+            }
+            .boxed()
+        })
+    });
+    let draft = StatementDraft { event, reason, next_station: None };
+    commit(core, arrival, state, draft, write).await
+}
+
+async fn commit(
+    core: &Core,
+    arrival: &Arrival,
+    to: LegState,
+    statement: StatementDraft,
+    desk: Option<Box<dyn relay::store::DeskWrite>>,
+) -> Result<(), String> {
+    let one = Move {
+        leg: arrival.leg,
+        expect: Vec::new(),
+        to,
+        at: core.now(),
+        statement: Some(statement),
+        owe_receipt: true,
+        evidence: None,
+    };
+    let change = Change { station: vec![one.into()], desk };
+    match core.station().commit(change).await {
+        Ok(_) => {
+            core.changed();
+            Ok(())
+        }
+        // Somebody else made the leg final: the first outcome stands.
+        Err(relay::store::CommitError::Desk(relay::store::DeskRefusal::Refused(why))) => {
+            tracing::info!(leg = %arrival.leg, why, "arrival was settled before");
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// See `seal`: the authority's clock and ours may differ a little.
+const TOKEN_AHEAD_MS: i64 = 60_000;

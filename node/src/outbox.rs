@@ -1,0 +1,426 @@
+//! Sealed → outbox: the submission as a whole, and the one commit that makes it durable: key, document,
+//! packet, envelopes, legs and their statements together (architecture 4, 11).
+//!
+//! Order: Idempotency-Key, reading, natural key, signature and time-stamp, sealing, commit, answer. The
+//! same document is worked on by one caller at a time. Fails with `SubmitError`; nothing of a failed
+//! submission is kept.
+
+pub(crate) mod moves;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+
+use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::limits;
+use formats::reason::Reason;
+use formats::statement::Event;
+use formats::time::Timestamp;
+use relay::store::{Accept, Change, CommitError, NewLeg, Outcome, Write};
+
+use crate::access::book::seconds_up;
+use crate::agency::Agency;
+use crate::desk::Submission;
+use crate::desk::core::Core;
+use crate::fault::SubmitError;
+use crate::intake::{self, Intake, Packet, Recipient};
+use crate::packet;
+use crate::seal::{self, Sealed, Sealing, Signed};
+use crate::store::commit::desk_write;
+use crate::store::documents::{self, Earlier, NewDocument};
+use crate::store::packets;
+use crate::view::{Accepted, AcceptedRecipient, RecipientState};
+
+/// Accepts a submission.
+pub(crate) async fn submit(
+    core: &Core,
+    code: &AgencyCode,
+    submission: Submission,
+) -> Result<Accepted, SubmitError> {
+    let agency = core.agency(code)?;
+    let now = core.now();
+    let request = submission.request_digest.unwrap_or_else(|| submission.packet.digest());
+    let _running = match &submission.idempotency_key {
+        None => None,
+        Some(key) => {
+            let running = core.running.begin(code, key).ok_or(SubmitError::StillRunning)?;
+            if let Some(answer) = replay(core, code, key, request, now).await? {
+                return Ok(answer);
+            }
+            Some(running)
+        }
+    };
+    let packet = read(core, agency, &submission, now).await?;
+    // Two callers with the same document: the second sees what the first stored.
+    let _turn = core.turns.turn(code, &packet.natural).await;
+    let earlier = documents::earlier(&core.reader(), code, &packet.natural).await?;
+    let plan = Plan::of(&packet, &earlier, submission.resend_reason.as_deref())?;
+    let work = Work { core, agency, now, request, submission };
+    if plan.recipients.is_empty() {
+        return work.answer_duplicate(plan.document).await;
+    }
+    work.send(packet, plan).await
+}
+
+/// The first answer again, if the key was answered within its promise.
+async fn replay(
+    core: &Core,
+    agency: &AgencyCode,
+    key: &str,
+    request: Digest,
+    now: Timestamp,
+) -> Result<Option<Accepted>, SubmitError> {
+    let not_before = now.minus_ms(KEY_MS);
+    let Some(first) = documents::answered(&core.reader(), agency, key, not_before).await? else {
+        return Ok(None);
+    };
+    if first.request != request {
+        return Err(SubmitError::IdempotencyMismatch { first: first.document });
+    }
+    let mut answer = core.accepted(agency, first.document).await?;
+    answer.duplicate = first.duplicate;
+    answer.replayed = true;
+    Ok(Some(answer))
+}
+
+/// Reads and judges the packet.
+pub(crate) async fn read(
+    core: &Core,
+    agency: &Agency,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Packet, SubmitError> {
+    let body = submission.packet.clone();
+    let read = if body.in_memory().is_some() {
+        intake::read(&body, agency.hash, &core.tmp)?
+    } else {
+        let (body, hash, tmp) = (body.clone(), agency.hash, Arc::clone(&core.tmp));
+        tokio::task::spawn_blocking(move || intake::read(&body, hash, &tmp))
+            .await
+            .map_err(|error| SubmitError::Internal(error.to_string()))??
+    };
+    let holders = match intake::taken_back(&read.packet) {
+        Some(document) => documents::holders(&core.reader(), &agency.code, document).await?,
+        None => Vec::new(),
+    };
+    let directory = core.station().directory().snapshot();
+    Intake { agency: &agency.code, directory: &directory, now, holders }.judge(body, read)
+}
+
+/// What is new in a submission.
+#[derive(Debug)]
+struct Plan {
+    /// Who has not got it yet.
+    recipients: Vec<Recipient>,
+    /// The document that the same packet made before, if any.
+    document: Option<EnvelopeId>,
+    /// Why it is sent again.
+    resend_reason: Option<String>,
+}
+
+impl Plan {
+    /// The rule of the natural key (architecture 4), recipient by recipient.
+    fn of(
+        packet: &Packet,
+        earlier: &[Earlier],
+        resend_reason: Option<&str>,
+    ) -> Result<Self, SubmitError> {
+        let latest: BTreeMap<&str, &Earlier> =
+            earlier.iter().map(|one| (one.recipient.as_str(), one)).collect();
+        let digest = packet.digest.digest();
+        let mut recipients = Vec::new();
+        for recipient in &packet.recipients {
+            let sent = match latest.get(recipient.code.as_str()) {
+                None => false,
+                Some(first) if first.packet != digest => {
+                    if resend_reason.is_none() {
+                        return Err(SubmitError::NaturalKeyConflict {
+                            first: first.document,
+                            first_digest: first.packet,
+                        });
+                    }
+                    false
+                }
+                Some(first) => resend_reason.is_none() && !is_over(first.state),
+            };
+            if !sent {
+                recipients.push(recipient.clone());
+            }
+        }
+        let document =
+            earlier.iter().rev().find(|one| one.packet == digest).map(|one| one.document);
+        Ok(Self { recipients, document, resend_reason: resend_reason.map(str::to_owned) })
+    }
+}
+
+/// Ended without arriving: the same packet may go again.
+fn is_over(state: RecipientState) -> bool {
+    match state {
+        RecipientState::Refused | RecipientState::Expired | RecipientState::Withdrawn => true,
+        RecipientState::Accepted
+        | RecipientState::Relayed
+        | RecipientState::Delivered
+        | RecipientState::HandedOver => false,
+    }
+}
+
+/// One submission under way.
+struct Work<'a> {
+    core: &'a Core,
+    agency: &'a Agency,
+    now: Timestamp,
+    request: Digest,
+    submission: Submission,
+}
+
+impl Work<'_> {
+    async fn answer_duplicate(
+        &self,
+        document: Option<EnvelopeId>,
+    ) -> Result<Accepted, SubmitError> {
+        let document =
+            document.ok_or_else(|| SubmitError::Internal("no recipient".to_owned()))?;
+        if let Some(key) = self.submission.idempotency_key.clone() {
+            let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
+            let write = desk_write(move |conn, _| {
+                async move {
+                    documents::put_idempotency(conn, &code, &key, request, document, true, now)
+                        .await?;
+                    Ok(())
+                }
+                .boxed()
+            });
+            let change = Change::with_desk(Vec::new(), write);
+            self.core.station().commit(change).await.map_err(commit_error)?;
+        }
+        let mut answer = self.core.accepted(&self.agency.code, document).await?;
+        answer.duplicate = true;
+        Ok(answer)
+    }
+
+    async fn send(self, packet: Packet, plan: Plan) -> Result<Accepted, SubmitError> {
+        let station = self.core.station();
+        let lifetime_ms = self
+            .submission
+            .lifetime_hours
+            .map_or(LIFETIME_MS, |hours| i64::from(hours).saturating_mul(3_600_000))
+            .clamp(3_600_000, limits::LIFETIME_MS_MAX);
+        let expires = self.now.plus_ms(lifetime_ms);
+        let directory = station.directory().snapshot();
+        let signed =
+            seal::sign(self.agency, packet, self.core.tsa.as_ref(), &directory, self.now).await?;
+        let sealing = Sealing {
+            agency: self.agency,
+            station: station.name(),
+            bodies: station.store().bodies(),
+            now: self.now,
+            expires,
+        };
+        let mut envelopes = Vec::new();
+        for part in plan.recipients.chunks(limits::RECIPIENTS_MAX) {
+            envelopes.push(sealing.envelope(&signed, part.to_vec()).await?);
+        }
+        let Some(first) = envelopes.first().map(|sealed| sealed.header.context().id) else {
+            return Err(SubmitError::Internal("no recipient".to_owned()));
+        };
+        let document = plan.document.unwrap_or(first);
+        let accepts = self.accepts(&envelopes)?;
+        let answer = self.answer(document, &signed, &envelopes, expires);
+        self.commit(document, plan, signed, envelopes, accepts, expires).await?;
+        Ok(answer)
+    }
+
+    fn accepts(&self, envelopes: &[Sealed]) -> Result<Vec<Write>, SubmitError> {
+        let mut writes = Vec::with_capacity(envelopes.len());
+        for sealed in envelopes {
+            let mut legs = Vec::with_capacity(sealed.recipients.len());
+            for recipient in &sealed.recipients {
+                let party = recipient.party();
+                let next_hop = self
+                    .core
+                    .station()
+                    .next_hop(&party)
+                    .map_err(|reason| no_way(recipient, reason))?;
+                legs.push(NewLeg { recipient: party, next_hop });
+            }
+            writes.push(Write::from(Accept {
+                header: Arc::clone(&sealed.header),
+                header_signature: sealed.header_signature.clone(),
+                capsule_bytes: sealed.body.capsule_bytes,
+                body: sealed.body.place.clone(),
+                legs,
+                via: Vec::new(),
+                attempt: 1,
+                from: None,
+                received: self.now,
+                event: Some(Event::SubmissionAcceptance),
+                keep_body: true,
+            }));
+        }
+        Ok(writes)
+    }
+
+    fn answer(
+        &self,
+        document: EnvelopeId,
+        signed: &Signed,
+        envelopes: &[Sealed],
+        expires: Timestamp,
+    ) -> Accepted {
+        let recipients = envelopes.iter().flat_map(|sealed| {
+            let envelope = sealed.header.context().id;
+            sealed.recipients.iter().map(move |recipient| AcceptedRecipient {
+                code: recipient.code.clone(),
+                name: recipient.name.clone(),
+                written_as: recipient.written_as.clone(),
+                envelope,
+                state: RecipientState::Accepted,
+            })
+        });
+        Accepted {
+            id: document,
+            local_id: signed.packet.local_id.clone(),
+            envelopes: envelopes.iter().map(|sealed| sealed.header.context().id).collect(),
+            duplicate: false,
+            replayed: false,
+            accepted_at: self.now,
+            expires,
+            packet_digest: signed.packet.digest.digest(),
+            recipients: recipients.collect(),
+            warnings: signed.packet.warnings.clone(),
+        }
+    }
+
+    async fn commit(
+        &self,
+        document: EnvelopeId,
+        plan: Plan,
+        signed: Signed,
+        envelopes: Vec<Sealed>,
+        accepts: Vec<Write>,
+        expires: Timestamp,
+    ) -> Result<(), SubmitError> {
+        let kept = self.core.keep(&signed.packet.body).await?;
+        let new = plan.document.is_none().then(|| NewDocument {
+            id: document,
+            agency: self.agency.code.clone(),
+            certificate: self.agency.signature_certificate.sha256(),
+            resend_reason: plan.resend_reason,
+            created: self.now,
+            expires,
+        });
+        let key = self.submission.idempotency_key.clone();
+        let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
+        let write = desk_write(move |conn, outcomes| {
+            async move {
+                if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Accepted { .. })) {
+                    return Err(relay::store::DeskRefusal::refused("envelope id was used before"));
+                }
+                let packet = &signed.packet;
+                packets::put(conn, packet.digest.digest(), packet.digest.bytes(), &kept).await?;
+                if let Some(new) = &new {
+                    documents::put_document(conn, new, &signed).await?;
+                }
+                let mut position = 0;
+                for sealed in &envelopes {
+                    documents::put_envelope(conn, document, sealed, position).await?;
+                    position += sealed.recipients.len();
+                }
+                if let Some(key) = &key {
+                    documents::put_idempotency(conn, &code, key, request, document, false, now)
+                        .await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        });
+        let change = Change::with_desk(accepts, write);
+        self.core.station().commit(change).await.map_err(commit_error)?;
+        Ok(())
+    }
+}
+
+/// The directory knew the recipient a moment ago, the routes do not.
+fn no_way(recipient: &Recipient, reason: Reason) -> SubmitError {
+    let fault = formats::edxml::Fault::coded(
+        "E-RECEIVER",
+        "MessageHeader/To",
+        format!("Bên nhận {}: {}", recipient.code, reason.vi()),
+        format!("receiver {}: {}", recipient.code, reason.en()),
+    );
+    SubmitError::Faults(vec![packet::fault_view(&fault)])
+}
+
+/// A commit's failure as an answer.
+pub(crate) fn commit_error(error: CommitError) -> SubmitError {
+    match error {
+        CommitError::Busy { retry_after_ms } => {
+            SubmitError::Busy { retry_after_s: seconds_up(retry_after_ms) }
+        }
+        CommitError::DiskFull { retry_after_ms, .. } => {
+            SubmitError::DiskFull { retry_after_s: seconds_up(retry_after_ms) }
+        }
+        CommitError::Closed => SubmitError::Busy { retry_after_s: 5 },
+        other => SubmitError::Internal(other.to_string()),
+    }
+}
+
+/// Idempotency-Keys that are worked on now.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Arc<Mutex<BTreeSet<(AgencyCode, String)>>>);
+
+/// Ends with the request.
+#[derive(Debug)]
+pub(crate) struct RunningKey {
+    all: Arc<Mutex<BTreeSet<(AgencyCode, String)>>>,
+    key: (AgencyCode, String),
+}
+
+impl Running {
+    fn begin(&self, agency: &AgencyCode, key: &str) -> Option<RunningKey> {
+        let key = (agency.clone(), key.to_owned());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(key.clone()).then(|| RunningKey { all: Arc::clone(&self.0), key })
+    }
+}
+
+impl Drop for RunningKey {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+/// One at a time for the same natural key: a fixed number of turns, chosen by hash.
+#[derive(Debug)]
+pub(crate) struct Turns(Vec<tokio::sync::Mutex<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..TURNS).map(|_| tokio::sync::Mutex::default()).collect())
+    }
+}
+
+impl Turns {
+    async fn turn(
+        &self,
+        agency: &AgencyCode,
+        natural: &str,
+    ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        (agency, natural).hash(&mut hasher);
+        let at = usize::try_from(hasher.finish() % TURNS).unwrap_or(0);
+        match self.0.get(at) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        }
+    }
+}
+
+/// Enough that two documents rarely wait for each other.
+const TURNS: u64 = 1024;
+/// How long a key is answered (72 h).
+pub(crate) const KEY_MS: i64 = 72 * 3_600_000;
+/// Documents that nobody wants after a week are a mistake; agencies may say otherwise per document.
+const LIFETIME_MS: i64 = 7 * 24 * 3_600_000;

@@ -1,0 +1,153 @@
+//! How a leg's change at the own station shows at the sender's desk: custody of a neighbour, a refusal no
+//! road can cure, a try that waits. Joins the station's commit. The verified statements of the neighbour
+//! are kept as evidence; final states come from the recipient's home station (`receipts`), except refusals
+//! that are permanent for every road.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use formats::header::Class;
+use formats::id::StationName;
+use formats::reason::Reason;
+use formats::receipt::ReceiptBundle;
+use formats::time::Timestamp;
+use relay::desk::{LegChange, What};
+use relay::store::DeskWrite;
+
+use crate::store::commit::desk_write;
+use crate::store::receipts::{self, Step};
+
+/// The desk's part of the commit, or nothing for envelopes that are not documents.
+pub(crate) fn write(
+    change: &LegChange,
+    own: &StationName,
+    now: Timestamp,
+) -> Option<Box<dyn DeskWrite>> {
+    let context = change.header.context();
+    if !matches!(context.class, Class::Document | Class::Status) {
+        return None;
+    }
+    let envelope = context.id.to_string();
+    let recipients: Vec<String> = change.legs.iter().map(|(_, party)| party.to_string()).collect();
+    Some(match &change.what {
+        What::PassedOn { to, bundle } => passed_on(envelope, recipients, to, bundle.clone(), now),
+        What::Refused { reason, by } => refused(envelope, recipients, *reason, by, now),
+        What::Retry { reason, next_at, attempt } => {
+            retry(envelope, recipients, *reason, *next_at, *attempt, now)
+        }
+        What::Expired => expired(envelope, recipients, own, now),
+    })
+}
+
+fn passed_on(
+    envelope: String,
+    recipients: Vec<String>,
+    to: &StationName,
+    bundle: Option<Arc<ReceiptBundle>>,
+    now: Timestamp,
+) -> Box<dyn DeskWrite> {
+    let to = to.clone();
+    desk_write(move |conn, _| {
+        async move {
+            receipts::relayed(conn, &envelope, &recipients, now).await?;
+            let mut proven = Vec::new();
+            if let Some(bundle) = &bundle {
+                proven = receipts::keep_bundle(conn, bundle, to.as_str(), now).await?;
+            }
+            for recipient in &recipients {
+                let behind = proven.iter().find(|one| {
+                    one.envelope == envelope && one.statement.recipient.as_str() == recipient
+                });
+                let step = Step {
+                    event: "relayed",
+                    at: behind.map_or(now, |one| one.statement.time),
+                    who: to.as_str(),
+                    leaf: behind.map(|one| one.leaf),
+                    reason: None,
+                    clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
+                };
+                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+}
+
+fn refused(
+    envelope: String,
+    recipients: Vec<String>,
+    reason: Reason,
+    by: &StationName,
+    now: Timestamp,
+) -> Box<dyn DeskWrite> {
+    let by = by.clone();
+    desk_write(move |conn, _| {
+        async move {
+            for recipient in &recipients {
+                if reason.permanent() {
+                    receipts::refused(conn, &envelope, recipient, reason, now).await?;
+                }
+                let step = Step {
+                    event: "refused",
+                    at: now,
+                    who: by.as_str(),
+                    leaf: None,
+                    reason: Some(reason),
+                    clock_unsure: false,
+                };
+                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+}
+
+fn retry(
+    envelope: String,
+    recipients: Vec<String>,
+    reason: Reason,
+    next_at: Timestamp,
+    attempt: u32,
+    now: Timestamp,
+) -> Box<dyn DeskWrite> {
+    desk_write(move |conn, _| {
+        async move {
+            for recipient in &recipients {
+                receipts::waits(conn, &envelope, recipient, reason, next_at, attempt, now).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+}
+
+fn expired(
+    envelope: String,
+    recipients: Vec<String>,
+    own: &StationName,
+    now: Timestamp,
+) -> Box<dyn DeskWrite> {
+    let own = own.clone();
+    desk_write(move |conn, _| {
+        async move {
+            for recipient in &recipients {
+                // The state follows 24 h after `expires`: a proof of delivery may be on its way.
+                let step = Step {
+                    event: "expired",
+                    at: now,
+                    who: own.as_str(),
+                    leaf: None,
+                    reason: Some(Reason::Expired),
+                    clock_unsure: false,
+                };
+                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+}
+

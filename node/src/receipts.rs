@@ -1,0 +1,237 @@
+//! Receipts that arrive: verify who speaks and that it is proven, then move the recipients' states.
+//!
+//! A bundle counts when its checkpoint carries both signatures of the station that sent it, every statement
+//! leads to the checkpoint's root, and each statement is about one of our headers and, for final states,
+//! comes from the recipient's home station of that time (architecture 9). What does not verify is set
+//! aside, stated by nobody, and shown in the log.
+
+use futures_util::FutureExt;
+
+use formats::body::Layout;
+use formats::header::Header;
+use formats::id::{Party, StationName};
+use formats::reason::Reason;
+use formats::receipt::ReceiptBundle;
+use formats::record;
+use formats::statement::Statement;
+use formats::time::Timestamp;
+use pki::chain::VerifiedCert;
+use pki::note::verify_checkpoint;
+use pki::role::Role;
+use pki::sign::Parsed;
+use relay::desk::Arrival;
+use relay::directory::{Snapshot, UnknownSigner};
+use relay::store::{Change, CommitError, DeskRefusal, LegState, Move};
+
+use crate::desk::core::Core;
+use crate::open::Verdict;
+use crate::store::commit::desk_write;
+use crate::store::inbox::expect_moved;
+use crate::store::receipts::{self, Step};
+
+/// Takes an envelope of class receipt to its final state.
+pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
+    let bundle = match read(core, arrival).await {
+        Ok(bundle) => bundle,
+        Err(Trouble::Later(why)) => return Verdict::Later(why),
+        Err(Trouble::Aside(reason, why)) => return aside(core, arrival, reason, &why).await,
+    };
+    let directory = core.station().directory().snapshot();
+    let context = arrival.header.context();
+    let Some(station) = context.sender.station() else {
+        return aside(core, arrival, Reason::SenderMismatch, "sender is no station").await;
+    };
+    let statements = match verify(&directory, station, &bundle, context.created) {
+        Ok(statements) => statements,
+        Err(Trouble::Later(why)) => return Verdict::Later(why),
+        Err(Trouble::Aside(reason, why)) => return aside(core, arrival, reason, &why).await,
+    };
+    let mut good = Vec::new();
+    for statement in statements {
+        match about_ours(core, &directory, station, &statement).await {
+            Ok(true) => good.push(statement),
+            Ok(false) => tracing::warn!(
+                code = "TRAM-322",
+                %station,
+                envelope = %statement.envelope,
+                event = statement.event.name(),
+                "receipt does not speak of what was sent, or its station may not say it"
+            ),
+            Err(why) => return Verdict::Later(why),
+        }
+    }
+    settle(core, arrival, station, bundle, good).await
+}
+
+enum Trouble {
+    Aside(Reason, String),
+    Later(String),
+}
+
+async fn read(core: &Core, arrival: &Arrival) -> Result<ReceiptBundle, Trouble> {
+    let header = &arrival.header;
+    let wrong = |why: String| Trouble::Aside(Reason::BodyMismatch, why);
+    let layout = Layout::new(header.context().class, 0, header.body_bytes())
+        .map_err(|error| wrong(error.to_string()))?;
+    let bodies = core.station().store().bodies();
+    let reader = bodies
+        .reader(&arrival.body, header.body_digest(), layout)
+        .await
+        .map_err(|error| Trouble::Later(error.to_string()))?;
+    let mut bytes = Vec::new();
+    for piece in 1..layout.piece_count() {
+        let piece =
+            reader.piece(piece).await.map_err(|error| Trouble::Later(error.to_string()))?;
+        bytes.extend_from_slice(&piece);
+    }
+    ReceiptBundle::decode(&bytes).map_err(|error| wrong(error.to_string()))
+}
+
+/// Checkpoint signatures by the station's record, then every inclusion proof.
+fn verify(
+    directory: &Snapshot,
+    station: &StationName,
+    bundle: &ReceiptBundle,
+    at: Timestamp,
+) -> Result<Vec<Statement>, Trouble> {
+    let entry = directory
+        .station(station)
+        .ok_or_else(|| Trouble::Later(format!("station {station} is not in the directory")))?;
+    let record = entry.record();
+    let evidence = evidence_signer(directory, record, &bundle.checkpoint.cms, at)?;
+    verify_checkpoint(&bundle.checkpoint, record.note_key.as_bytes(), &evidence)
+        .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
+    bundle
+        .statements()
+        .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))
+}
+
+/// Of the station's evidence certificates, the one that signed.
+fn evidence_signer(
+    directory: &Snapshot,
+    station: &record::Station,
+    cms: &[u8],
+    at: Timestamp,
+) -> Result<VerifiedCert, Trouble> {
+    let parsed = Parsed::parse(cms)
+        .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
+    for sha256 in &station.evidence_sha256 {
+        match directory.signer(sha256, Role::StationEvidence, at) {
+            Ok(signer) if parsed.signer_matches(signer.certificate()) => return Ok(signer),
+            Ok(_) | Err(UnknownSigner::Absent) => {}
+            Err(UnknownSigner::Refused(why)) if why.reason().permanent() => {
+                return Err(Trouble::Aside(why.reason(), why.to_string()));
+            }
+            Err(UnknownSigner::Refused(why)) => return Err(Trouble::Later(why.to_string())),
+        }
+    }
+    Err(Trouble::Later(format!("evidence certificate of {} is not here", station.name)))
+}
+
+/// The statement is about one of our headers, and this station may say it.
+async fn about_ours(
+    core: &Core,
+    directory: &Snapshot,
+    station: &StationName,
+    statement: &Statement,
+) -> Result<bool, String> {
+    if statement.station != *station {
+        return Ok(false);
+    }
+    let sent = receipts::sent(&core.reader(), statement.envelope)
+        .await
+        .map_err(|error| error.to_string())?;
+    let Some(sent) = sent else { return Ok(false) };
+    let header = Header::decode(&sent.header).map_err(|error| error.to_string())?;
+    let context = header.context();
+    let agrees = statement.header_digest == sent.header_digest
+        && statement.commitment == context.commitment
+        && statement.sender == context.sender
+        && context.recipients.contains(&statement.recipient);
+    let Party::Agency(recipient) = &statement.recipient else { return Ok(false) };
+    let may_say = receipts::state_of(statement.event).is_none()
+        || directory.home_station(recipient, statement.time).as_ref() == Some(station);
+    Ok(agrees && may_say)
+}
+
+async fn settle(
+    core: &Core,
+    arrival: &Arrival,
+    station: &StationName,
+    bundle: ReceiptBundle,
+    good: Vec<Statement>,
+) -> Verdict {
+    let now = core.now();
+    let station = station.clone();
+    let write = desk_write(move |conn, outcomes| {
+        async move {
+            expect_moved(outcomes)?;
+            let kept = receipts::keep_bundle(conn, &bundle, station.as_str(), now).await?;
+            for statement in &good {
+                let behind = kept.iter().find(|one| one.statement == *statement);
+                receipts::moved(conn, statement, now).await?;
+                let step = Step {
+                    event: step_name(statement),
+                    at: statement.time,
+                    who: station.as_str(),
+                    leaf: behind.map(|one| one.leaf),
+                    reason: statement.reason,
+                    clock_unsure: statement.clock_unsure,
+                };
+                let (envelope, recipient) =
+                    (statement.envelope.to_string(), statement.recipient.to_string());
+                receipts::put_step(conn, &envelope, &recipient, &step, now).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+    commit(core, arrival, LegState::PassedOn, Some(write)).await
+}
+
+/// The word of a step: the state it proves, or the event's name.
+fn step_name(statement: &Statement) -> &'static str {
+    receipts::state_of(statement.event).map_or_else(|| statement.event.name(), |state| state.code())
+}
+
+async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Verdict {
+    tracing::warn!(
+        code = "TRAM-323",
+        envelope = %arrival.header.context().id,
+        sender = %arrival.header.context().sender,
+        reason = reason.code(),
+        why,
+        "receipt does not verify and is set aside"
+    );
+    commit(core, arrival, LegState::Quarantined(reason), None).await
+}
+
+/// Control envelopes carry requests of later versions; this one takes note of them.
+pub(crate) async fn set_aside(core: &Core, arrival: &Arrival) -> Verdict {
+    tracing::info!(envelope = %arrival.header.context().id, "control message is kept, not acted on");
+    commit(core, arrival, LegState::PassedOn, None).await
+}
+
+async fn commit(
+    core: &Core,
+    arrival: &Arrival,
+    to: LegState,
+    desk: Option<Box<dyn relay::store::DeskWrite>>,
+) -> Verdict {
+    let one = Move {
+        leg: arrival.leg,
+        expect: Vec::new(),
+        to,
+        at: core.now(),
+        statement: None,
+        owe_receipt: false,
+        evidence: None,
+    };
+    match core.station().commit(Change { station: vec![one.into()], desk }).await {
+        Ok(_) | Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
+            core.changed();
+            Verdict::Done
+        }
+        Err(error) => Verdict::Later(error.to_string()),
+    }
+}

@@ -1,0 +1,284 @@
+//! Rows of sent documents, their envelopes and recipients: what the outbox writes in one commit.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
+
+use formats::header::Header;
+use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::time::Timestamp;
+
+use crate::fault::DeskError;
+use crate::intake::Packet;
+use crate::seal::{Sealed, Signed};
+use crate::view::RecipientState;
+
+/// A new document.
+#[derive(Debug)]
+pub(crate) struct NewDocument {
+    pub(crate) id: EnvelopeId,
+    pub(crate) agency: AgencyCode,
+    pub(crate) certificate: Digest,
+    pub(crate) resend_reason: Option<String>,
+    pub(crate) created: Timestamp,
+    pub(crate) expires: Timestamp,
+}
+
+/// Writes the document's row.
+pub(crate) async fn put_document(
+    conn: &mut SqliteConnection,
+    new: &NewDocument,
+    signed: &Signed,
+) -> Result<(), sqlx::Error> {
+    let packet: &Packet = &signed.packet;
+    sqlx::query(
+        "INSERT INTO desk_document (id, agency, kind, natural, local_id, facts, attachments,
+           warnings, search_text, packet_digest, packet_bytes, packet_signature, certificate,
+           signed_at, stamped_at, resend_reason, created, expires, updated)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.id.to_string())
+    .bind(new.agency.as_str())
+    .bind(packet.class.as_str())
+    .bind(&packet.natural)
+    .bind(&packet.local_id)
+    .bind(json(&packet.facts))
+    .bind(json(&packet.attachments))
+    .bind(json(&packet.warnings))
+    .bind(packet.search_text())
+    .bind(packet.digest.digest().as_bytes().as_slice())
+    .bind(i64::try_from(packet.digest.bytes()).unwrap_or(i64::MAX))
+    .bind(&signed.signature)
+    .bind(new.certificate.as_bytes().as_slice())
+    .bind(signed.signed_at.unix_ms())
+    .bind(signed.stamped_at.map(Timestamp::unix_ms))
+    .bind(&new.resend_reason)
+    .bind(new.created.unix_ms())
+    .bind(new.expires.unix_ms())
+    .bind(new.created.unix_ms())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes an envelope and its recipients; earlier rows of the same recipients count no more.
+pub(crate) async fn put_envelope(
+    conn: &mut SqliteConnection,
+    document: EnvelopeId,
+    sealed: &Sealed,
+    first_position: usize,
+) -> Result<(), sqlx::Error> {
+    let header: &Header = &sealed.header;
+    let context = header.context();
+    let (id, document) = (context.id.to_string(), document.to_string());
+    sqlx::query(
+        "INSERT INTO desk_envelope (id, document, header, header_digest, header_signature, salt,
+           created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&id)
+    .bind(&document)
+    .bind(header.bytes())
+    .bind(header.digest().as_bytes().as_slice())
+    .bind(&sealed.header_signature)
+    .bind(sealed.salt.as_slice())
+    .bind(context.created.unix_ms())
+    .bind(context.expires.unix_ms())
+    .execute(&mut *conn)
+    .await?;
+    if id != document {
+        let mut replaced = QueryBuilder::<Sqlite>::new(
+            "UPDATE desk_recipient SET replaced = 1, final = 1 WHERE document = ",
+        );
+        replaced.push_bind(&document).push(" AND recipient IN (");
+        let mut list = replaced.separated(", ");
+        for recipient in &sealed.recipients {
+            list.push_bind(recipient.code.as_str());
+        }
+        replaced.push(")").build().execute(&mut *conn).await?;
+    }
+    let mut insert = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO desk_recipient (envelope, recipient, document, position, name, written_as,
+           state, accepted_at, expires, updated) ",
+    );
+    let created = context.created.unix_ms();
+    insert.push_values(sealed.recipients.iter().enumerate(), |mut row, (at, recipient)| {
+        row.push_bind(&id)
+            .push_bind(recipient.code.as_str())
+            .push_bind(&document)
+            .push_bind(i64::try_from(first_position + at).unwrap_or(i64::MAX))
+            .push_bind(&recipient.name)
+            .push_bind(&recipient.written_as)
+            .push_bind(RecipientState::Accepted.code())
+            .push_bind(created)
+            .push_bind(context.expires.unix_ms())
+            .push_bind(created);
+    });
+    insert.build().execute(conn).await?;
+    Ok(())
+}
+
+/// Remembers the answer to an Idempotency-Key.
+pub(crate) async fn put_idempotency(
+    conn: &mut SqliteConnection,
+    agency: &AgencyCode,
+    key: &str,
+    request: Digest,
+    document: EnvelopeId,
+    duplicate: bool,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO desk_idempotency (agency, key, request_digest, document, duplicate, created)
+         VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (agency, key) DO UPDATE SET request_digest = excluded.request_digest,
+           document = excluded.document, duplicate = excluded.duplicate,
+           created = excluded.created",
+    )
+    .bind(agency.as_str())
+    .bind(key)
+    .bind(request.as_bytes().as_slice())
+    .bind(document.to_string())
+    .bind(duplicate)
+    .bind(now.unix_ms())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What an Idempotency-Key was answered with.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) request: Digest,
+    pub(crate) document: EnvelopeId,
+    pub(crate) duplicate: bool,
+}
+
+pub(crate) async fn answered(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    key: &str,
+    not_before: Timestamp,
+) -> Result<Option<Answered>, DeskError> {
+    let row = sqlx::query(
+        "SELECT request_digest, document, duplicate FROM desk_idempotency
+         WHERE agency = ? AND key = ? AND created >= ?",
+    )
+    .bind(agency.as_str())
+    .bind(key)
+    .bind(not_before.unix_ms())
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| {
+        Ok(Answered {
+            request: digest(&row, "request_digest")?,
+            document: envelope(&row, "document")?,
+            duplicate: row.try_get("duplicate")?,
+        })
+    })
+    .transpose()
+}
+
+/// One recipient of an earlier document under the same natural key.
+#[derive(Debug)]
+pub(crate) struct Earlier {
+    pub(crate) document: EnvelopeId,
+    pub(crate) packet: Digest,
+    pub(crate) recipient: String,
+    pub(crate) state: RecipientState,
+}
+
+/// Earlier recipients under a natural key, latest document last.
+pub(crate) async fn earlier(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    natural: &str,
+) -> Result<Vec<Earlier>, DeskError> {
+    let rows = sqlx::query(
+        "SELECT d.id, d.packet_digest, r.recipient, r.state FROM desk_document d
+         JOIN desk_recipient r ON r.document = d.id
+         WHERE d.agency = ? AND d.natural = ? AND r.replaced = 0 ORDER BY d.seq",
+    )
+    .bind(agency.as_str())
+    .bind(natural)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Earlier {
+                document: envelope(row, "id")?,
+                packet: digest(row, "packet_digest")?,
+                recipient: row.try_get("recipient")?,
+                state: state(row)?,
+            })
+        })
+        .collect()
+}
+
+/// Agencies that a document with this DocumentId was sent to.
+pub(crate) async fn holders(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    local_id: &str,
+) -> Result<Vec<AgencyCode>, DeskError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT r.recipient FROM desk_document d
+         JOIN desk_recipient r ON r.document = d.id
+         WHERE d.agency = ? AND d.natural IN (?, ?, ?, ?) AND r.replaced = 0",
+    )
+    .bind(agency.as_str())
+    .bind(format!("d|0|{local_id}"))
+    .bind(format!("d|1|{local_id}"))
+    .bind(format!("d|2|{local_id}"))
+    .bind(format!("d|3|{local_id}"))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| code(row, "recipient")).collect()
+}
+
+/// Forgets Idempotency-Keys that are older than their promise.
+pub(crate) async fn forget_answers(
+    conn: &mut SqliteConnection,
+    before: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM desk_idempotency WHERE created < ?")
+        .bind(before.unix_ms())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// JSON of our own views; they have no map with other keys than text, so it cannot fail.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, DeskError> {
+    serde_json::from_str(text).map_err(|error| damaged(&error))
+}
+
+pub(crate) fn digest(row: &SqliteRow, column: &str) -> Result<Digest, DeskError> {
+    let bytes: Vec<u8> = row.try_get(column)?;
+    Digest::try_from(bytes.as_slice()).map_err(|error| damaged(&error))
+}
+
+pub(crate) fn envelope(row: &SqliteRow, column: &str) -> Result<EnvelopeId, DeskError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|error| damaged(&error))
+}
+
+pub(crate) fn code(row: &SqliteRow, column: &str) -> Result<AgencyCode, DeskError> {
+    let text: String = row.try_get(column)?;
+    AgencyCode::parse(&text).map_err(|error| damaged(&error))
+}
+
+pub(crate) fn state(row: &SqliteRow) -> Result<RecipientState, DeskError> {
+    let text: String = row.try_get("state")?;
+    RecipientState::parse(&text).ok_or_else(|| damaged(&format!("state {text}")))
+}
+
+pub(crate) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, DeskError> {
+    Ok(Timestamp::from_unix_ms(row.try_get(column)?))
+}
+
+pub(crate) fn damaged(what: &dyn std::fmt::Display) -> DeskError {
+    DeskError::Internal(format!("stored row: {what}"))
+}

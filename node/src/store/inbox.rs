@@ -1,0 +1,347 @@
+//! Rows of received documents.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
+
+use formats::header::Header;
+use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::reason::Reason;
+use formats::time::Timestamp;
+use relay::store::{DeskRefusal, LegId, Outcome};
+
+use super::access::time_option;
+use super::documents::{damaged, digest, envelope, from_json, json, time};
+use crate::fault::DeskError;
+use crate::fold::patterns;
+use crate::view::{
+    AttachmentView, FaultView, InboxRow, InboxState, InboxView, PacketFacts, SignatureView,
+    TimeProof,
+};
+
+/// A received document, or one that was set aside.
+#[derive(Debug)]
+pub(crate) struct NewItem {
+    pub(crate) natural: String,
+    pub(crate) local_id: String,
+    pub(crate) facts: PacketFacts,
+    pub(crate) attachments: Vec<AttachmentView>,
+    pub(crate) warnings: Vec<FaultView>,
+    pub(crate) search_text: String,
+    /// Digest, CMS signature, signer's certificate, salt; absent for what was set aside.
+    pub(crate) packet: Option<(Digest, Vec<u8>, Digest, [u8; 32])>,
+    pub(crate) packet_bytes: u64,
+    pub(crate) signed_at: Option<Timestamp>,
+    pub(crate) stamped_at: Option<Timestamp>,
+    /// Why it was set aside, and details for operators.
+    pub(crate) trouble: Option<(Reason, String)>,
+}
+
+impl NewItem {
+    /// What is known of an arrival that did not verify: what its header says.
+    pub(crate) fn aside(header: &Header, reason: Reason, detail: String) -> Self {
+        let context = header.context();
+        let facts = PacketFacts { priority: context.priority.number(), ..PacketFacts::default() };
+        Self {
+            natural: format!("x|{}", context.id),
+            local_id: String::new(),
+            facts,
+            attachments: Vec::new(),
+            warnings: Vec::new(),
+            search_text: crate::fold::fold(context.sender.as_str()),
+            packet: None,
+            packet_bytes: 0,
+            signed_at: None,
+            stamped_at: None,
+            trouble: Some((reason, detail)),
+        }
+    }
+}
+
+/// Refuses the desk's part when the leg did not move: somebody else was first.
+pub(crate) fn expect_moved(outcomes: &[Outcome]) -> Result<(), DeskRefusal> {
+    match outcomes {
+        [Outcome::Moved] => Ok(()),
+        _ => Err(DeskRefusal::refused("the leg was settled before")),
+    }
+}
+
+/// Writes the row; the same envelope for the same agency keeps its first row.
+pub(crate) async fn put(
+    conn: &mut SqliteConnection,
+    leg: LegId,
+    owner: &str,
+    header: &Header,
+    header_signature: &[u8],
+    item: &NewItem,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let context = header.context();
+    let state = if item.trouble.is_some() { InboxState::Quarantined } else { InboxState::New };
+    let packet = item.packet.as_ref();
+    sqlx::query(
+        "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
+           attachments, warnings, search_text, priority, state, reason, detail, packet_digest,
+           packet_bytes, packet_signature, certificate, signed_at, stamped_at, header,
+           header_signature, salt, leg, sent, received)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (envelope, agency) DO NOTHING",
+    )
+    .bind(context.id.to_string())
+    .bind(owner)
+    .bind(context.sender.as_str())
+    .bind(context.class.as_str())
+    .bind(&item.natural)
+    .bind(&item.local_id)
+    .bind(json(&item.facts))
+    .bind(json(&item.attachments))
+    .bind(json(&item.warnings))
+    .bind(&item.search_text)
+    .bind(i64::from(context.priority.number()))
+    .bind(state.code())
+    .bind(item.trouble.as_ref().map(|(reason, _)| reason.code()))
+    .bind(item.trouble.as_ref().map(|(_, detail)| detail.as_str()))
+    .bind(packet.map(|(digest, ..)| digest.as_bytes().as_slice()))
+    .bind(i64::try_from(item.packet_bytes).unwrap_or(i64::MAX))
+    .bind(packet.map(|(_, signature, ..)| signature.as_slice()))
+    .bind(packet.map(|(_, _, certificate, _)| certificate.as_bytes().as_slice()))
+    .bind(item.signed_at.map(Timestamp::unix_ms))
+    .bind(item.stamped_at.map(Timestamp::unix_ms))
+    .bind(header.bytes())
+    .bind(header_signature)
+    .bind(packet.map(|(.., salt)| salt.as_slice()))
+    .bind(leg.0)
+    .bind(context.created.unix_ms())
+    .bind(now.unix_ms())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The document that this agency has from this sender under the same natural key, in words.
+pub(crate) async fn same_document(
+    pool: &SqlitePool,
+    owner: &str,
+    sender: &str,
+    natural: &str,
+) -> Result<Option<String>, DeskError> {
+    let row = sqlx::query(
+        "SELECT envelope, received FROM desk_inbox
+         WHERE agency = ? AND sender = ? AND natural = ? ORDER BY seq LIMIT 1",
+    )
+    .bind(owner)
+    .bind(sender)
+    .bind(natural)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| {
+        let id: String = row.try_get("envelope")?;
+        Ok(format!("{id}, {}", time(&row, "received")?.vietnam()))
+    })
+    .transpose()
+}
+
+/// Which rows of the inbox.
+#[derive(Debug)]
+pub(crate) struct InboxQuery<'a> {
+    pub(crate) owner: &'a AgencyCode,
+    pub(crate) states: &'a [InboxState],
+    pub(crate) text: Option<&'a str>,
+    /// Rows before this one.
+    pub(crate) before: Option<i64>,
+    pub(crate) limit: u32,
+    pub(crate) now: Timestamp,
+}
+
+const COLUMNS: &str = "seq, envelope, sender, kind, local_id, facts, state, reason, received,
+  acknowledged, priority, claim, lease_until";
+
+/// Rows newest first, each with its place in the order.
+pub(crate) async fn list(
+    pool: &SqlitePool,
+    query: &InboxQuery<'_>,
+) -> Result<Vec<(i64, InboxRow)>, DeskError> {
+    let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
+    sql.push(COLUMNS).push(" FROM desk_inbox WHERE agency = ").push_bind(query.owner.as_str());
+    if query.states.is_empty() {
+        sql.push(" AND state <> 'quarantined'");
+    } else {
+        sql.push(" AND (");
+        for (at, state) in query.states.iter().enumerate() {
+            sql.push(if at == 0 { "" } else { " OR " });
+            match state {
+                InboxState::New => {
+                    sql.push("(state = 'new' AND coalesce(lease_until, 0) <= ");
+                    sql.push_bind(query.now.unix_ms()).push(")");
+                }
+                InboxState::Claimed => {
+                    sql.push("(state = 'new' AND lease_until > ");
+                    sql.push_bind(query.now.unix_ms()).push(")");
+                }
+                InboxState::Acknowledged => {
+                    sql.push("state = 'acknowledged'");
+                }
+                InboxState::Quarantined => {
+                    sql.push("state = 'quarantined'");
+                }
+            }
+        }
+        sql.push(")");
+    }
+    for pattern in query.text.map(patterns).unwrap_or_default() {
+        sql.push(" AND search_text LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+    }
+    if let Some(before) = query.before {
+        sql.push(" AND seq < ").push_bind(before);
+    }
+    sql.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(query.limit));
+    let rows = sql.build().fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((row.try_get("seq")?, inbox_row(row, query.now)?))).collect()
+}
+
+/// One item as stored.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) view: InboxView,
+    pub(crate) leg: LegId,
+    pub(crate) claim: Option<String>,
+    pub(crate) lease_until: Option<Timestamp>,
+    pub(crate) packet: Option<Digest>,
+}
+
+pub(crate) async fn item(
+    pool: &SqlitePool,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    now: Timestamp,
+) -> Result<Item, DeskError> {
+    let row = sqlx::query("SELECT * FROM desk_inbox WHERE agency = ? AND envelope = ?")
+        .bind(owner.as_str())
+        .bind(id.to_string())
+        .fetch_optional(pool)
+        .await?
+        .ok_or(DeskError::NotFound)?;
+    let has_packet = row.try_get::<Option<Vec<u8>>, _>("packet_digest")?.is_some();
+    let packet = has_packet.then(|| digest(&row, "packet_digest")).transpose()?;
+    let signature = has_packet.then(|| signature(&row)).transpose()?;
+    let bytes: i64 = row.try_get("packet_bytes")?;
+    let view = InboxView {
+        row: inbox_row(&row, now)?,
+        facts: from_json(&row.try_get::<String, _>("facts")?)?,
+        attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
+        packet_bytes: u64::try_from(bytes).unwrap_or(0),
+        packet_digest: packet.map(|digest| digest.to_string()).unwrap_or_default(),
+        signature,
+        warnings: from_json(&row.try_get::<String, _>("warnings")?)?,
+        sent: time(&row, "sent")?,
+    };
+    Ok(Item {
+        view,
+        leg: LegId(row.try_get("leg")?),
+        claim: row.try_get("claim")?,
+        lease_until: time_option(&row, "lease_until")?,
+        packet,
+    })
+}
+
+fn signature(row: &SqliteRow) -> Result<SignatureView, DeskError> {
+    let stamped_at = time_option(row, "stamped_at")?;
+    let sender: String = row.try_get("sender")?;
+    Ok(SignatureView {
+        signer: AgencyCode::parse(&sender).map_err(|error| damaged(&error))?,
+        certificate: digest(row, "certificate")?.to_string(),
+        signed_at: time(row, "signed_at")?,
+        stamped_at,
+        time_proof: if stamped_at.is_some() { TimeProof::TimeStamp } else { TimeProof::Checkpoint },
+    })
+}
+
+/// Leases rows inside the commit and says which.
+pub(crate) async fn claim(
+    conn: &mut SqliteConnection,
+    owner: &str,
+    count: u32,
+    word: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE desk_inbox SET claim = ?, lease_until = ? WHERE seq IN (
+           SELECT seq FROM desk_inbox WHERE agency = ? AND state = 'new'
+             AND coalesce(lease_until, 0) <= ? ORDER BY priority DESC, seq LIMIT ?)",
+    )
+    .bind(word)
+    .bind(until.unix_ms())
+    .bind(owner)
+    .bind(now.unix_ms())
+    .bind(i64::from(count))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The items of a claim, most urgent and oldest first.
+pub(crate) async fn claimed(
+    pool: &SqlitePool,
+    owner: &AgencyCode,
+    word: &str,
+    now: Timestamp,
+) -> Result<Vec<InboxRow>, DeskError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM desk_inbox WHERE agency = ? AND claim = ? AND state = 'new'
+         ORDER BY priority DESC, seq"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(owner.as_str())
+        .bind(word)
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(|row| inbox_row(row, now)).collect()
+}
+
+/// Marks an item as handed over; `false` if it was not `new` any more.
+pub(crate) async fn acknowledge(
+    conn: &mut SqliteConnection,
+    owner: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE desk_inbox SET state = 'acknowledged', acknowledged = ?, lease_until = NULL
+         WHERE agency = ? AND envelope = ? AND state = 'new'",
+    )
+    .bind(now.unix_ms())
+    .bind(owner)
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
+    let facts: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
+    let stored: String = row.try_get("state")?;
+    let leased = time_option(row, "lease_until")?.is_some_and(|until| until > now);
+    let state = match InboxState::parse(&stored) {
+        Some(InboxState::New) if leased => InboxState::Claimed,
+        Some(state) => state,
+        None => return Err(damaged(&format!("state {stored}"))),
+    };
+    let kind: String = row.try_get("kind")?;
+    let reason: Option<String> = row.try_get("reason")?;
+    let priority: i64 = row.try_get("priority")?;
+    Ok(InboxRow {
+        id: envelope(row, "envelope")?,
+        kind: if kind == "status" { "status" } else { "document" },
+        sender: row.try_get("sender")?,
+        sender_name: facts.sender_name,
+        local_id: row.try_get("local_id")?,
+        code: facts.code,
+        subject: facts.subject,
+        type_name: facts.type_name,
+        priority: u8::try_from(priority).unwrap_or(0),
+        state,
+        reason: reason.and_then(|code| code.parse::<Reason>().ok()).map(Into::into),
+        received: time(row, "received")?,
+        acknowledged: time_option(row, "acknowledged")?,
+    })
+}
