@@ -16,7 +16,7 @@ use relay::clock::Clock;
 use relay::directory::{AgencyEntry, Snapshot};
 use relay::station::Station;
 
-pub use self::core::NodeError;
+pub use self::core::{NodeError, SCHEMA};
 use self::core::Core;
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;

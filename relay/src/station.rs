@@ -64,6 +64,15 @@ pub async fn check(config: StationConfig) -> Result<serde_json::Value, StartErro
     core::check(config, Clock::system()).await
 }
 
+/// Opens the store of a station that does not run, making it if there is none: for commands that write
+/// the desk's tables before the first start. [`OpenError::InUse`] while the station runs.
+pub async fn prepare(
+    config: StationConfig,
+    desk_schema: &'static [&'static str],
+) -> Result<Store, StartError> {
+    core::prepare(config, desk_schema, Clock::system()).await
+}
+
 impl Station {
     /// Starts a station with the machine's clock and returns when it takes work.
     pub async fn start(

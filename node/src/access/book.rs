@@ -124,12 +124,7 @@ impl Access {
             return Ok(None);
         };
         let recent = Recent { caller: good.caller.clone(), expires: good.expires, checked: now };
-        let mut all = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= RECENT_MAX {
-            all.clear();
-        }
-        all.insert(hash, recent);
-        drop(all);
+        self.remember(hash, recent);
         if good.last_used.is_none_or(|last| now.minus(last) > LAST_USED_MS) {
             let id = good.id;
             self.commit(desk_write(move |conn, _| {
@@ -138,6 +133,14 @@ impl Access {
             .await?;
         }
         Ok(Some(good.caller))
+    }
+
+    fn remember(&self, hash: Digest, recent: Recent) {
+        let mut all = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= RECENT_MAX {
+            all.clear();
+        }
+        all.insert(hash, recent);
     }
 
     fn recently_good(&self, hash: Digest, now: Timestamp) -> Option<Caller> {

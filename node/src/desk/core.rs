@@ -53,7 +53,7 @@ pub enum NodeError {
 }
 
 /// The desk's migrations, oldest first.
-pub(crate) const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
+pub const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
 
 #[derive(Debug)]
 pub(crate) struct Core {

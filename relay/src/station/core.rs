@@ -96,6 +96,22 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
     Ok(Loaded { directory, evidence, tls })
 }
 
+/// See [`super::prepare`].
+pub(super) async fn prepare(
+    config: StationConfig,
+    desk_schema: &'static [&'static str],
+    clock: Clock,
+) -> Result<Store, StartError> {
+    let loaded = load(&config, &clock).await?;
+    let options = Options {
+        desk_schema,
+        clock,
+        free_floor_bytes: config.disk_floor_bytes,
+        ..Options::new(loaded.evidence)
+    };
+    Ok(Store::open(&config.data, options).await?)
+}
+
 /// See [`super::check`].
 pub(super) async fn check(
     config: StationConfig,
