@@ -305,8 +305,8 @@ impl<S: Send + Sync> FromRequestParts<S> for From {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let found = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(found.map_or(
-            IpAddr::from([0, 0, 0, 0]),
+        Ok(Self(found.map_or_else(
+            || IpAddr::from([0, 0, 0, 0]),
             |ConnectInfo(address)| address.ip(),
         )))
     }

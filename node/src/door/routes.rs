@@ -17,8 +17,9 @@ use crate::screen;
 /// limit of their spool instead.
 const SMALL_BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Method of a route.
+/// Method of a route, for the tests that walk the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests ask"))]
 pub(crate) enum Method {
     Get,
     Post,
@@ -27,6 +28,7 @@ pub(crate) enum Method {
 /// One line of the table.
 pub(crate) struct Route {
     handler: MethodRouter<Doors>,
+    #[cfg_attr(not(test), allow(dead_code, reason = "only tests ask"))]
     pub(crate) method: Method,
     pub(crate) needs: Needs,
     pub(crate) path: &'static str,

@@ -404,7 +404,7 @@ pub(crate) fn size(w: &'static Words, bytes: u64) -> String {
         unit += 1;
     }
     let name = UNITS.get(unit).copied().unwrap_or("GB");
-    if unit == 0 || tenths >= 100 || tenths % 10 == 0 {
+    if unit == 0 || tenths >= 100 || tenths.is_multiple_of(10) {
         format!("{} {name}", (tenths + 5) / 10)
     } else {
         format!("{}{}{} {name}", tenths / 10, w.decimal, tenths % 10)
@@ -427,7 +427,7 @@ pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);

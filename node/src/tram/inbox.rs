@@ -8,6 +8,7 @@ use super::args::Inbox;
 use super::show::{inbox_state, items, safe, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::Client;
+use crate::door::wait::WAIT_S_MAX;
 use crate::screen::address::encode;
 
 pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failure> {
@@ -20,19 +21,17 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failur
             cursor,
             wait,
         } => {
+            let wait = if wait == 0 {
+                String::new()
+            } else {
+                wait.min(WAIT_S_MAX).to_string()
+            };
             let query = [
                 ("q", text.unwrap_or_default()),
                 ("state", state.join(",")),
                 ("limit", limit.to_string()),
                 ("cursor", cursor.unwrap_or_default()),
-                (
-                    "wait",
-                    if wait == 0 {
-                        String::new()
-                    } else {
-                        wait.min(55).to_string()
-                    },
-                ),
+                ("wait", wait),
             ];
             let query = query
                 .each_ref()
@@ -42,54 +41,60 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failur
             Ok(Exit::Ok)
         }
         Inbox::Claim { count, lease, wait } => {
-            let found = client.claim(count, lease, wait.min(55)).await?;
-            list(desk, &found)?;
-            let claim = text(&found, "claim");
-            if !desk.json && !items(&found, "items").is_empty() {
-                desk.remark(desk.lang.pick(
-                    &format!(
-                        "Giữ đến {}; xác nhận: tram inbox ack MÃ --claim {claim}",
-                        time(text(&found, "until"))
-                    ),
-                    &format!(
-                        "Held until {}; then: tram inbox ack ID --claim {claim}",
-                        time(text(&found, "until"))
-                    ),
-                ))?;
-            }
-            Ok(if items(&found, "items").is_empty() {
-                Exit::No
-            } else {
-                Exit::Ok
-            })
+            let found = client.claim(count, lease, wait.min(WAIT_S_MAX)).await?;
+            claimed(desk, &found)
         }
-        Inbox::Get { id, output, file } => {
-            let path = match file {
-                Some(n) => format!("/inbox/{}/files/{n}", encode(&id)),
-                None => format!("/inbox/{}/package", encode(&id)),
-            };
-            let output = output.unwrap_or_else(|| {
-                PathBuf::from(match file {
-                    Some(n) => format!("{}.{n}", encode(&id)),
-                    None => format!("{}.edxml", encode(&id)),
-                })
-            });
-            fetch(desk, &client, &path, &output).await
-        }
+        Inbox::Get { id, output, file } => get(desk, &client, &id, output, file).await,
         Inbox::Ack { id, claim } => {
             let done = client.acknowledge(&id, claim.as_deref()).await?;
-            if desk.json {
-                desk.print_json(&done)?;
-            } else {
-                let at = time(text(&done, "at"));
-                desk.line(desk.lang.pick(
-                    &format!("{id}: đã nhận lúc {at}"),
-                    &format!("{id}: taken at {at}"),
-                ))?;
-            }
-            Ok(Exit::Ok)
+            acknowledged(desk, &id, &done)
         }
     }
+}
+
+fn claimed(desk: &mut Desk<'_>, found: &Value) -> Result<Exit, Failure> {
+    list(desk, found)?;
+    if items(found, "items").is_empty() {
+        return Ok(Exit::No);
+    }
+    if !desk.json {
+        let (claim, until) = (text(found, "claim"), time(text(found, "until")));
+        desk.remark(desk.lang.pick(
+            &format!("Giữ đến {until}; xác nhận: tram inbox ack MÃ --claim {claim}"),
+            &format!("Held until {until}; then: tram inbox ack ID --claim {claim}"),
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn get(
+    desk: &mut Desk<'_>,
+    client: &Client,
+    id: &str,
+    output: Option<PathBuf>,
+    file: Option<u32>,
+) -> Result<Exit, Failure> {
+    let id = encode(id);
+    let (path, name) = match file {
+        Some(n) => (format!("/inbox/{id}/files/{n}"), format!("{id}.{n}")),
+        None => (format!("/inbox/{id}/package"), format!("{id}.edxml")),
+    };
+    let output = output.unwrap_or_else(|| PathBuf::from(name));
+    fetch(desk, client, &path, &output).await
+}
+
+fn acknowledged(desk: &mut Desk<'_>, id: &str, done: &Value) -> Result<Exit, Failure> {
+    if desk.json {
+        desk.print_json(done)?;
+    } else {
+        let at = time(text(done, "at"));
+        let said = desk.lang.pick(
+            &format!("{id}: đã nhận lúc {at}"),
+            &format!("{id}: taken at {at}"),
+        );
+        desk.line(said)?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn list(desk: &mut Desk<'_>, found: &Value) -> Result<(), Failure> {

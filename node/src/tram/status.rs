@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::show::{items, number, safe, table, text, time};
 use super::{Desk, Exit, Failure};
+use crate::screen::words::Lang;
 
 pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
     let status = desk.client()?.status().await?;
@@ -20,6 +21,22 @@ pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
         return Ok(if good { Exit::Ok } else { Exit::No });
     }
     let lang = desk.lang;
+    let lines = lines(&status, lang, up, unsure);
+    for (name, value) in lines {
+        desk.line(format!("{name:<14} {}", safe(value.trim())))?;
+    }
+    desk.line(if good {
+        lang.pick("TỐT", "GOOD")
+    } else {
+        lang.pick("CẦN XEM: mất tuyến hoặc đồng hồ", "LOOK: links or clock")
+    })?;
+    Ok(if good { Exit::Ok } else { Exit::No })
+}
+
+/// Names and values, one a line.
+fn lines(status: &Value, lang: Lang, up: usize, unsure: bool) -> [(String, String); 12] {
+    let station = status.get("station").unwrap_or(&Value::Null);
+    let links = items(station, "links").len();
     let counts = status.get("counts").unwrap_or(&Value::Null);
     let clock = if unsure {
         lang.pick("chưa chắc chắn", "unsure")
@@ -28,21 +45,21 @@ pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
     };
     let oldest = text(station, "oldest");
     let stamped = text(station, "stamped_at");
-    let agencies: Vec<&str> = items(&status, "agencies")
+    let agencies: Vec<&str> = items(status, "agencies")
         .iter()
         .map(|agency| text(agency, "code"))
         .collect();
-    let lines = [
+    [
         (
             lang.pick("Trạm", "Station"),
-            format!("{} ({})", text(station, "name"), text(&status, "version")),
+            format!("{} ({})", text(station, "name"), text(status, "version")),
         ),
         (lang.pick("Cơ quan", "Agencies"), agencies.join(", ")),
         (
             lang.pick("Giờ", "Time"),
-            format!("{} · {clock}", time(text(&status, "time"))),
+            format!("{} · {clock}", time(text(status, "time"))),
         ),
-        (lang.pick("Tuyến", "Links"), format!("{up}/{}", links.len())),
+        (lang.pick("Tuyến", "Links"), format!("{up}/{links}")),
         (
             lang.pick("Đang chờ", "Waiting"),
             format!("{} {}", number(station, "waiting"), time(oldest)),
@@ -75,16 +92,7 @@ pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
             lang.pick("  giữ lại", "  held"),
             number(counts, "quarantined").to_string(),
         ),
-    ];
-    for (name, value) in lines {
-        desk.line(format!("{name:<14} {}", safe(value.trim())))?;
-    }
-    desk.line(if good {
-        lang.pick("TỐT", "GOOD")
-    } else {
-        lang.pick("CẦN XEM: mất tuyến hoặc đồng hồ", "LOOK: links or clock")
-    })?;
-    Ok(if good { Exit::Ok } else { Exit::No })
+    ]
 }
 
 pub(super) async fn agencies(desk: &mut Desk<'_>, words: &str) -> Result<Exit, Failure> {
