@@ -237,6 +237,12 @@ impl StationHandle {
         crate::process::tail(&self.log, 6000)
     }
 
+    /// The whole log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The operations endpoint's answer as JSON.
     #[must_use]
     pub fn ops_json(&self, path: &str) -> serde_json::Value {
@@ -371,11 +377,16 @@ impl World {
             .client(code)
     }
 
-    /// Ends every process in order: nodes, relays, authority.
-    pub fn stop(&mut self) {
+    /// Ends the stations in order, nodes first; the authority stays.
+    pub fn stop_stations(&mut self) {
         for station in self.stations.iter_mut().rev() {
             station.stop();
         }
+    }
+
+    /// Ends every process in order: nodes, relays, authority.
+    pub fn stop(&mut self) {
+        self.stop_stations();
         if let Some(mut tsa) = self.tsa.take() {
             tsa.stop(Duration::from_secs(5));
         }
