@@ -438,32 +438,44 @@ impl World {
         let station = &mut self.stations[index];
         let text = config_text(station, &records, &authority, tsa_url.as_deref());
         std::fs::write(&station.config, text).expect("configuration is written");
-        let config = station
-            .config
-            .to_str()
-            .expect("paths of tests are text")
+        add_keys(station);
+    }
+
+    /// Makes new API keys for the agencies of a node, after its data folder was replaced.
+    pub fn renew_keys(&mut self, label: &str) {
+        let station = self.station(label);
+        station.keys.clear();
+        add_keys(station);
+    }
+}
+
+/// An API key for each agency of a node that does not run.
+fn add_keys(station: &mut StationHandle) {
+    let config = station
+        .config
+        .to_str()
+        .expect("paths of tests are text")
+        .to_owned();
+    for agency in station.spec.agencies.clone() {
+        let output = run(
+            &bin("tram-node"),
+            &[
+                "key",
+                "add",
+                "--config",
+                &config,
+                "--agency",
+                agency.code,
+                "--json",
+            ],
+        );
+        let answer: serde_json::Value = serde_json::from_str(&output)
+            .unwrap_or_else(|error| panic!("key add answers JSON ({error}): {output}"));
+        let key = answer["key"]
+            .as_str()
+            .expect("key add answers the key")
             .to_owned();
-        for agency in station.spec.agencies.clone() {
-            let output = run(
-                &bin("tram-node"),
-                &[
-                    "key",
-                    "add",
-                    "--config",
-                    &config,
-                    "--agency",
-                    agency.code,
-                    "--json",
-                ],
-            );
-            let answer: serde_json::Value = serde_json::from_str(&output)
-                .unwrap_or_else(|error| panic!("key add answers JSON ({error}): {output}"));
-            let key = answer["key"]
-                .as_str()
-                .expect("key add answers the key")
-                .to_owned();
-            station.keys.push((agency.code.to_owned(), key));
-        }
+        station.keys.push((agency.code.to_owned(), key));
     }
 }
 
@@ -572,6 +584,10 @@ fn config_text(
         text += &format!("http = \"{http}\"\n");
     }
     text += &format!("\n[identity]\ndir = {keys:?}\n");
+    text += &format!(
+        "\n[trust]\nlist_key = {:?}\n",
+        authority.join("authority/trust-list.crt")
+    );
     if let Some(url) = tsa_url {
         text += &format!("\n[time_stamp]\nurl = \"{url}\"\n");
     }

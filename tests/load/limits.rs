@@ -45,8 +45,12 @@ fn round(value: f64) -> f64 {
 /// Appends of `size` bytes, each followed by fdatasync: per second, p50 and p99 in ms.
 fn fdatasync(dir: &Path, size: usize) -> (f64, f64, f64) {
     let path = dir.join("limit.bin");
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).open(&path).expect("a file");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .open(&path)
+        .expect("a file");
     let block = vec![7_u8; size];
     let mut samples = Vec::new();
     let begin = Instant::now();
@@ -59,7 +63,11 @@ fn fdatasync(dir: &Path, size: usize) -> (f64, f64, f64) {
     let rate = samples.len() as f64 / begin.elapsed().as_secs_f64();
     drop(file);
     let _ = std::fs::remove_file(path);
-    (rate, percentile(&mut samples, 0.5), percentile(&mut samples, 0.99))
+    (
+        rate,
+        percentile(&mut samples, 0.5),
+        percentile(&mut samples, 0.99),
+    )
 }
 
 /// P-256 signatures made and checked per second on one core.
@@ -82,8 +90,11 @@ fn p256() -> (f64, f64) {
     let signs = rate(&mut || signature = key.sign(&random, &message).expect("signs"));
     let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public_key().as_ref())
         .expect("an own key parses");
-    let verifies =
-        rate(&mut || public.verify_sig(&message, signature.as_ref()).expect("an own signature"));
+    let verifies = rate(&mut || {
+        public
+            .verify_sig(&message, signature.as_ref())
+            .expect("an own signature")
+    });
     (signs, verifies)
 }
 
@@ -109,7 +120,10 @@ async fn quic_mb_per_s() -> f64 {
     client.alpn_protocols = vec![b"limit".to_vec()];
     let mut transport = quinn::TransportConfig::default();
     let window = quinn::VarInt::from_u32(16 * 1024 * 1024);
-    transport.stream_receive_window(window).receive_window(window).send_window(16 * 1024 * 1024);
+    transport
+        .stream_receive_window(window)
+        .receive_window(window)
+        .send_window(16 * 1024 * 1024);
     let transport = Arc::new(transport);
     let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(server).expect("TLS 1.3 only");
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
@@ -124,7 +138,12 @@ async fn quic_mb_per_s() -> f64 {
     dialer.set_default_client_config(config);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
-        let link = listener.accept().await.expect("a caller").await.expect("a handshake");
+        let link = listener
+            .accept()
+            .await
+            .expect("a caller")
+            .await
+            .expect("a handshake");
         let mut stream = link.accept_uni().await.expect("a stream");
         let mut got = 0;
         while let Some(chunk) = stream.read_chunk(1 << 20, true).await.expect("bytes") {
@@ -134,7 +153,11 @@ async fn quic_mb_per_s() -> f64 {
         link.close(0_u32.into(), b"");
         listener.wait_idle().await;
     });
-    let link = dialer.connect(address, "limit-host.tram.test").expect("a name").await.expect("a link");
+    let link = dialer
+        .connect(address, "limit-host.tram.test")
+        .expect("a name")
+        .await
+        .expect("a link");
     let begin = Instant::now();
     let mut stream = link.open_uni().await.expect("a stream");
     let block = vec![9_u8; 1 << 20];
@@ -149,17 +172,35 @@ async fn quic_mb_per_s() -> f64 {
 }
 
 /// A self-signed certificate made by openssl for the loopback measurement.
-fn throwaway_certificate()
--> (rustls::pki_types::CertificateDer<'static>, rustls::pki_types::PrivateKeyDer<'static>) {
+fn throwaway_certificate() -> (
+    rustls::pki_types::CertificateDer<'static>,
+    rustls::pki_types::PrivateKeyDer<'static>,
+) {
     use rustls::pki_types::pem::PemObject;
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).display().to_string();
     tests::process::run(
         Path::new("openssl"),
         &[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=limit", "-addext", "subjectAltName=DNS:limit-host.tram.test", "-addext",
-            "basicConstraints=critical,CA:FALSE", "-keyout", &path("k"), "-out", &path("c"),
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=limit",
+            "-addext",
+            "subjectAltName=DNS:limit-host.tram.test",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            &path("k"),
+            "-out",
+            &path("c"),
         ],
     );
     let certificate = rustls::pki_types::CertificateDer::from_pem_file(path("c")).expect("PEM");

@@ -50,5 +50,9 @@ fn main() -> ExitCode {
         }
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    if runtime.block_on(steps::run(&options)) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    if runtime.block_on(steps::run(&options)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
 }

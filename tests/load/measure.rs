@@ -56,7 +56,10 @@ impl Sample {
             server,
             driver,
             other: other.max(0.0),
-            flushes: self.flushes.zip(before.flushes).map(|(now, then)| now.saturating_sub(then)),
+            flushes: self
+                .flushes
+                .zip(before.flushes)
+                .map(|(now, then)| now.saturating_sub(then)),
         }
     }
 }
@@ -73,7 +76,10 @@ fn machine_cpu() -> f64 {
         .filter_map(|field| field.parse().ok())
         .collect();
     // user, nice, system, idle, iowait, irq, softirq: all but the two idle ones.
-    let busy: u64 = [0, 1, 2, 5, 6].iter().filter_map(|index| fields.get(*index)).sum();
+    let busy: u64 = [0, 1, 2, 5, 6]
+        .iter()
+        .filter_map(|index| fields.get(*index))
+        .sum();
     busy as f64 / 100.0
 }
 
@@ -87,7 +93,8 @@ fn flushes(path: &Path) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/diskstats").ok()?;
     text.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        (fields.first()?.parse::<u64>().ok()? == major && fields.get(1)?.parse::<u64>().ok()? == minor)
+        (fields.first()?.parse::<u64>().ok()? == major
+            && fields.get(1)?.parse::<u64>().ok()? == minor)
             .then(|| fields.get(18)?.parse().ok())?
     })
 }
@@ -95,8 +102,7 @@ fn flushes(path: &Path) -> Option<u64> {
 /// Proportional set size of processes in MiB.
 pub fn pss_mib(ids: &[u32]) -> f64 {
     let one = |id: &u32| {
-        let text =
-            std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
         text.lines()
             .find_map(|line| line.strip_prefix("Pss:"))
             .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
@@ -124,7 +130,9 @@ pub fn forget_peak(id: u32) {
 /// Bytes that a folder takes on disk.
 pub fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
     entries
         .filter_map(Result::ok)
         .map(|entry| match entry.metadata() {

@@ -1,1 +1,136 @@
-//! The sender's application as a sceptic: a receipt counts only when its signature and its digest check.
+//! The sender's application as a sceptic: a receipt counts only when its signatures and its digest check.
+//!
+//! Owns: the directory of the world (who may speak) and a cache of checkpoints already checked, because one
+//! checkpoint covers all statements of a commit. Reads what the door serves; trusts the node for nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Mutex;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use formats::header::commitment;
+use formats::id::{Digest, StationName};
+use formats::receipt::ReceiptBundle;
+use formats::statement::Event;
+use pki::cert::Certificate;
+use pki::chain::VerifiedCert;
+use pki::role::Role;
+use relay::clock::Clock;
+use relay::directory::Directory;
+use serde_json::Value;
+
+/// Checks receipts as an outsider would.
+#[derive(Debug)]
+pub struct Judge {
+    directory: Directory,
+    evidence: Mutex<HashMap<StationName, VerifiedCert>>,
+    checked: Mutex<HashSet<Digest>>,
+}
+
+impl Judge {
+    /// Loads the public records; `authority` is the folder that `tram-pki init` wrote.
+    pub fn new(authority: &Path) -> Self {
+        let pinned = Certificate::load(&authority.join("authority/trust-list.crt"))
+            .expect("the trust list's certificate");
+        let now = Clock::system().now();
+        let directory =
+            Directory::open(authority.join("records"), pinned, now).expect("records load");
+        Self {
+            directory,
+            evidence: Mutex::default(),
+            checked: Mutex::default(),
+        }
+    }
+
+    /// Every recipient's hand-over in the answer: checkpoint signatures, inclusion, right to speak, and the
+    /// commitment to the packet that was sent.
+    pub fn check(&self, answer: &Value, packet: &[u8; 32]) -> Result<(), String> {
+        let opening = |key: &str| {
+            answer[key]
+                .as_str()
+                .and_then(|text| STANDARD.decode(text).ok())
+                .ok_or_else(|| format!("the answer has no {key}"))
+        };
+        let salt: [u8; 32] = opening("salt")?
+            .try_into()
+            .map_err(|_| "the salt has another length".to_owned())?;
+        let signature_value = opening("signature_value")?;
+        let wanted = commitment(&salt, &Digest::from_bytes(*packet), &signature_value);
+        let receipts = answer["receipts"]
+            .as_array()
+            .ok_or("the answer has no receipts")?;
+        let mut handed_over = 0;
+        for receipt in receipts {
+            let bytes = receipt["bundle"]
+                .as_str()
+                .and_then(|text| STANDARD.decode(text).ok())
+                .ok_or("a receipt without bytes")?;
+            let bundle = ReceiptBundle::decode(&bytes).map_err(|error| error.to_string())?;
+            let statements = bundle.statements().map_err(|error| error.to_string())?;
+            for statement in &statements {
+                if statement.event != Event::ContentHandover {
+                    continue;
+                }
+                self.signed(&bundle, &statement.station)?;
+                if statement.commitment != Some(wanted) {
+                    continue;
+                }
+                handed_over += 1;
+            }
+        }
+        let recipients = answer["recipients"].as_u64().unwrap_or(1);
+        if handed_over >= recipients {
+            return Ok(());
+        }
+        Err(format!(
+            "{handed_over} of {recipients} hand-overs are proven"
+        ))
+    }
+
+    fn signed(&self, bundle: &ReceiptBundle, station: &StationName) -> Result<(), String> {
+        let digest = Digest::of(&bundle.checkpoint.cms);
+        if self
+            .checked
+            .lock()
+            .expect("no panic holds it")
+            .contains(&digest)
+        {
+            return Ok(());
+        }
+        let entry = self
+            .directory
+            .station(station)
+            .ok_or("no record of the station")?;
+        let certificate = self.evidence_certificate(station, &entry.record.evidence_sha256)?;
+        pki::note::verify_checkpoint(&bundle.checkpoint, &entry.record.note_key, &certificate)
+            .map_err(|error| error.to_string())?;
+        self.checked
+            .lock()
+            .expect("no panic holds it")
+            .insert(digest);
+        Ok(())
+    }
+
+    fn evidence_certificate(
+        &self,
+        station: &StationName,
+        sha256: &Digest,
+    ) -> Result<VerifiedCert, String> {
+        let mut known = self.evidence.lock().expect("no panic holds it");
+        if let Some(certificate) = known.get(station) {
+            return Ok(certificate.clone());
+        }
+        let certificate = self
+            .directory
+            .certificate(sha256)
+            .ok_or("no evidence certificate of the station")?;
+        let verified = self
+            .directory
+            .validator()
+            .verify(&certificate, Role::StationEvidence, Clock::system().now())
+            .map_err(|error| error.to_string())?;
+        known.insert(station.clone(), verified.clone());
+        Ok(verified)
+    }
+}

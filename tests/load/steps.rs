@@ -13,13 +13,15 @@ use tests::process::Process;
 use tests::samples::{self, Letter};
 use tests::world::{Topology, World, agency, node, relay};
 
+use crate::limits;
 use crate::measure::{Sample, Used, disk_bytes, forget_peak, peak_mib, percentile, pss_mib};
 use crate::receipts::Judge;
 use crate::traffic::{self, Load, Packet, Receiver};
-use crate::limits;
 
 /// Steps by name.
-pub const NAMES: [&str; 7] = ["limits", "direct", "relay", "fanout", "light", "backlog", "large"];
+pub const NAMES: [&str; 7] = [
+    "limits", "direct", "relay", "fanout", "light", "backlog", "large",
+];
 
 const SENDER: &str = "H01.36";
 const RECIPIENT: &str = "H01.36.04";
@@ -39,7 +41,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dir: None, seconds: 10, tsa: true, steps: vec![] }
+        Self {
+            dir: None,
+            seconds: 10,
+            tsa: true,
+            steps: vec![],
+        }
     }
 }
 
@@ -105,18 +112,34 @@ struct Bench {
 
 impl Bench {
     fn start(base: &Path, mode: &'static str, tsa: bool) -> Self {
-        eprintln!("tram-bench: starting the world `{mode}`, time-stamps {}", if tsa { "on" } else { "off" });
-        let mut topology = if mode == "direct" { Topology::direct() } else { Topology::one_relay() };
+        eprintln!(
+            "tram-bench: starting the world `{mode}`, time-stamps {}",
+            if tsa { "on" } else { "off" }
+        );
+        let mut topology = if mode == "direct" {
+            Topology::direct()
+        } else {
+            Topology::one_relay()
+        };
         topology.tsa = tsa;
         Self::start_topology(base, mode, &topology)
     }
 
     fn start_topology(base: &Path, mode: &'static str, topology: &Topology) -> Self {
-        let dir = tempfile::Builder::new().prefix("tram-bench-").tempdir_in(base).expect("folder");
+        let dir = tempfile::Builder::new()
+            .prefix("tram-bench-")
+            .tempdir_in(base)
+            .expect("folder");
         let mut world = World::prepare_in(dir.path(), topology);
         world.start_all();
-        let judge = Arc::new(Judge::new(&world.records));
-        Self { world, mode, tsa: topology.tsa, judge, _dir: dir }
+        let judge = Arc::new(Judge::new(&world.authority));
+        Self {
+            world,
+            mode,
+            tsa: topology.tsa,
+            judge,
+            _dir: dir,
+        }
     }
 
     fn servers(&self) -> Vec<u32> {
@@ -133,13 +156,22 @@ impl Bench {
         for id in self.servers().into_iter().chain([std::process::id()]) {
             forget_peak(id);
         }
-        (Sample::now(&self.servers(), &self.world.dir), disk_bytes(&self.world.dir))
+        (
+            Sample::now(&self.servers(), &self.world.dir),
+            disk_bytes(&self.world.dir),
+        )
     }
 
     async fn load(&self, phase: &str, size: usize, window: usize, seconds: u64) -> bool {
-        eprintln!("tram-bench: {} {phase} {size} bytes, {window} in flight", self.mode);
-        let receiver =
-            Receiver::start(&self.world.client(RECIPIENT), &self.world.dir.join("dms"), 16);
+        eprintln!(
+            "tram-bench: {} {phase} {size} bytes, {window} in flight",
+            self.mode
+        );
+        let receiver = Receiver::start(
+            &self.world.client(RECIPIENT),
+            &self.world.dir.join("dms"),
+            16,
+        );
         let (sample, disk) = self.before();
         let first = number();
         let load = Load {
@@ -149,19 +181,35 @@ impl Bench {
             pause: Duration::ZERO,
             patience: Duration::from_secs(120),
         };
-        let result = traffic::send(&self.world.client(SENDER), &self.judge, load, first, |number| {
-            Packet::Small(samples::sized(SENDER, &[RECIPIENT], number, size).into())
-        })
+        let result = traffic::send(
+            &self.world.client(SENDER),
+            &self.judge,
+            load,
+            first,
+            |number| Packet::Small(samples::sized(SENDER, &[RECIPIENT], number, size).into()),
+        )
         .await;
         let used = Sample::now(&self.servers(), &self.world.dir).since(&sample);
         let (got, twice) = receiver.finish().await;
-        self.row("load", phase, size, window, result, used, (disk, disk_bytes(&self.world.dir)), (got, twice))
+        self.row(
+            "load",
+            phase,
+            size,
+            window,
+            result,
+            used,
+            (disk, disk_bytes(&self.world.dir)),
+            (got, twice),
+        )
     }
 
     async fn light(&self) -> bool {
         eprintln!("tram-bench: {} light load", self.mode);
-        let receiver =
-            Receiver::start(&self.world.client(RECIPIENT), &self.world.dir.join("dms"), 2);
+        let receiver = Receiver::start(
+            &self.world.client(RECIPIENT),
+            &self.world.dir.join("dms"),
+            2,
+        );
         let (sample, disk) = self.before();
         let load = Load {
             window: 1,
@@ -170,14 +218,26 @@ impl Bench {
             pause: Duration::from_millis(20),
             patience: Duration::from_secs(30),
         };
-        let result =
-            traffic::send(&self.world.client(SENDER), &self.judge, load, number(), |number| {
-                Packet::Small(samples::sized(SENDER, &[RECIPIENT], number, 4096).into())
-            })
-            .await;
+        let result = traffic::send(
+            &self.world.client(SENDER),
+            &self.judge,
+            load,
+            number(),
+            |number| Packet::Small(samples::sized(SENDER, &[RECIPIENT], number, 4096).into()),
+        )
+        .await;
         let used = Sample::now(&self.servers(), &self.world.dir).since(&sample);
         let seen = receiver.finish().await;
-        self.row("light", "light", 4096, 1, result, used, (disk, disk_bytes(&self.world.dir)), seen)
+        self.row(
+            "light",
+            "light",
+            4096,
+            1,
+            result,
+            used,
+            (disk, disk_bytes(&self.world.dir)),
+            seen,
+        )
     }
 
     async fn backlog(&mut self, docs: u64) -> bool {
@@ -191,7 +251,8 @@ impl Bench {
         let mut open = tokio::task::JoinSet::new();
         let mut accept = Vec::new();
         let mut errors = Vec::new();
-        let mut gather = |answer: std::result::Result<(String, [u8; 32], f64), String>| match answer {
+        let mut gather = |answer: std::result::Result<(String, [u8; 32], f64), String>| match answer
+        {
             Ok((id, digest, ms)) => {
                 ids.push((id, digest));
                 accept.push(ms);
@@ -200,7 +261,12 @@ impl Bench {
         };
         for number in first..first + docs {
             while open.len() >= 256 {
-                gather(open.join_next().await.expect("one is open").expect("no panic"));
+                gather(
+                    open.join_next()
+                        .await
+                        .expect("one is open")
+                        .expect("no panic"),
+                );
             }
             let sender = sender.clone();
             open.spawn(async move { submit_only(&sender, number).await });
@@ -218,11 +284,22 @@ impl Bench {
             errors,
             ..traffic::Result::default()
         };
-        let mut good =
-            self.row("backlog", "fill", 4096, 256, row, used, (disk, full), (docs, 0));
+        let mut good = self.row(
+            "backlog",
+            "fill",
+            4096,
+            256,
+            row,
+            used,
+            (disk, full),
+            (docs, 0),
+        );
         self.world.station("node-b").start();
-        let receiver =
-            Receiver::start(&self.world.client(RECIPIENT), &self.world.dir.join("dms"), 16);
+        let receiver = Receiver::start(
+            &self.world.client(RECIPIENT),
+            &self.world.dir.join("dms"),
+            16,
+        );
         let (sample, disk) = self.before();
         let begin = Instant::now();
         let mut row = traffic::Result::default();
@@ -238,7 +315,14 @@ impl Bench {
         let used = Sample::now(&self.servers(), &self.world.dir).since(&sample);
         let seen = receiver.finish().await;
         good &= self.row(
-            "backlog", "drain", 4096, 256, row, used, (disk, disk_bytes(&self.world.dir)), seen,
+            "backlog",
+            "drain",
+            4096,
+            256,
+            row,
+            used,
+            (disk, disk_bytes(&self.world.dir)),
+            seen,
         );
         good
     }
@@ -247,11 +331,19 @@ impl Bench {
         eprintln!("tram-bench: {} one document of {bytes} bytes", self.mode);
         let path = self.world.dir.join("large.edxml");
         let number = number();
-        let letter = Letter::new(SENDER, &[RECIPIENT], &number.to_string(), "Đo tốc độ tệp lớn");
+        let letter = Letter::new(
+            SENDER,
+            &[RECIPIENT],
+            &number.to_string(),
+            "Đo tốc độ tệp lớn",
+        );
         // Base64 grows by a third; the packet is to have about the size asked for.
         let (size, digest) = write_large(&path, &letter, bytes / 4 * 3);
-        let receiver =
-            Receiver::start(&self.world.client(RECIPIENT), &self.world.dir.join("dms"), 1);
+        let receiver = Receiver::start(
+            &self.world.client(RECIPIENT),
+            &self.world.dir.join("dms"),
+            1,
+        );
         let (sample, disk) = self.before();
         let load = Load {
             window: 1,
@@ -260,17 +352,33 @@ impl Bench {
             pause: Duration::ZERO,
             patience: Duration::from_secs(600),
         };
-        let result = traffic::send(&self.world.client(SENDER), &self.judge, load, number, |_| {
-            Packet::File(path.clone(), digest)
-        })
+        let result = traffic::send(
+            &self.world.client(SENDER),
+            &self.judge,
+            load,
+            number,
+            |_| Packet::File(path.clone(), digest),
+        )
         .await;
         let used = Sample::now(&self.servers(), &self.world.dir).since(&sample);
         let seen = receiver.finish().await;
         let disk = (disk, disk_bytes(&self.world.dir));
-        self.row("large", "one", usize::try_from(size).unwrap_or(0), 1, result, used, disk, seen)
+        self.row(
+            "large",
+            "one",
+            usize::try_from(size).unwrap_or(0),
+            1,
+            result,
+            used,
+            disk,
+            seen,
+        )
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one row has many columns; only this file calls it")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one row has many columns; only this file calls it"
+    )]
     fn row(
         &self,
         step: &str,
@@ -291,7 +399,10 @@ impl Bench {
             .iter()
             .filter_map(|station| {
                 let process = station.process.as_ref()?;
-                Some((station.spec.label.to_owned(), json!(round(peak_mib(process.id())))))
+                Some((
+                    station.spec.label.to_owned(),
+                    json!(round(peak_mib(process.id()))),
+                ))
             })
             .collect::<serde_json::Map<_, _>>()
             .into();
@@ -340,24 +451,36 @@ async fn submit_only(
     let packet = samples::sized(SENDER, &[RECIPIENT], number, 4096);
     let digest = sha2::Sha256::digest(&packet).into();
     let begin = Instant::now();
-    let answer =
-        sender.submit(packet, &format!("bench-{number}")).await.map_err(|error| error.to_string())?;
+    let answer = sender
+        .submit(packet, &format!("bench-{number}"))
+        .await
+        .map_err(|error| error.to_string())?;
     let ms = begin.elapsed().as_secs_f64() * 1000.0;
-    let id = answer.json["id"].as_str().ok_or_else(|| format!("{}: {}", answer.status, answer.json))?;
+    let id = answer.json["id"]
+        .as_str()
+        .ok_or_else(|| format!("{}: {}", answer.status, answer.json))?;
     Ok((id.to_owned(), digest, ms))
 }
 
 /// 4 KiB to 38 recipients on two nodes: 19 agencies each.
 async fn fanout(options: &Options, base: &Path) -> bool {
-    let codes: Vec<&'static str> =
-        (1..=38).map(|n| &*Box::leak(format!("H01.36.{n:02}").into_boxed_str())).collect();
+    let codes: Vec<&'static str> = (1..=38)
+        .map(|n| &*Box::leak(format!("H01.36.{n:02}").into_boxed_str()))
+        .collect();
     let half = |range: std::ops::Range<usize>| {
-        codes[range].iter().map(|code| agency(code, "UBND xã Ví Dụ")).collect::<Vec<_>>()
+        codes[range]
+            .iter()
+            .map(|code| agency(code, "UBND xã Ví Dụ"))
+            .collect::<Vec<_>>()
     };
     let topology = Topology {
         stations: vec![
             relay("relay-bac", &[]),
-            node("node-a", &["relay-bac"], vec![agency(SENDER, "Sở Nội vụ tỉnh A")]),
+            node(
+                "node-a",
+                &["relay-bac"],
+                vec![agency(SENDER, "Sở Nội vụ tỉnh A")],
+            ),
             node("node-b", &["relay-bac"], half(0..19)),
             node("node-c", &["relay-bac"], half(19..38)),
         ],
@@ -367,7 +490,13 @@ async fn fanout(options: &Options, base: &Path) -> bool {
     eprintln!("tram-bench: fan-out to 38 recipients on two nodes");
     let receivers: Vec<Receiver> = codes
         .iter()
-        .map(|code| Receiver::start(&bench.world.client(code), &bench.world.dir.join("dms").join(code), 1))
+        .map(|code| {
+            Receiver::start(
+                &bench.world.client(code),
+                &bench.world.dir.join("dms").join(code),
+                1,
+            )
+        })
         .collect();
     let (sample, disk) = bench.before();
     let load = Load {
@@ -377,12 +506,17 @@ async fn fanout(options: &Options, base: &Path) -> bool {
         pause: Duration::ZERO,
         patience: Duration::from_secs(120),
     };
-    let result =
-        traffic::send(&bench.world.client(SENDER), &bench.judge, load, number(), |number| {
+    let result = traffic::send(
+        &bench.world.client(SENDER),
+        &bench.judge,
+        load,
+        number(),
+        |number| {
             // 38 recipients alone take more than 4 KiB of XML: the packet is as small as it can be.
             Packet::Small(samples::sized(SENDER, &codes, number, 4096).into())
-        })
-        .await;
+        },
+    )
+    .await;
     let used = Sample::now(&bench.servers(), &bench.world.dir).since(&sample);
     let docs = result.docs;
     let (mut got, mut twice) = (0, 0);
@@ -395,7 +529,16 @@ async fn fanout(options: &Options, base: &Path) -> bool {
     let disk = (disk, disk_bytes(&bench.world.dir));
     // Every document must have reached all 38.
     let whole = if got >= docs * 38 { docs } else { got / 38 };
-    bench.row("fanout", "38 recipients", size, 16, result, used, disk, (whole, twice))
+    bench.row(
+        "fanout",
+        "38 recipients",
+        size,
+        16,
+        result,
+        used,
+        disk,
+        (whole, twice),
+    )
 }
 
 /// Writes a large packet to a file; its size and digest.
@@ -418,8 +561,14 @@ fn write_large(path: &Path, letter: &Letter, bytes: u64) -> (u64, [u8; 32]) {
         }
     }
     let file = std::fs::File::create(path).expect("the disk takes it");
-    let mut out = Counted { inner: file, size: 0, hash: sha2::Sha256::new() };
-    letter.write_large(&mut out, 1, bytes).expect("the disk takes it");
+    let mut out = Counted {
+        inner: file,
+        size: 0,
+        hash: sha2::Sha256::new(),
+    };
+    letter
+        .write_large(&mut out, 1, bytes)
+        .expect("the disk takes it");
     (out.size, out.hash.finalize().into())
 }
 

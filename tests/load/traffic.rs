@@ -57,8 +57,13 @@ impl Packet {
         match self {
             Self::Small(bytes) => bytes.clone().into(),
             Self::File(path, _) => {
-                let file = tokio::fs::File::open(path).await.expect("a packet file opens");
-                reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, 1 << 20))
+                let file = tokio::fs::File::open(path)
+                    .await
+                    .expect("a packet file opens");
+                reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(
+                    file,
+                    1 << 20,
+                ))
             }
         }
     }
@@ -123,7 +128,11 @@ pub async fn send(
     }
     while open.join_next().await.is_some() {}
     let mut result = std::mem::take(&mut *result.lock().expect("no panic holds it"));
-    result.secs = last.lock().expect("no panic holds it").duration_since(begin).as_secs_f64();
+    result.secs = last
+        .lock()
+        .expect("no panic holds it")
+        .duration_since(begin)
+        .as_secs_f64();
     result
 }
 
@@ -138,13 +147,18 @@ async fn carry(
     let digest = packet.digest();
     let body = packet.body().await;
     let begin = Instant::now();
-    let answer =
-        sender.submit(body, &format!("bench-{number}")).await.map_err(|error| error.to_string())?;
+    let answer = sender
+        .submit(body, &format!("bench-{number}"))
+        .await
+        .map_err(|error| error.to_string())?;
     let accept = begin.elapsed().as_secs_f64() * 1000.0;
     if !answer.status.is_success() {
         return Err(format!("{}: {}", answer.status, answer.json));
     }
-    let id = answer.json["id"].as_str().ok_or("an answer without id")?.to_owned();
+    let id = answer.json["id"]
+        .as_str()
+        .ok_or("an answer without id")?
+        .to_owned();
     await_receipts(sender, judge, &id, &digest, begin + patience).await?;
     Ok((accept, begin.elapsed().as_secs_f64() * 1000.0))
 }
@@ -159,7 +173,9 @@ pub async fn await_receipts(
 ) -> std::result::Result<(), String> {
     loop {
         let answer = sender
-            .get(&format!("/documents/{id}/receipts?wait=30&until=handed_over"))
+            .get(&format!(
+                "/documents/{id}/receipts?wait=30&until=handed_over"
+            ))
             .await
             .map_err(|error| error.to_string())?;
         if answer.json["complete"].as_bool() == Some(true) {
@@ -199,14 +215,23 @@ impl Receiver {
                     };
                     for item in items {
                         if let Some(number) = take(&client, &dir, &item).await {
-                            *seen.lock().expect("no panic holds it").entry(number).or_insert(0) += 1;
+                            *seen
+                                .lock()
+                                .expect("no panic holds it")
+                                .entry(number)
+                                .or_insert(0) += 1;
                             taken.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                 }
             });
         }
-        Self { stop, seen, taken, tasks }
+        Self {
+            stop,
+            seen,
+            taken,
+            tasks,
+        }
     }
 
     /// Documents acknowledged so far.
@@ -220,7 +245,10 @@ impl Receiver {
         while self.tasks.join_next().await.is_some() {}
         let seen = self.seen.lock().expect("no panic holds it");
         let twice = seen.values().filter(|count| **count > 1).count();
-        (u64::try_from(seen.len()).unwrap_or(0), u64::try_from(twice).unwrap_or(0))
+        (
+            u64::try_from(seen.len()).unwrap_or(0),
+            u64::try_from(twice).unwrap_or(0),
+        )
     }
 }
 
@@ -245,7 +273,9 @@ async fn take(client: &NodeClient, dir: &Path, item: &Value) -> Option<String> {
         file.write_all(&chunk).await.ok()?;
     }
     let got = hex(&hash.finalize());
-    let told = item["packet_digest"].as_str().or_else(|| item["packet_sha256"].as_str());
+    let told = item["packet_digest"]
+        .as_str()
+        .or_else(|| item["packet_sha256"].as_str());
     if told.is_some_and(|told| told != got) {
         return None;
     }

@@ -30,8 +30,11 @@ struct Ledger {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
-    let kills: usize =
-        if std::env::var_os("TRAM_TESTS_MODE").is_some_and(|mode| mode == "full") { 1000 } else { 100 };
+    let kills: usize = if std::env::var_os("TRAM_TESTS_MODE").is_some_and(|mode| mode == "full") {
+        1000
+    } else {
+        100
+    };
     let mut world = World::start(&Topology::one_relay());
     let ledger = Arc::new(Ledger::default());
     let mut tasks = JoinSet::new();
@@ -46,7 +49,11 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let labels = ["node-a", "relay-bac", "node-b"];
     for round in 0..kills {
         // Half of the kills hit the node that answers the submissions.
-        let label = if round % 2 == 0 { labels[0] } else { labels[1 + round / 2 % 2] };
+        let label = if round % 2 == 0 {
+            labels[0]
+        } else {
+            labels[1 + round / 2 % 2]
+        };
         wait_for_answers(&ledger).await;
         tokio::time::sleep(Duration::from_millis(noise.next() % 250)).await;
         open_at_kill.push(ledger.unanswered.load(Ordering::SeqCst));
@@ -60,7 +67,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     while tasks.join_next().await.is_some() {}
     let acknowledged = ledger.acknowledged.lock().expect("no panic holds it");
     let arrived = ledger.arrived.lock().expect("no panic holds it");
-    let lost: Vec<_> = acknowledged.iter().filter(|id| !arrived.contains_key(*id)).collect();
+    let lost: Vec<_> = acknowledged
+        .iter()
+        .filter(|id| !arrived.contains_key(*id))
+        .collect();
     let twice: Vec<_> = arrived.iter().filter(|(_, count)| **count > 1).collect();
     let shown: Vec<_> = open_at_kill.iter().map(ToString::to_string).collect();
     println!("unanswered requests at each kill: {}", shown.join(" "));
@@ -75,10 +85,21 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
         twice.len(),
         ledger.refused.load(Ordering::SeqCst)
     );
-    assert!(lost.is_empty(), "acknowledged but lost: {lost:?}\n{}", logs(&mut world));
+    assert!(
+        lost.is_empty(),
+        "acknowledged but lost: {lost:?}\n{}",
+        logs(&mut world)
+    );
     assert!(twice.is_empty(), "handed over twice: {twice:?}");
-    assert!(acknowledged.len() > kills, "hardly anything was acknowledged: {}", acknowledged.len());
-    assert!(median >= 8, "the kills met too few open requests (median {median})");
+    assert!(
+        acknowledged.len() > kills,
+        "hardly anything was acknowledged: {}",
+        acknowledged.len()
+    );
+    assert!(
+        median >= 8,
+        "the kills met too few open requests (median {median})"
+    );
 }
 
 fn logs(world: &mut World) -> String {
@@ -97,7 +118,10 @@ async fn wait_for_answers(ledger: &Ledger) {
         if ledger.acknowledged.lock().expect("no panic holds it").len() > before {
             return;
         }
-        assert!(Instant::now() < until, "no submission was answered for a minute");
+        assert!(
+            Instant::now() < until,
+            "no submission was answered for a minute"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -109,7 +133,10 @@ async fn settle(ledger: &Ledger) {
         let missing = {
             let acknowledged = ledger.acknowledged.lock().expect("no panic holds it");
             let arrived = ledger.arrived.lock().expect("no panic holds it");
-            acknowledged.iter().filter(|id| !arrived.contains_key(*id)).count()
+            acknowledged
+                .iter()
+                .filter(|id| !arrived.contains_key(*id))
+                .count()
         };
         if missing == 0 && ledger.unanswered.load(Ordering::SeqCst) == 0 {
             return;
@@ -187,7 +214,10 @@ async fn receive_for_ever(client: tests::client::NodeClient, ledger: Arc<Ledger>
             for _ in 0..500 {
                 match client.acknowledge(&item).await {
                     Ok(answer) if answer.status.is_success() => {
-                        let id = item["local_id"].as_str().expect("items name the document").to_owned();
+                        let id = item["local_id"]
+                            .as_str()
+                            .expect("items name the document")
+                            .to_owned();
                         *ledger
                             .arrived
                             .lock()

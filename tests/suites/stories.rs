@@ -22,8 +22,16 @@ fn far() -> Topology {
         stations: vec![
             relay("relay-bac", &["relay-nam"]),
             relay("relay-nam", &["relay-bac"]),
-            node("node-a", &["relay-bac"], vec![agency(A, "Sở Nội vụ tỉnh A")]),
-            node("node-b", &["relay-bac"], vec![agency(B, "UBND xã Đông Tiến")]),
+            node(
+                "node-a",
+                &["relay-bac"],
+                vec![agency(A, "Sở Nội vụ tỉnh A")],
+            ),
+            node(
+                "node-b",
+                &["relay-bac"],
+                vec![agency(B, "UBND xã Đông Tiến")],
+            ),
             node("node-c", &["relay-nam"], vec![agency(C, "Bộ Nội vụ")]),
         ],
         tsa: true,
@@ -43,7 +51,11 @@ fn faults(answer: &Value) -> Vec<String> {
     answer["errors"]
         .as_array()
         .map(|errors| {
-            errors.iter().filter_map(|fault| fault["code"].as_str()).map(str::to_owned).collect()
+            errors
+                .iter()
+                .filter_map(|fault| fault["code"].as_str())
+                .map(str::to_owned)
+                .collect()
         })
         .unwrap_or_default()
 }
@@ -55,8 +67,14 @@ async fn a_document_reaches_near_and_far_recipients_byte_for_byte_with_receipts(
     let world = World::start(&far());
     let packet = letter("1283", &[B, C]).packet();
     let sender = world.client(A);
-    let id = sender.submit(packet.clone(), "k-1").await.expect("an answer").id();
-    sender.wait_recipients(&id, &["delivered", "handed_over"], SOON).await;
+    let id = sender
+        .submit(packet.clone(), "k-1")
+        .await
+        .expect("an answer")
+        .id();
+    sender
+        .wait_recipients(&id, &["delivered", "handed_over"], SOON)
+        .await;
     for code in [B, C] {
         let taken = world.client(code).receive(1, SOON).await;
         assert_eq!(taken[0].1, packet, "{code} got other bytes");
@@ -64,12 +82,22 @@ async fn a_document_reaches_near_and_far_recipients_byte_for_byte_with_receipts(
     let view = sender.wait_recipients(&id, &["handed_over"], SOON).await;
     assert_eq!(recipients(&view).len(), 2);
     for row in recipients(&view) {
-        assert!(row["delivered_at"].is_string() && row["handed_over_at"].is_string(), "{row:#}");
+        assert!(
+            row["delivered_at"].is_string() && row["handed_over_at"].is_string(),
+            "{row:#}"
+        );
     }
-    let events = sender.get(&format!("/documents/{id}/events")).await.expect("an answer").json;
+    let events = sender
+        .get(&format!("/documents/{id}/events"))
+        .await
+        .expect("an answer")
+        .json;
     let text = events.to_string();
     for word in ["accepted", "relayed", "delivered", "handed_over"] {
-        assert!(text.contains(word), "the timeline does not tell {word}: {events:#}");
+        assert!(
+            text.contains(word),
+            "the timeline does not tell {word}: {events:#}"
+        );
     }
     assert!(!text.contains("\"invalid\""), "{events:#}");
 }
@@ -81,21 +109,45 @@ async fn the_same_submission_again_is_the_same_document() {
     let world = World::start(&Topology::one_relay());
     let sender = world.client(A);
     let packet = letter("7", &[B]).packet();
-    let first = sender.submit(packet.clone(), "key-7").await.expect("an answer");
+    let first = sender
+        .submit(packet.clone(), "key-7")
+        .await
+        .expect("an answer");
     let id = first.id();
-    let again = sender.submit(packet.clone(), "key-7").await.expect("an answer");
+    let again = sender
+        .submit(packet.clone(), "key-7")
+        .await
+        .expect("an answer");
     assert_eq!(again.id(), id);
     assert!(again.replayed, "a repeated answer says so");
-    let other_key = sender.submit(packet.clone(), "key-8").await.expect("an answer");
+    let other_key = sender
+        .submit(packet.clone(), "key-8")
+        .await
+        .expect("an answer");
     assert_eq!(other_key.id(), id);
     assert_eq!(other_key.json["duplicate"], true, "{:#}", other_key.json);
     let mut changed = letter("7", &[B]);
     changed.subject = "Nội dung khác".to_owned();
-    let mismatch = sender.submit(changed.packet(), "key-7").await.expect("an answer");
-    assert_eq!(mismatch.status, StatusCode::UNPROCESSABLE_ENTITY, "{:#}", mismatch.json);
-    let conflict = sender.submit(changed.packet(), "key-9").await.expect("an answer");
+    let mismatch = sender
+        .submit(changed.packet(), "key-7")
+        .await
+        .expect("an answer");
+    assert_eq!(
+        mismatch.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{:#}",
+        mismatch.json
+    );
+    let conflict = sender
+        .submit(changed.packet(), "key-9")
+        .await
+        .expect("an answer");
     assert_eq!(conflict.status, StatusCode::CONFLICT, "{:#}", conflict.json);
-    assert!(conflict.json.to_string().contains(&id), "names the first: {:#}", conflict.json);
+    assert!(
+        conflict.json.to_string().contains(&id),
+        "names the first: {:#}",
+        conflict.json
+    );
     let taken = world.client(B).receive(1, SOON).await;
     assert_eq!(taken[0].1, packet);
     let more = world.client(B).claim(10, 60, 1).await.expect("an answer");
@@ -126,41 +178,90 @@ async fn what_must_not_travel_is_refused_with_every_fault_named() {
         ("secrecy mark", secret.packet(), &["E-SECRET"]),
         ("another's sender code", not_ours.packet(), &["E-SENDER"]),
         ("unknown recipient", unknown.packet(), &["E-RECEIVER"]),
-        ("three faults", several.packet(), &["E-RECEIVER", "E-SECRET", "N.MessageHeader.Subject"]),
+        (
+            "three faults",
+            several.packet(),
+            &["E-RECEIVER", "E-SECRET", "N.MessageHeader.Subject"],
+        ),
         ("doctype", entity.into_bytes(), &["E-DOCTYPE"]),
         ("cut in the middle", cut.into_bytes(), &["E-XML"]),
-        ("no XML at all", b"%PDF-1.4 not a packet".to_vec(), &["E-XML"]),
+        (
+            "no XML at all",
+            b"%PDF-1.4 not a packet".to_vec(),
+            &["E-XML"],
+        ),
     ];
     for (name, packet, wanted) in cases {
-        let answer = sender.submit(packet, &format!("bad {name}")).await.expect("an answer");
-        assert!(answer.status.is_client_error(), "{name}: {} {:#}", answer.status, answer.json);
-        assert!(!answer.code().is_empty(), "{name}: no stable code: {:#}", answer.json);
+        let answer = sender
+            .submit(packet, &format!("bad {name}"))
+            .await
+            .expect("an answer");
+        assert!(
+            answer.status.is_client_error(),
+            "{name}: {} {:#}",
+            answer.status,
+            answer.json
+        );
+        assert!(
+            !answer.code().is_empty(),
+            "{name}: no stable code: {:#}",
+            answer.json
+        );
         let found = faults(&answer.json);
         for code in wanted {
-            assert!(found.iter().any(|f| f == code), "{name}: {code} not in {found:?}");
+            assert!(
+                found.iter().any(|f| f == code),
+                "{name}: {code} not in {found:?}"
+            );
         }
     }
     let listed = sender.get("/documents").await.expect("an answer");
-    assert_eq!(listed.json["items"].as_array().map(Vec::len), Some(0), "{:#}", listed.json);
+    assert_eq!(
+        listed.json["items"].as_array().map(Vec::len),
+        Some(0),
+        "{:#}",
+        listed.json
+    );
 }
 
 #[tokio::test]
 async fn a_relay_that_goes_down_loses_nothing_and_is_caught_up_with() {
     let mut world = World::start(&Topology::one_relay());
     let sender = world.client(A);
-    let first = sender.submit(letter("1", &[B]).packet(), "r-1").await.expect("an answer").id();
+    let first = sender
+        .submit(letter("1", &[B]).packet(), "r-1")
+        .await
+        .expect("an answer")
+        .id();
     sender.wait_recipients(&first, &["delivered"], SOON).await;
     world.station("relay-bac").kill();
     let mut waiting = Vec::new();
     for number in 2..6 {
         let packet = letter(&number.to_string(), &[B]).packet();
         let key = format!("r-{number}");
-        waiting.push(sender.submit(packet, &key).await.expect("accepted while the relay is away").id());
+        waiting.push(
+            sender
+                .submit(packet, &key)
+                .await
+                .expect("accepted while the relay is away")
+                .id(),
+        );
     }
     for id in &waiting {
-        let view = sender.get(&format!("/documents/{id}/recipients")).await.expect("an answer");
-        assert_eq!(recipients(&view.json)[0]["state"], "accepted", "{:#}", view.json);
-        let why = sender.get(&format!("/documents/{id}/explain")).await.expect("an answer");
+        let view = sender
+            .get(&format!("/documents/{id}/recipients"))
+            .await
+            .expect("an answer");
+        assert_eq!(
+            recipients(&view.json)[0]["state"],
+            "accepted",
+            "{:#}",
+            view.json
+        );
+        let why = sender
+            .get(&format!("/documents/{id}/explain"))
+            .await
+            .expect("an answer");
         assert!(why.status.is_success(), "{:#}", why.json);
     }
     world.station("relay-bac").start();
@@ -178,7 +279,13 @@ async fn a_node_that_goes_down_gets_what_waited_once_it_is_back() {
     let mut ids = Vec::new();
     for number in 1..6 {
         let packet = letter(&number.to_string(), &[B]).packet();
-        ids.push(sender.submit(packet, &format!("n-{number}")).await.expect("an answer").id());
+        ids.push(
+            sender
+                .submit(packet, &format!("n-{number}"))
+                .await
+                .expect("an answer")
+                .id(),
+        );
     }
     for id in &ids {
         sender.wait_recipients(id, &["relayed"], SOON).await;
@@ -193,7 +300,10 @@ async fn a_node_that_goes_down_gets_what_waited_once_it_is_back() {
     world.station("node-a").kill();
     world.station("node-a").start();
     for id in &ids {
-        world.client(A).wait_recipients(id, &["handed_over"], SOON).await;
+        world
+            .client(A)
+            .wait_recipients(id, &["handed_over"], SOON)
+            .await;
     }
 }
 
@@ -217,10 +327,16 @@ async fn a_document_past_its_life_is_not_delivered_and_says_so() {
     for label in ["relay-bac", "node-a", "node-b"] {
         world.station(label).start_with(&env);
     }
-    let view = world.client(A).wait_recipients(&id, &["expired", "refused"], SOON).await;
+    let view = world
+        .client(A)
+        .wait_recipients(&id, &["expired", "refused"], SOON)
+        .await;
     assert_eq!(recipients(&view)[0]["state"], "expired", "{view:#}");
     let none = world.client(B).claim(10, 60, 1).await.expect("an answer");
-    assert!(none.is_empty(), "an expired document was delivered: {none:#?}");
+    assert!(
+        none.is_empty(),
+        "an expired document was delivered: {none:#?}"
+    );
 }
 
 /// Environment that moves a process's clock, as the `faketime` command sets it up.
@@ -244,7 +360,9 @@ async fn a_large_transfer_that_is_cut_goes_on_where_it_stopped() {
     let mut world = World::start(&Topology::one_relay());
     let path = world.dir.join("large.edxml");
     let mut file = std::fs::File::create(&path).expect("a file");
-    Letter::new(A, &[B], "200", "Tệp lớn").write_large(&mut file, 3, 150 << 20).expect("written");
+    Letter::new(A, &[B], "200", "Tệp lớn")
+        .write_large(&mut file, 3, 150 << 20)
+        .expect("written");
     drop(file);
     let digest = sha256_file(&path);
     let sender = world.client(A);
@@ -257,15 +375,23 @@ async fn a_large_transfer_that_is_cut_goes_on_where_it_stopped() {
     let kept = grown >> 20;
     assert!(kept >= 20, "the relay had only {grown} bytes");
     world.station("relay-bac").start();
-    sender.wait_recipients(&id, &["delivered"], Duration::from_secs(180)).await;
+    sender
+        .wait_recipients(&id, &["delivered"], Duration::from_secs(180))
+        .await;
     let log = world.station("relay-bac").log();
     let from = resumed_from(&log);
-    assert!(from >= 15, "the transfer began anew instead of going on (from piece {from}):\n{log}");
+    assert!(
+        from >= 15,
+        "the transfer began anew instead of going on (from piece {from}):\n{log}"
+    );
     let item = &world.client(B).claim(1, 300, 10).await.expect("an answer")[0];
     let got = world.dir.join("got.edxml");
     let response = world
         .client(B)
-        .request(reqwest::Method::GET, &format!("/inbox/{}/package", item["id"].as_str().expect("id")))
+        .request(
+            reqwest::Method::GET,
+            &format!("/inbox/{}/package", item["id"].as_str().expect("id")),
+        )
         .send()
         .await
         .expect("an answer");
@@ -297,7 +423,11 @@ fn resumed_from(log: &str) -> u64 {
     log.lines()
         .filter_map(|line| line.split("from_piece=").nth(1))
         .filter_map(|rest| {
-            rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u64>().ok()
+            rest.chars()
+                .take_while(char::is_ascii_digit)
+                .collect::<String>()
+                .parse::<u64>()
+                .ok()
         })
         .max()
         .unwrap_or(0)
