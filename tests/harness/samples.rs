@@ -333,160 +333,133 @@ impl Noise {
     }
 }
 
-/// The dozen documents of the demo: `from` sends to the others, replies come back; one file of 20 MiB.
+/// Sender (0, 1 or 2), number, notation, code and name of the type, priority, abstract.
+type DemoRow = (
+    usize,
+    &'static str,
+    &'static str,
+    u8,
+    &'static str,
+    u8,
+    &'static str,
+);
+
+const DEMO: [DemoRow; 12] = [
+    (
+        0,
+        "1283",
+        "SNV-VP",
+        25,
+        "Giấy mời",
+        1,
+        "Giấy mời họp giao ban cải cách hành chính tháng 11",
+    ),
+    (
+        0,
+        "45",
+        "QĐ-SNV",
+        2,
+        "Quyết định",
+        0,
+        "Quyết định ban hành Quy chế làm việc của Sở Nội vụ",
+    ),
+    (
+        0,
+        "1284",
+        "SNV-CCVC",
+        18,
+        "Công văn",
+        0,
+        "Về việc rà soát, sắp xếp vị trí việc làm năm 2026",
+    ),
+    (
+        0,
+        "1279",
+        "SNV-TCBC",
+        14,
+        "Báo cáo",
+        3,
+        "Báo cáo kết quả thực hiện tinh giản biên chế quý III",
+    ),
+    (
+        0,
+        "102",
+        "KH-SNV",
+        10,
+        "Kế hoạch",
+        0,
+        "Kế hoạch kiểm tra công tác văn thư, lưu trữ năm 2026",
+    ),
+    (
+        1,
+        "57",
+        "BC-UBND",
+        14,
+        "Báo cáo",
+        0,
+        "Báo cáo tình hình kinh tế - xã hội tháng 10",
+    ),
+    (
+        1,
+        "23",
+        "TTr-UBND",
+        16,
+        "Tờ trình",
+        0,
+        "Tờ trình đề nghị bổ sung biên chế công chức cấp xã",
+    ),
+    (
+        1,
+        "88",
+        "UBND-VX",
+        18,
+        "Công văn",
+        0,
+        "Về việc cử cán bộ dự lớp bồi dưỡng nghiệp vụ",
+    ),
+    (
+        2,
+        "512",
+        "TB-BNV",
+        7,
+        "Thông báo",
+        1,
+        "Thông báo lịch tiếp công dân quý IV",
+    ),
+    (
+        2,
+        "19",
+        "HD-BNV",
+        8,
+        "Hướng dẫn",
+        0,
+        "Hướng dẫn triển khai quản lý hồ sơ điện tử",
+    ),
+    (
+        2,
+        "640",
+        "BNV-VP",
+        19,
+        "Công điện",
+        3,
+        "Công điện về việc chủ động ứng phó mưa lũ",
+    ),
+    (
+        0,
+        "1290",
+        "SNV-LTLS",
+        18,
+        "Công văn",
+        0,
+        "Gửi bộ hồ sơ số hóa tài liệu lưu trữ (tệp lớn)",
+    ),
+];
+
+/// The dozen documents of the demo: each agency writes to the two others; the last carries a file of 20 MiB.
 #[must_use]
 pub fn demo(agencies: &[(String, String)]) -> Vec<Letter> {
-    let [a, b, c] = agencies else {
-        panic!("the demo has three agencies")
-    };
-    let mut letters = Vec::new();
-    let mut add = |from: &(String, String), to: &[&(String, String)], row: DemoRow| {
-        letters.push(row.letter(from, to));
-    };
-    add(
-        a,
-        &[b, c],
-        row(
-            "1283",
-            "SNV-VP",
-            25,
-            "Giấy mời",
-            1,
-            "Giấy mời họp giao ban công tác cải cách hành chính tháng 11",
-        ),
-    );
-    add(
-        a,
-        &[b, c],
-        row(
-            "45",
-            "QĐ-SNV",
-            2,
-            "Quyết định",
-            0,
-            "Quyết định ban hành Quy chế làm việc của Sở Nội vụ",
-        ),
-    );
-    add(
-        a,
-        &[b],
-        row(
-            "1284",
-            "SNV-CCVC",
-            18,
-            "Công văn",
-            0,
-            "Về việc rà soát, sắp xếp vị trí việc làm năm 2026",
-        ),
-    );
-    add(
-        a,
-        &[c],
-        row(
-            "1279",
-            "SNV-TCBC",
-            14,
-            "Báo cáo",
-            3,
-            "Báo cáo kết quả thực hiện tinh giản biên chế quý III",
-        ),
-    );
-    add(
-        a,
-        &[b, c],
-        row(
-            "102",
-            "KH-SNV",
-            10,
-            "Kế hoạch",
-            0,
-            "Kế hoạch kiểm tra công tác văn thư, lưu trữ năm 2026",
-        ),
-    );
-    add(
-        b,
-        &[a],
-        row(
-            "57",
-            "BC-UBND",
-            14,
-            "Báo cáo",
-            0,
-            "Báo cáo tình hình kinh tế - xã hội tháng 10 của xã Đông Tiến",
-        ),
-    );
-    add(
-        b,
-        &[a, c],
-        row(
-            "23",
-            "TTr-UBND",
-            16,
-            "Tờ trình",
-            0,
-            "Tờ trình đề nghị bổ sung biên chế công chức cấp xã",
-        ),
-    );
-    add(
-        b,
-        &[c],
-        row(
-            "88",
-            "UBND-VX",
-            18,
-            "Công văn",
-            0,
-            "Về việc cử cán bộ tham dự lớp bồi dưỡng nghiệp vụ",
-        ),
-    );
-    add(
-        c,
-        &[a, b],
-        row(
-            "512",
-            "TB-BNV",
-            7,
-            "Thông báo",
-            1,
-            "Thông báo lịch tiếp công dân quý IV",
-        ),
-    );
-    add(
-        c,
-        &[a, b],
-        row(
-            "19",
-            "HD-BNV",
-            8,
-            "Hướng dẫn",
-            0,
-            "Hướng dẫn triển khai quản lý hồ sơ điện tử",
-        ),
-    );
-    add(
-        c,
-        &[b],
-        row(
-            "640",
-            "BNV-VP",
-            19,
-            "Công điện",
-            3,
-            "Công điện về việc chủ động ứng phó mưa lũ",
-        ),
-    );
-    add(
-        a,
-        &[b, c],
-        row(
-            "1290",
-            "SNV-LTLS",
-            18,
-            "Công văn",
-            0,
-            "Gửi bộ hồ sơ số hóa tài liệu lưu trữ (tệp lớn)",
-        ),
-    );
+    assert_eq!(agencies.len(), 3, "the demo has three agencies");
+    let mut letters: Vec<Letter> = DEMO.iter().map(|row| demo_letter(row, agencies)).collect();
     let scan = letters.last_mut().expect("twelve letters");
     let mut bytes = vec![0_u8; 20 * 1024 * 1024];
     Noise::new(20).fill(&mut bytes);
@@ -498,63 +471,51 @@ pub fn demo(agencies: &[(String, String)]) -> Vec<Letter> {
     letters
 }
 
-#[derive(Debug)]
-struct DemoRow {
-    number: &'static str,
-    notation: &'static str,
-    detail: u8,
-    kind: &'static str,
-    priority: u8,
-    subject: &'static str,
-}
-
-fn row(
-    number: &'static str,
-    notation: &'static str,
-    detail: u8,
-    kind: &'static str,
-    priority: u8,
-    subject: &'static str,
-) -> DemoRow {
-    DemoRow {
-        number,
-        notation,
-        detail,
-        kind,
+fn demo_letter(row: &DemoRow, agencies: &[(String, String)]) -> Letter {
+    let (sender, number, notation, detail, kind, priority, subject) = *row;
+    let from = &agencies[sender];
+    let to: Vec<(String, String)> = agencies
+        .iter()
+        .filter(|agency| *agency != from)
+        .cloned()
+        .collect();
+    let title = format!("Số: {number}/{notation}");
+    let lines = [from.1.as_str(), title.as_str(), kind, subject];
+    let table: Vec<[&str; 2]> = to
+        .iter()
+        .map(|(code, name)| [code.as_str(), name.as_str()])
+        .collect();
+    let rows: Vec<&[&str]> = std::iter::once(&["Mã định danh", "Nơi nhận"])
+        .chain(&table)
+        .map(<[&str; 2]>::as_slice)
+        .collect();
+    let letter = Letter {
+        from: from.clone(),
+        notation: notation.to_owned(),
+        kind: (detail, kind),
         priority,
-        subject,
+        ..Letter::new(&from.0, &[], number, subject)
+    };
+    let stem = format!("{number}-{notation}");
+    Letter {
+        to: to.clone(),
+        ..letter
     }
-}
-
-impl DemoRow {
-    fn letter(&self, from: &(String, String), to: &[&(String, String)]) -> Letter {
-        let title = format!("Số: {}/{}", self.number, self.notation);
-        let lines = [from.1.as_str(), title.as_str(), self.kind, self.subject];
-        let stem = format!("{}-{}", self.number, self.notation);
-        let mut letter = Letter::new(&from.0, &[], self.number, self.subject);
-        letter.from = from.clone();
-        letter.to = to.iter().map(|agency| (*agency).clone()).collect();
-        self.notation.clone_into(&mut letter.notation);
-        letter.kind = (self.detail, self.kind);
-        letter.priority = self.priority;
-        let names: Vec<_> = to.iter().map(|agency| agency.1.as_str()).collect();
-        letter
-            .with_file(
-                &format!("{stem}.pdf"),
-                "application/pdf",
-                office::pdf(&lines),
-            )
-            .with_file(
-                &format!("{stem} (bản soạn thảo).docx"),
-                "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-                office::docx(&lines),
-            )
-            .with_file(
-                "Phụ lục.xlsx",
-                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-                office::xlsx(&[&["STT", "Nơi nhận"], &["1", names[0]]]),
-            )
-    }
+    .with_file(
+        &format!("{stem}.pdf"),
+        "application/pdf",
+        office::pdf(&lines),
+    )
+    .with_file(
+        &format!("{stem} (bản soạn thảo).docx"),
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        office::docx(&lines),
+    )
+    .with_file(
+        "Phụ lục.xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        office::xlsx(&rows),
+    )
 }
 
 #[cfg(test)]
@@ -565,6 +526,48 @@ mod tests {
     fn a_sized_packet_has_its_size() {
         for size in [4096, 256 * 1024] {
             assert_eq!(sized("H01.36", &["H01.36.04"], 7, size).len(), size);
+        }
+    }
+
+    #[test]
+    fn the_demo_packets_are_valid_without_a_warning() {
+        let agencies: Vec<(String, String)> = ["H01.36", "H01.36.04", "G09"]
+            .map(|code| (code.to_owned(), "Tên".to_owned()))
+            .into();
+        for letter in demo(&agencies) {
+            let packet = letter.packet();
+            let read = formats::edxml::read(
+                packet.as_slice(),
+                &mut formats::edxml::NullSink,
+                &formats::edxml::Limits::default(),
+            );
+            let formats::edxml::Packet::Document(document) = read.expect("a sample is readable")
+            else {
+                panic!("a sample is a document")
+            };
+            assert_eq!(document.attachments.len(), letter.files.len());
+            assert!(
+                document.warnings.is_empty(),
+                "{}: {:?}",
+                letter.subject,
+                document.warnings
+            );
+            let date = formats::edxml::Date::parse(&letter.date)
+                .expect("a date")
+                .value;
+            let verdict = formats::edxml::validate::document(&document, date);
+            assert!(
+                verdict.faults.is_empty(),
+                "{}: {:?}",
+                letter.subject,
+                verdict.faults
+            );
+            assert!(
+                verdict.warnings.is_empty(),
+                "{}: {:?}",
+                letter.subject,
+                verdict.warnings
+            );
         }
     }
 
