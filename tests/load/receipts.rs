@@ -102,8 +102,8 @@ impl Judge {
             .directory
             .station(station)
             .ok_or("no record of the station")?;
-        let certificate = self.evidence_certificate(station, &entry.record.evidence_sha256)?;
-        pki::note::verify_checkpoint(&bundle.checkpoint, &entry.record.note_key, &certificate)
+        let certificate = self.evidence_certificate(station, &entry.record().evidence_sha256)?;
+        pki::note::verify_checkpoint(&bundle.checkpoint, &entry.record().note_key, &certificate)
             .map_err(|error| error.to_string())?;
         self.checked
             .lock()
