@@ -24,7 +24,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Judge {
     directory: Directory,
-    evidence: Mutex<HashMap<StationName, VerifiedCert>>,
+    evidence: Mutex<HashMap<Digest, VerifiedCert>>,
     checked: Mutex<HashSet<Digest>>,
 }
 
@@ -102,23 +102,28 @@ impl Judge {
             .directory
             .station(station)
             .ok_or("no record of the station")?;
-        let certificate = self.evidence_certificate(station, &entry.record().evidence_sha256)?;
-        pki::note::verify_checkpoint(&bundle.checkpoint, &entry.record().note_key, &certificate)
-            .map_err(|error| error.to_string())?;
-        self.checked
-            .lock()
-            .expect("no panic holds it")
-            .insert(digest);
-        Ok(())
+        // During a renewal a station has two evidence certificates; either may have signed.
+        let mut last = "the station names no evidence certificate".to_owned();
+        for sha256 in &entry.record().evidence_sha256 {
+            let certificate = self.evidence_certificate(sha256)?;
+            let key = &entry.record().note_key;
+            match pki::note::verify_checkpoint(&bundle.checkpoint, key.as_bytes(), &certificate) {
+                Ok(_) => {
+                    self.checked
+                        .lock()
+                        .expect("no panic holds it")
+                        .insert(digest);
+                    return Ok(());
+                }
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
     }
 
-    fn evidence_certificate(
-        &self,
-        station: &StationName,
-        sha256: &Digest,
-    ) -> Result<VerifiedCert, String> {
+    fn evidence_certificate(&self, sha256: &Digest) -> Result<VerifiedCert, String> {
         let mut known = self.evidence.lock().expect("no panic holds it");
-        if let Some(certificate) = known.get(station) {
+        if let Some(certificate) = known.get(sha256) {
             return Ok(certificate.clone());
         }
         let certificate = self
@@ -130,7 +135,7 @@ impl Judge {
             .validator()
             .verify(&certificate, Role::StationEvidence, Clock::system().now())
             .map_err(|error| error.to_string())?;
-        known.insert(station.clone(), verified.clone());
+        known.insert(*sha256, verified.clone());
         Ok(verified)
     }
 }
