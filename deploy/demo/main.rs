@@ -244,7 +244,7 @@ async fn exchange(
         let client = world.client(&letter.from.0);
         let packet = letter.packet();
         let size = packet.len();
-        let key = format!("demo-{}", letter.document_id());
+        let key = format!("demo-{}", sent.len() + 1);
         let answer = client
             .submit(packet, &key)
             .await
