@@ -73,7 +73,7 @@ epoch() {
     t = $0; sub(/Z$/, "", t)
     if (length(t) == 12) t = (substr(t, 1, 2) < 50 ? "20" : "19") t
     if (length(t) != 14) { print 0; exit }
-    y = substr(t, 1, 4); m = substr(t, 5, 2); d = substr(t, 7, 2)
+    y = substr(t, 1, 4) + 0; m = substr(t, 5, 2) + 0; d = substr(t, 7, 2) + 0
     if (m <= 2) { y -= 1; m += 12 }
     days = 365 * y + int(y / 4) - int(y / 100) + int(y / 400) + int((153 * (m - 3) + 2) / 5) + d - 719469
     printf "%d\n", days * 86400 + substr(t, 9, 2) * 3600 + substr(t, 11, 2) * 60 + substr(t, 13, 2)
