@@ -26,13 +26,17 @@ impl Clock {
     /// The clock of the machine.
     #[must_use]
     pub fn system() -> Self {
-        Self { source: Source::System }
+        Self {
+            source: Source::System,
+        }
     }
 
     /// A clock that stands still until [`Clock::set`] moves it, for tests and simulations.
     #[must_use]
     pub fn manual(at: Timestamp) -> Self {
-        Self { source: Source::Manual(Arc::new(AtomicI64::new(at.unix_ms()))) }
+        Self {
+            source: Source::Manual(Arc::new(AtomicI64::new(at.unix_ms()))),
+        }
     }
 
     /// The time now. A machine clock set before 1970 reads as 1970.
@@ -52,9 +56,14 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the place the rule points to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place the rule points to"
+)]
 fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -39,7 +39,9 @@ impl LogIdentity {
 impl std::fmt::Debug for LogIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Keys never reach a log.
-        f.debug_struct("LogIdentity").field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("LogIdentity")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,7 +40,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// Answers a change that stated nothing. A caller that went away is not our concern.
     pub(crate) fn without_statements(self) {
-        let _gone = self.to.send(Ok(Committed { outcomes: self.outcomes, bundle: None }));
+        let _gone = self.to.send(Ok(Committed {
+            outcomes: self.outcomes,
+            bundle: None,
+        }));
     }
 }
 
@@ -48,7 +51,12 @@ impl Answer {
 pub(crate) fn first_head(tree: &Tree, options: &Options) -> Result<Head, String> {
     let (size, root) = (tree.size(), tree.root());
     let signed = sign(&options.log, size, root, options.clock.now())?;
-    Ok(Head { size, root, signed, edge: tree.edge() })
+    Ok(Head {
+        size,
+        root,
+        signed,
+        edge: tree.edge(),
+    })
 }
 
 /// Starts the thread. It ends when the sender is dropped and what waits is answered.
@@ -63,30 +71,57 @@ pub(crate) fn start(
         while let Some(batch) = waiting.blocking_recv() {
             if batch.size <= last {
                 // Our bug if it ever happens: two roots of one size are worse than no answer.
-                tracing::error!(code = "TRAM-202", size = batch.size, last, "log did not grow");
+                tracing::error!(
+                    code = "TRAM-202",
+                    size = batch.size,
+                    last,
+                    "log did not grow"
+                );
                 std::process::abort();
             }
             last = batch.size;
             finish(batch, &log, clock.now(), &heads);
         }
     };
-    std::thread::Builder::new().name("evidence-signer".to_owned()).spawn(sign_all)?;
+    std::thread::Builder::new()
+        .name("evidence-signer".to_owned())
+        .spawn(sign_all)?;
     Ok(batches)
 }
 
 fn finish(batch: Batch, log: &LogIdentity, at: Timestamp, heads: &watch::Sender<Arc<Head>>) {
     match sign(log, batch.size, batch.root, at) {
         Ok(signed) => {
-            let Batch { size, root, edge, answers } = batch;
-            heads.send_replace(Arc::new(Head { size, root, signed: signed.clone(), edge }));
+            let Batch {
+                size,
+                root,
+                edge,
+                answers,
+            } = batch;
+            heads.send_replace(Arc::new(Head {
+                size,
+                root,
+                signed: signed.clone(),
+                edge,
+            }));
             for answer in answers {
-                let bundle = (!answer.proven.is_empty())
-                    .then(|| ReceiptBundle { proven: answer.proven, checkpoint: signed.clone() });
-                let _gone = answer.to.send(Ok(Committed { outcomes: answer.outcomes, bundle }));
+                let bundle = (!answer.proven.is_empty()).then(|| ReceiptBundle {
+                    proven: answer.proven,
+                    checkpoint: signed.clone(),
+                });
+                let _gone = answer.to.send(Ok(Committed {
+                    outcomes: answer.outcomes,
+                    bundle,
+                }));
             }
         }
         Err(problem) => {
-            tracing::error!(code = "TRAM-201", size = batch.size, problem, "log head not signed");
+            tracing::error!(
+                code = "TRAM-201",
+                size = batch.size,
+                problem,
+                "log head not signed"
+            );
             for answer in batch.answers {
                 let _gone = answer.to.send(Err(CommitError::Unsigned(problem.clone())));
             }
@@ -100,7 +135,11 @@ fn sign(
     root: Digest,
     at: Timestamp,
 ) -> Result<SignedCheckpoint, String> {
-    let checkpoint = Checkpoint { origin: log.origin.clone(), size, root };
+    let checkpoint = Checkpoint {
+        origin: log.origin.clone(),
+        size,
+        root,
+    };
     pki::note::sign_checkpoint(
         &checkpoint,
         &log.log_key,

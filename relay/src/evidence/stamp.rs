@@ -44,7 +44,9 @@ pub struct Stamping {
 
 impl std::fmt::Debug for Stamping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stamping").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Stamping")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,11 +134,15 @@ pub async fn stamp(
         }
         answer.extend_from_slice(&part);
     }
-    let found = request.token_from_response(&answer).map_err(|error| token(&error))?;
+    let found = request
+        .token_from_response(&answer)
+        .map_err(|error| token(&error))?;
     let now = stamping.clock.now();
     (stamping.check)(&found, &imprint, now).map_err(StampError::Token)?;
     let mut signed = head.signed.clone();
     signed.token = Some(found);
-    store.keep_stamped(head.size, head.root, signed, now).await?;
+    store
+        .keep_stamped(head.size, head.root, signed, now)
+        .await?;
     Ok(())
 }

@@ -55,7 +55,10 @@ impl Tile {
         if !rest.is_empty() {
             return None;
         }
-        let hashes: Vec<Digest> = hashes.iter().map(|hash| Digest::from_bytes(*hash)).collect();
+        let hashes: Vec<Digest> = hashes
+            .iter()
+            .map(|hash| Digest::from_bytes(*hash))
+            .collect();
         Self::from_hashes(&hashes)
     }
 
@@ -68,7 +71,10 @@ impl Tile {
     /// 32 bytes a hash.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.hashes().iter().flat_map(|hash| *hash.as_bytes()).collect()
+        self.hashes()
+            .iter()
+            .flat_map(|hash| *hash.as_bytes())
+            .collect()
     }
 
     /// The root, once the tile is full.
@@ -80,8 +86,10 @@ impl Tile {
     fn push(&mut self, hash: Digest) {
         self.rows[0].push(hash);
         for row in 0..8 {
-            let [.., left, right] = self.rows[row].as_slice() else { return };
-            if self.rows[row].len() % 2 != 0 {
+            let [.., left, right] = self.rows[row].as_slice() else {
+                return;
+            };
+            if !self.rows[row].len().is_multiple_of(2) {
                 return;
             }
             let parent = merkle::node_hash(left, right);
@@ -110,7 +118,9 @@ impl Edge {
             return None;
         }
         let level = usize::try_from(id.level).ok()?;
-        self.tiles.get(level).and_then(|hashes| Tile::from_hashes(hashes))
+        self.tiles
+            .get(level)
+            .and_then(|hashes| Tile::from_hashes(hashes))
     }
 }
 
@@ -133,10 +143,17 @@ impl Tree {
     /// lengths do not belong to this size.
     #[must_use]
     pub fn from_edge(size: u64, edge: &[Vec<Digest>]) -> Option<Self> {
-        let tiles = edge.iter().map(|hashes| Tile::from_hashes(hashes)).collect::<Option<Vec<_>>>()?;
+        let tiles = edge
+            .iter()
+            .map(|hashes| Tile::from_hashes(hashes))
+            .collect::<Option<Vec<_>>>()?;
         let lengths = edge_lengths(size);
         let given: Vec<usize> = edge.iter().map(Vec::len).collect();
-        (lengths == given).then_some(Self { size, edge: tiles, full: Vec::new() })
+        (lengths == given).then_some(Self {
+            size,
+            edge: tiles,
+            full: Vec::new(),
+        })
     }
 
     /// How many leaves.
@@ -159,7 +176,13 @@ impl Tree {
             let full = std::mem::take(tile);
             let level_number = u32::try_from(level).unwrap_or(u32::MAX);
             let index = edge_index(self.size, level_number).unwrap_or_default();
-            self.full.push((TileId { level: level_number, index }, full));
+            self.full.push((
+                TileId {
+                    level: level_number,
+                    index,
+                },
+                full,
+            ));
             carried = root;
             level += 1;
         }
@@ -174,8 +197,15 @@ impl Tree {
     /// The edge, for those who prove leaves later.
     #[must_use]
     pub fn edge(&self) -> Edge {
-        let tiles = self.edge.iter().map(|tile| tile.hashes().to_vec()).collect();
-        Edge { size: self.size, tiles: Arc::new(tiles) }
+        let tiles = self
+            .edge
+            .iter()
+            .map(|tile| tile.hashes().to_vec())
+            .collect();
+        Edge {
+            size: self.size,
+            tiles: Arc::new(tiles),
+        }
     }
 
     /// Root over all leaves. The hash of nothing if there are none (RFC 6962 section 2.1).
@@ -193,13 +223,18 @@ impl Tree {
     /// Inclusion path of a leaf in the whole tree. `None` if it lies in a tile that was taken away.
     #[must_use]
     pub fn inclusion(&self, index: u64) -> Option<Vec<Digest>> {
-        inclusion(index, self.size, &mut |height, index| self.node(height, index))
+        inclusion(index, self.size, &mut |height, index| {
+            self.node(height, index)
+        })
     }
 
     fn node(&self, height: u32, index: u64) -> Option<Digest> {
         let (id, row, within) = place(height, index);
         if edge_index(self.size, id.level) == Some(id.index) {
-            return self.edge.get(usize::try_from(id.level).ok()?)?.node(row, within);
+            return self
+                .edge
+                .get(usize::try_from(id.level).ok()?)?
+                .node(row, within);
         }
         let (_, tile) = self.full.iter().rev().find(|(full, _)| *full == id)?;
         tile.node(row, within)
@@ -296,7 +331,10 @@ pub fn edge_index(size: u64, level: u32) -> Option<u64> {
 fn place(height: u32, index: u64) -> (TileId, u32, u64) {
     let row = height % TILE_HEIGHT;
     let columns = TILE_HEIGHT - row;
-    let id = TileId { level: height / TILE_HEIGHT, index: index >> columns };
+    let id = TileId {
+        level: height / TILE_HEIGHT,
+        index: index >> columns,
+    };
     (id, row, index & ((1 << columns) - 1))
 }
 
@@ -395,7 +433,10 @@ mod tests {
 
     fn add_edge(tree: &Tree, tiles: &mut Tiles) {
         for level in 0..8 {
-            let id = TileId { level, index: edge_index(tree.size(), level).unwrap() };
+            let id = TileId {
+                level,
+                index: edge_index(tree.size(), level).unwrap(),
+            };
             if let Some(tile) = tree.edge().tile(id) {
                 tiles.insert(id, tile);
             }
@@ -408,7 +449,9 @@ mod tests {
 
     #[test]
     fn roots_and_paths_equal_the_naive_tree_around_tile_borders() {
-        for size in [1, 2, 3, 7, 8, 254, 255, 256, 257, 258, 511, 512, 513, 1023, 1025] {
+        for size in [
+            1, 2, 3, 7, 8, 254, 255, 256, 257, 258, 511, 512, 513, 1023, 1025,
+        ] {
             let (tree, tiles, leaves) = grown(size);
             assert_eq!(tree.root(), merkle::root(&leaves), "{size}");
             assert_eq!(tiles.root(size), Some(merkle::root(&leaves)), "{size}");
@@ -430,12 +473,18 @@ mod tests {
             for index in [0, 255, 256, 65_279, 65_280, 65_534, size - 1] {
                 let path = tiles.inclusion(index, size).unwrap();
                 let hash = leaves[usize::try_from(index).unwrap()];
-                assert!(merkle::verify_inclusion(&hash, index, size, &path, &root), "{index} {size}");
+                assert!(
+                    merkle::verify_inclusion(&hash, index, size, &path, &root),
+                    "{index} {size}"
+                );
             }
             for old in [1, 255, 256, 257, 65_280, 65_535] {
                 let path = tiles.consistency(old, size).unwrap();
                 let old_root = merkle::root(&leaves[..usize::try_from(old).unwrap()]);
-                assert!(merkle::verify_consistency(old, size, &old_root, &root, &path), "{old}");
+                assert!(
+                    merkle::verify_consistency(old, size, &old_root, &root, &path),
+                    "{old}"
+                );
             }
         }
     }
@@ -460,7 +509,10 @@ mod tests {
         for size in [0_u64, 1, 255, 256, 257, 65_536, 65_800] {
             let (tree, ..) = grown(size);
             let edge: Vec<Vec<Digest>> = tree.edge().tiles.as_ref().clone();
-            let edge = edge.into_iter().take(edge_lengths(size).len()).collect::<Vec<_>>();
+            let edge = edge
+                .into_iter()
+                .take(edge_lengths(size).len())
+                .collect::<Vec<_>>();
             let again = Tree::from_edge(size, &edge).unwrap();
             assert_eq!(again.root(), tree.root(), "{size}");
             assert!(Tree::from_edge(size + 1, &edge).is_none());

@@ -122,8 +122,15 @@ impl Bodies {
             fs::create_dir_all(&folder)?;
             let sync = sync::FolderSync::new(File::open(&folder)?);
             let registry = Mutex::new(Registry::default());
-            let shared = Shared { folder, floor_bytes, sync, registry };
-            Ok(Self { shared: Arc::new(shared) })
+            let shared = Shared {
+                folder,
+                floor_bytes,
+                sync,
+                registry,
+            };
+            Ok(Self {
+                shared: Arc::new(shared),
+            })
         })
         .await
     }
@@ -133,7 +140,11 @@ impl Bodies {
     #[must_use]
     pub fn has_room(&self, bytes: u64) -> bool {
         let reserved = self.registry().reserved_bytes;
-        let wanted = self.shared.floor_bytes.saturating_add(reserved).saturating_add(bytes);
+        let wanted = self
+            .shared
+            .floor_bytes
+            .saturating_add(reserved)
+            .saturating_add(bytes);
         self.free_bytes().is_ok_and(|free| free >= wanted)
     }
 
@@ -197,23 +208,32 @@ impl Bodies {
     pub(super) fn suspects(&self, now: Timestamp) -> mpsc::Receiver<Vec<String>> {
         let (found, suspects) = mpsc::channel(1);
         let bodies = self.clone();
-        drop(tokio::task::spawn_blocking(move || bodies.look_for_suspects(now, &found)));
+        drop(tokio::task::spawn_blocking(move || {
+            bodies.look_for_suspects(now, &found)
+        }));
         suspects
     }
 
     fn look_for_suspects(&self, now: Timestamp, found: &mpsc::Sender<Vec<String>>) {
-        let Ok(entries) = fs::read_dir(&self.shared.folder) else { return };
+        let Ok(entries) = fs::read_dir(&self.shared.folder) else {
+            return;
+        };
         let mut step = Vec::new();
         for entry in entries.flatten() {
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let Some(age_ms) = age_ms(&entry, now) else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let Some(age_ms) = age_ms(&entry, now) else {
+                continue;
+            };
             if name.ends_with(PART_SUFFIX) {
                 if age_ms > PART_GRACE_MS && !self.registry().open.contains(&name) {
                     remove_file(&entry.path());
                 }
             } else if age_ms > UNNAMED_GRACE_MS {
                 step.push(name);
-                if step.len() == SWEEP_STEP && found.blocking_send(std::mem::take(&mut step)).is_err()
+                if step.len() == SWEEP_STEP
+                    && found.blocking_send(std::mem::take(&mut step)).is_err()
                 {
                     return;
                 }
@@ -230,7 +250,10 @@ impl Bodies {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -254,7 +277,9 @@ fn remove_file(path: &Path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         // It stays behind and the next sweep finds it again; space is lost, nothing else.
-        Err(error) => tracing::warn!(code = "TRAM-212", path = %path.display(), %error, "body stays"),
+        Err(error) => {
+            tracing::warn!(code = "TRAM-212", path = %path.display(), %error, "body stays")
+        }
     }
 }
 
@@ -273,7 +298,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// Full is the caller's to wait for; anything else of a write or sync ends the process.
 fn write_error(doing: &'static str, bytes: u64, error: &io::Error) -> BodyError {
     if fatal::is_full(error) {
-        BodyError::DiskFull { bytes, retry_after_ms: DISK_FULL_RETRY_MS }
+        BodyError::DiskFull {
+            bytes,
+            retry_after_ms: DISK_FULL_RETRY_MS,
+        }
     } else {
         fatal::file(doing, error)
     }

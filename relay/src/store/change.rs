@@ -28,20 +28,29 @@ impl Change {
     /// A change of the station's tables only.
     #[must_use]
     pub fn of(station: Vec<Write>) -> Self {
-        Self { station, desk: None }
+        Self {
+            station,
+            desk: None,
+        }
     }
 
     /// A change of both, or (empty `station`) of the desk's tables only.
     #[must_use]
     pub fn with_desk(station: Vec<Write>, desk: Box<dyn DeskWrite>) -> Self {
-        Self { station, desk: Some(desk) }
+        Self {
+            station,
+            desk: Some(desk),
+        }
     }
 }
 
 impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let desk = self.desk.is_some();
-        f.debug_struct("Change").field("station", &self.station).field("desk", &desk).finish()
+        f.debug_struct("Change")
+            .field("station", &self.station)
+            .field("desk", &desk)
+            .finish()
     }
 }
 

@@ -71,7 +71,10 @@ pub(super) fn file(doing: &'static str, error: &io::Error) -> ! {
 
 /// No space or quota left: the one file error after which going on is right.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::evidence::tree::{Tile, TileId};
 use crate::store::leg::{EnvelopeKey, LegId};
-use crate::store::plan::{Memory, Plan};
+use crate::store::memory::Memory;
+use crate::store::plan::Plan;
 use crate::store::rows::{BODY_FILE, BODY_INLINE, BODY_RELEASED, via_text};
 use crate::store::{Accept, BodyPlace};
 
@@ -53,7 +54,11 @@ async fn insert<T>(
         query.push_values(rows, |mut row, value| bind(&mut row, value));
         query.push(tail);
         // Only the text of one row comes again and again; the others would push it out of the cache.
-        query.build().persistent(rows.len() == 1).execute(&mut *connection).await?;
+        query
+            .build()
+            .persistent(rows.len() == 1)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -121,12 +126,16 @@ struct BodyColumns {
 impl BodyColumns {
     fn of(place: &BodyPlace) -> Self {
         match place {
-            BodyPlace::Inline(body) => {
-                Self { kind: BODY_INLINE, file: None, inline: Some(body.to_vec()) }
-            }
-            BodyPlace::File { name, .. } => {
-                Self { kind: BODY_FILE, file: Some(name.clone()), inline: None }
-            }
+            BodyPlace::Inline(body) => Self {
+                kind: BODY_INLINE,
+                file: None,
+                inline: Some(body.to_vec()),
+            },
+            BodyPlace::File { name, .. } => Self {
+                kind: BODY_FILE,
+                file: Some(name.clone()),
+                inline: None,
+            },
         }
     }
 }
@@ -144,7 +153,11 @@ async fn upsert_legs(
                 tries = excluded.tries, attempt = excluded.attempt, changed = excluded.changed, \
                 last_statement = excluded.last_statement, last_epoch = excluded.last_epoch";
     // A leg of a change that was undone is in the plan's set and no more in the memory.
-    let legs: Vec<_> = plan.legs.iter().filter_map(|leg: &LegId| memory.leg(*leg)).collect();
+    let legs: Vec<_> = plan
+        .legs
+        .iter()
+        .filter_map(|leg: &LegId| memory.leg(*leg))
+        .collect();
     insert(connection, &legs, head, tail, |row, (entry, leg)| {
         let context = entry.header.context();
         let (epoch, last) = match &leg.last_statement {
@@ -177,14 +190,20 @@ async fn insert_statements(
 ) -> Result<(), sqlx::Error> {
     let head = "INSERT INTO statement (position, envelope_id, header_digest, salt, leaf, body) ";
     let numbered: Vec<_> = (position..).zip(&plan.statements).collect();
-    insert(connection, &numbered, head, "", |row, (position, statement)| {
-        row.push_bind(*position)
-            .push_bind(statement.envelope_id.as_bytes().to_vec())
-            .push_bind(bytes_of(statement.header_digest))
-            .push_bind(statement.salt.to_vec())
-            .push_bind(bytes_of(statement.leaf))
-            .push_bind(statement.body.clone());
-    })
+    insert(
+        connection,
+        &numbered,
+        head,
+        "",
+        |row, (position, statement)| {
+            row.push_bind(*position)
+                .push_bind(statement.envelope_id.as_bytes().to_vec())
+                .push_bind(bytes_of(statement.header_digest))
+                .push_bind(statement.salt.to_vec())
+                .push_bind(bytes_of(statement.leaf))
+                .push_bind(statement.body.clone());
+        },
+    )
     .await
 }
 
@@ -206,9 +225,16 @@ async fn insert_tiles(
 
 async fn insert_owed(connection: &mut SqliteConnection, plan: &Plan) -> Result<(), sqlx::Error> {
     let head = "INSERT INTO owed_receipt (position, station) ";
-    insert(connection, &plan.owed, head, "", |row, (position, station)| {
-        row.push_bind(*position).push_bind(station.as_str().to_owned());
-    })
+    insert(
+        connection,
+        &plan.owed,
+        head,
+        "",
+        |row, (position, station)| {
+            row.push_bind(*position)
+                .push_bind(station.as_str().to_owned());
+        },
+    )
     .await
 }
 
@@ -230,18 +256,24 @@ async fn insert_evidence(
 ) -> Result<(), sqlx::Error> {
     // One bundle covers all legs of a transfer, and comes with the move of each.
     let head = "INSERT OR IGNORE INTO received_evidence (envelope, digest, received, bundle) ";
-    insert(connection, &plan.evidence, head, "", |row, (envelope, at, bundle)| {
-        row.push_bind(envelope.0)
-            .push_bind(bytes_of(Digest::of(bundle)))
-            .push_bind(at.unix_ms())
-            .push_bind(bundle.clone());
-    })
+    insert(
+        connection,
+        &plan.evidence,
+        head,
+        "",
+        |row, (envelope, at, bundle)| {
+            row.push_bind(envelope.0)
+                .push_bind(bytes_of(Digest::of(bundle)))
+                .push_bind(at.unix_ms())
+                .push_bind(bundle.clone());
+        },
+    )
     .await
 }
 
 async fn insert_conflicts(
     connection: &mut SqliteConnection,
-    conflicts: &[Box<Accept>],
+    conflicts: &[Accept],
 ) -> Result<(), sqlx::Error> {
     let head = "INSERT OR IGNORE INTO id_conflict (sender, id, header_digest, header, \
                 header_signature, source, received, expires) ";
@@ -267,7 +299,11 @@ async fn settle(connection: &mut SqliteConnection, settled: &[i64]) -> Result<()
             list.push_bind(*position);
         }
         query.push(")");
-        query.build().persistent(false).execute(&mut *connection).await?;
+        query
+            .build()
+            .persistent(false)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -282,7 +318,11 @@ async fn release(connection: &mut SqliteConnection, plan: &Plan) -> Result<(), s
             list.push_bind(key.0);
         }
         query.push(")");
-        query.build().persistent(keys.len() == 1).execute(&mut *connection).await?;
+        query
+            .build()
+            .persistent(keys.len() == 1)
+            .execute(&mut *connection)
+            .await?;
     }
     let head = "INSERT OR IGNORE INTO doomed_body (file) ";
     insert(connection, &plan.doomed, head, "", |row, file| {

@@ -76,9 +76,9 @@ impl LegState {
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         match self {
-            Self::WaitingRetry { reason, .. } | Self::Refused(reason) | Self::Quarantined(reason) => {
-                Some(*reason)
-            }
+            Self::WaitingRetry { reason, .. }
+            | Self::Refused(reason)
+            | Self::Quarantined(reason) => Some(*reason),
             Self::Queued
             | Self::Offered
             | Self::Held

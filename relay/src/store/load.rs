@@ -7,7 +7,7 @@ use formats::id::{EnvelopeId, Party};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use crate::store::leg::{EnvelopeKey, LegId};
-use crate::store::plan::Memory;
+use crate::store::memory::Memory;
 use crate::store::read::ReadError;
 use crate::store::rows::{EnvelopeEntry, LEG_COLUMNS, LegRow, name};
 use crate::store::{Change, Write};
@@ -73,10 +73,15 @@ async fn entries_by_name(
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
     query.push(ENTRY_COLUMNS).push(" FROM (");
     query.push_values(names, |mut row, (sender, id)| {
-        row.push_bind(sender.as_str().to_owned()).push_bind(id.as_bytes().to_vec());
+        row.push_bind(sender.as_str().to_owned())
+            .push_bind(id.as_bytes().to_vec());
     });
     query.push(") w CROSS JOIN envelope e ON e.sender = w.column1 AND e.id = w.column2");
-    let rows = query.build().persistent(names.len() == 1).fetch_all(connection).await?;
+    let rows = query
+        .build()
+        .persistent(names.len() == 1)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(EnvelopeEntry::read).collect()
 }
 
@@ -86,7 +91,9 @@ async fn entries_by_key(
     keys: &BTreeSet<EnvelopeKey>,
 ) -> Result<Vec<EnvelopeEntry>, ReadError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-    query.push(ENTRY_COLUMNS).push(" FROM envelope e WHERE e.key IN (");
+    query
+        .push(ENTRY_COLUMNS)
+        .push(" FROM envelope e WHERE e.key IN (");
     query.push("SELECT envelope FROM leg WHERE id IN (");
     let mut list = query.separated(", ");
     for leg in legs {
@@ -98,7 +105,11 @@ async fn entries_by_key(
         list.push_bind(key.0);
     }
     query.push("))");
-    let rows = query.build().persistent(legs.len() + keys.len() == 1).fetch_all(connection).await?;
+    let rows = query
+        .build()
+        .persistent(legs.len() + keys.len() == 1)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(EnvelopeEntry::read).collect()
 }
 
@@ -109,13 +120,20 @@ async fn load_legs(
     entries.sort_by_key(|entry| entry.key);
     entries.dedup_by_key(|entry| entry.key);
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-    query.push(LEG_COLUMNS).push(" FROM leg WHERE envelope IN (");
+    query
+        .push(LEG_COLUMNS)
+        .push(" FROM leg WHERE envelope IN (");
     let mut list = query.separated(", ");
     for entry in entries.iter() {
         list.push_bind(entry.key.0);
     }
     query.push(")");
-    for row in query.build().persistent(entries.len() == 1).fetch_all(connection).await? {
+    for row in query
+        .build()
+        .persistent(entries.len() == 1)
+        .fetch_all(connection)
+        .await?
+    {
         let leg = LegRow::read(&row)?;
         let key = EnvelopeKey(row.try_get("envelope")?);
         if let Ok(at) = entries.binary_search_by_key(&key, |entry| entry.key) {

@@ -24,7 +24,8 @@ pub(super) struct Log {
 impl Log {
     /// Position of the next statement.
     pub(super) fn next_position(&self) -> i64 {
-        self.first_position.saturating_add(i64::try_from(self.tree.size()).unwrap_or(i64::MAX))
+        self.first_position
+            .saturating_add(i64::try_from(self.tree.size()).unwrap_or(i64::MAX))
     }
 }
 
@@ -34,9 +35,10 @@ pub(super) async fn open(
     options: &Options,
 ) -> Result<Log, OpenError> {
     let origin = options.log.origin.to_string();
-    let newest = sqlx::query("SELECT epoch, origin, first_position FROM log ORDER BY epoch DESC LIMIT 1")
-        .fetch_optional(&mut *connection)
-        .await?;
+    let newest =
+        sqlx::query("SELECT epoch, origin, first_position FROM log ORDER BY epoch DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await?;
     let Some(newest) = newest else {
         return begin(connection, options, 1, 1, None, "new").await;
     };
@@ -46,14 +48,28 @@ pub(super) async fn open(
     if found == origin {
         return Ok(log);
     }
-    let damaged = |problem: String| OpenError::Log { origin: found.clone(), position: 0, problem };
+    let damaged = |problem: String| OpenError::Log {
+        origin: found.clone(),
+        position: 0,
+        problem,
+    };
     let previous = PreviousHead {
-        origin: found.parse().map_err(|_| damaged("its name does not parse".to_owned()))?,
+        origin: found
+            .parse()
+            .map_err(|_| damaged("its name does not parse".to_owned()))?,
         size: log.tree.size(),
         root: log.tree.root(),
     };
     let next = log.next_position();
-    begin(connection, options, epoch + 1, next, Some(previous), "restored").await
+    begin(
+        connection,
+        options,
+        epoch + 1,
+        next,
+        Some(previous),
+        "restored",
+    )
+    .await
 }
 
 /// Begins an epoch: its first leaf says what it goes on from.
@@ -93,7 +109,11 @@ async fn begin(
     transaction.commit().await?;
     let mut tree = Tree::new();
     tree.append(leaf);
-    Ok(Log { epoch, first_position, tree })
+    Ok(Log {
+        epoch,
+        first_position,
+        tree,
+    })
 }
 
 /// Rebuilds the tree from leaves and tile roots, and checks what can be checked cheaply: the leaves of
@@ -130,7 +150,11 @@ async fn rebuild(
     }
     let tree = Tree::from_edge(size, &edge).ok_or_else(|| damaged(size, "edge and size differ"))?;
     check_stamped(connection, epoch, &tree, &damaged).await?;
-    Ok(Log { epoch, first_position, tree })
+    Ok(Log {
+        epoch,
+        first_position,
+        tree,
+    })
 }
 
 type Damaged<'a> = &'a (dyn Fn(u64, &str) -> OpenError + Sync);
@@ -171,7 +195,9 @@ async fn edge_roots(
     damaged: Damaged<'_>,
 ) -> Result<Vec<Digest>, OpenError> {
     let below = i64::try_from(level).unwrap_or(i64::MAX) - 1;
-    let tiles = size.checked_shr(u32::try_from(8 * level).unwrap_or(u32::MAX)).unwrap_or(0);
+    let tiles = size
+        .checked_shr(u32::try_from(8 * level).unwrap_or(u32::MAX))
+        .unwrap_or(0);
     let rows = sqlx::query(
         "SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number >= ? ORDER BY number",
     )
@@ -194,18 +220,22 @@ async fn check_stamped(
     tree: &Tree,
     damaged: Damaged<'_>,
 ) -> Result<(), OpenError> {
-    let stamped = sqlx::query(
-        "SELECT size, root FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1",
-    )
-    .bind(epoch)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(stamped) = stamped else { return Ok(()) };
+    let stamped =
+        sqlx::query("SELECT size, root FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1")
+            .bind(epoch)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(stamped) = stamped else {
+        return Ok(());
+    };
     let size: i64 = stamped.try_get("size")?;
     let size = u64::try_from(size).map_err(|_| damaged(0, "negative checkpoint"))?;
     let root = hash(&stamped, "root")?.ok_or_else(|| damaged(size, "checkpoint root"))?;
     if size > tree.size() {
-        return Err(damaged(size, "a stamped checkpoint covers more leaves than there are"));
+        return Err(damaged(
+            size,
+            "a stamped checkpoint covers more leaves than there are",
+        ));
     }
     if size == 0 {
         return Ok(());
@@ -260,5 +290,7 @@ pub(super) async fn gather<'e>(
 /// A column of 32 bytes; `None` if it has another length.
 fn hash(row: &SqliteRow, column: &str) -> Result<Option<Digest>, sqlx::Error> {
     let bytes: Vec<u8> = row.try_get(column)?;
-    Ok(<[u8; 32]>::try_from(bytes.as_slice()).ok().map(Digest::from_bytes))
+    Ok(<[u8; 32]>::try_from(bytes.as_slice())
+        .ok()
+        .map(Digest::from_bytes))
 }

@@ -13,6 +13,7 @@
 //! Another process (for example `tram-node user add`) may write the desk's tables while the station
 //! runs, through [`Store::admin_pool`]; the station's tables belong to the one writer.
 
+mod apply;
 pub mod body;
 mod change;
 mod fatal;
@@ -20,6 +21,7 @@ mod flush;
 mod leg;
 mod load;
 mod log;
+mod memory;
 mod plan;
 mod prove;
 mod read;
@@ -182,11 +184,17 @@ impl Store {
         let opened = sqlite::open(dir, &options).await?;
         let bodies = body::Bodies::open(dir, options.free_floor_bytes)
             .await
-            .map_err(|source| OpenError::Io { path: dir.join("bodies"), source })?;
+            .map_err(|source| OpenError::Io {
+                path: dir.join("bodies"),
+                source,
+            })?;
         let head = signer::first_head(&opened.log.tree, &options).map_err(OpenError::Sign)?;
         let (head_sender, head) = watch::channel(Arc::new(head));
         let signing = signer::start(options.log.clone(), options.clock.clone(), head_sender)
-            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+            .map_err(|source| OpenError::Io {
+                path: dir.to_owned(),
+                source,
+            })?;
         let place = prove::LogPlace {
             epoch: opened.log.epoch,
             first_position: opened.log.first_position,
@@ -218,7 +226,9 @@ impl Store {
             finished,
             _lock: opened.lock,
         };
-        let store = Self { shared: Arc::new(shared) };
+        let store = Self {
+            shared: Arc::new(shared),
+        };
         store.remove_doomed().await?;
         Ok(store)
     }
@@ -228,7 +238,11 @@ impl Store {
     pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
         let (answer, answered) = oneshot::channel();
         let request = writer::Request::Change { change, answer };
-        self.shared.changes.send(request).await.map_err(|_| CommitError::Closed)?;
+        self.shared
+            .changes
+            .send(request)
+            .await
+            .map_err(|_| CommitError::Closed)?;
         answered.await.map_err(|_| CommitError::Closed)?
     }
 
@@ -271,7 +285,13 @@ impl Store {
     /// Says no to new changes and returns when the writer has ended and all its answers are given.
     pub async fn close(&self) {
         // The writer may be gone already: then there is nothing left to wait for.
-        if self.shared.changes.send(writer::Request::Close).await.is_err() {
+        if self
+            .shared
+            .changes
+            .send(writer::Request::Close)
+            .await
+            .is_err()
+        {
             return;
         }
         let mut finished = self.shared.finished.clone();

@@ -3,79 +3,22 @@
 //! write. Pure but for taking body files from [`Bodies`]; an erring change is undone here, the others
 //! stay. Must not know SQL.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use formats::id::{Digest, EnvelopeId, Party, StationName};
+use formats::id::{Digest, EnvelopeId, StationName};
 use formats::reason::Reason;
 use formats::statement::{self, Statement};
 use formats::time::Timestamp;
 
 use crate::store::body::{Bodies, DISK_FULL_RETRY_MS};
 use crate::store::leg::{self, EnvelopeKey, LegId, LegState, Phase};
+use crate::store::memory::Memory;
 use crate::store::rows::{self, EnvelopeEntry, LegRow};
 use crate::store::sqlite::Counters;
 use crate::store::{
     Accept, BodyPlace, CommitError, INLINE_BODY_BYTES_MAX, KnownLeg, Move, NewLeg, Outcome,
     StatementDraft, Write,
 };
-
-/// Legs kept in memory at most; more than that and the memory starts anew.
-const REMEMBERED_LEGS_MAX: usize = 20_000;
-
-/// Envelopes that the writer knows without asking the database: it is the only one that changes them.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    entries: HashMap<EnvelopeKey, EnvelopeEntry>,
-    by_name: HashMap<(Party, EnvelopeId), EnvelopeKey>,
-    by_leg: HashMap<LegId, EnvelopeKey>,
-}
-
-impl Memory {
-    pub(super) fn insert(&mut self, entry: EnvelopeEntry) {
-        self.by_name.insert(rows::name(&entry.header), entry.key);
-        for leg in entry.legs.keys() {
-            self.by_leg.insert(*leg, entry.key);
-        }
-        self.entries.insert(entry.key, entry);
-    }
-
-    pub(super) fn knows_name(&self, name: &(Party, EnvelopeId)) -> bool {
-        self.by_name.contains_key(name)
-    }
-
-    pub(super) fn knows_leg(&self, leg: LegId) -> bool {
-        self.by_leg.contains_key(&leg)
-    }
-
-    pub(super) fn knows(&self, key: EnvelopeKey) -> bool {
-        self.entries.contains_key(&key)
-    }
-
-    pub(super) fn leg(&self, leg: LegId) -> Option<(&EnvelopeEntry, &LegRow)> {
-        let entry = self.entries.get(self.by_leg.get(&leg)?)?;
-        Some((entry, entry.legs.get(&leg)?))
-    }
-
-    /// Forgets everything: after a rollback, and when it has grown too large.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn clear_if_large(&mut self) {
-        if self.by_leg.len() > REMEMBERED_LEGS_MAX {
-            self.clear();
-        }
-    }
-
-    fn remove(&mut self, key: EnvelopeKey) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.by_name.remove(&rows::name(&entry.header));
-            for leg in entry.legs.keys() {
-                self.by_leg.remove(leg);
-            }
-        }
-    }
-}
 
 /// What does not change within a batch.
 pub(super) struct Circle<'a> {
@@ -114,7 +57,7 @@ pub(super) struct Plan {
     pub(super) envelopes: Vec<(EnvelopeKey, Box<Accept>)>,
     /// Envelopes taken up again with a new body or another way.
     pub(super) renewed: Vec<(EnvelopeKey, Box<Accept>)>,
-    pub(super) conflicts: Vec<Box<Accept>>,
+    pub(super) conflicts: Vec<Accept>,
     /// Their rows are in the memory.
     pub(super) legs: BTreeSet<LegId>,
     pub(super) turns: Vec<PlannedTurn>,
@@ -166,7 +109,11 @@ impl Planner<'_> {
 
     /// Takes a change back: the plan and the memory are as they were.
     pub(super) fn undo(&mut self, mark: Mark) {
-        for name in self.plan.taken.split_off(mark.lengths[10].min(self.plan.taken.len())) {
+        for name in self
+            .plan
+            .taken
+            .split_off(mark.lengths[10].min(self.plan.taken.len()))
+        {
             self.circle.bodies.put_back(name);
         }
         self.plan.envelopes.truncate(mark.lengths[0]);
@@ -204,7 +151,11 @@ impl Planner<'_> {
             plan.taken.len(),
             plan.redundant.len(),
         ];
-        Mark { lengths, before: BTreeMap::new(), recording }
+        Mark {
+            lengths,
+            before: BTreeMap::new(),
+            recording,
+        }
     }
 
     fn write(&mut self, write: Write, mark: &mut Mark) -> Result<Outcome, CommitError> {
@@ -217,7 +168,11 @@ impl Planner<'_> {
                 Ok(Outcome::Moved)
             }
             Write::ReleaseBody { envelope } => Ok(self.release_kept(envelope, mark)),
-            Write::KeepEvidence { envelope, bundle, at } => {
+            Write::KeepEvidence {
+                envelope,
+                bundle,
+                at,
+            } => {
                 if !self.memory.knows(envelope) {
                     return Ok(Outcome::Stale);
                 }
@@ -242,13 +197,13 @@ impl Planner<'_> {
             self.plan.taken.push(name.clone());
         }
         let name = rows::name(&accept.header);
-        let Some(key) = self.memory.by_name.get(&name).copied() else {
+        let Some(key) = self.memory.key_of(&name) else {
             return Ok(self.accept_new(accept, mark));
         };
-        let known = self.memory.entries.get(&key).map(|entry| entry.header.digest());
+        let known = self.memory.entry(key).map(|entry| entry.header.digest());
         if known != Some(accept.header.digest()) {
             self.discard_body(&accept);
-            self.plan.conflicts.push(accept);
+            self.plan.conflicts.push(*accept);
             return Ok(Outcome::IdConflict { envelope: key });
         }
         Ok(self.accept_again(key, accept, mark))
@@ -277,19 +232,27 @@ impl Planner<'_> {
         }
         self.memory.insert(entry);
         self.plan.envelopes.push((key, accept));
-        Outcome::Accepted { envelope: key, legs }
+        Outcome::Accepted {
+            envelope: key,
+            legs,
+        }
     }
 
     fn accept_again(&mut self, key: EnvelopeKey, accept: Box<Accept>, mark: &mut Mark) -> Outcome {
         self.record(key, mark);
-        let Some(mut entry) = self.memory.entries.remove(&key) else { return Outcome::Stale };
+        let Some(mut entry) = self.memory.take(key) else {
+            return Outcome::Stale;
+        };
         let mut legs = Vec::with_capacity(accept.legs.len());
         for new in &accept.legs {
             let (leg, fresh) = match entry.leg_of(&new.recipient) {
                 None => (self.add_leg(&mut entry, new, &accept), true),
                 Some(leg) => (leg, self.take_up(&mut entry, leg, new, &accept)),
             };
-            let state = entry.legs.get(&leg).map_or(LegState::Queued, |row| row.state.clone());
+            let state = entry
+                .legs
+                .get(&leg)
+                .map_or(LegState::Queued, |row| row.state.clone());
             legs.push(KnownLeg { leg, state, fresh });
         }
         if legs.iter().any(|leg| leg.fresh) {
@@ -304,7 +267,10 @@ impl Planner<'_> {
             self.discard_body(&accept);
         }
         self.memory.insert(entry);
-        Outcome::Duplicate { envelope: key, legs }
+        Outcome::Duplicate {
+            envelope: key,
+            legs,
+        }
     }
 
     fn add_leg(&mut self, entry: &mut EnvelopeEntry, new: &NewLeg, accept: &Accept) -> LegId {
@@ -336,7 +302,9 @@ impl Planner<'_> {
         new: &NewLeg,
         accept: &Accept,
     ) -> bool {
-        let Some(row) = entry.legs.get_mut(&id) else { return false };
+        let Some(row) = entry.legs.get_mut(&id) else {
+            return false;
+        };
         if accept.attempt <= row.attempt || row.next_hop.is_none() {
             return false;
         }
@@ -361,13 +329,19 @@ impl Planner<'_> {
     fn state_acceptance(&mut self, entry: &mut EnvelopeEntry, id: LegId, accept: &Accept) {
         if let Some(event) = accept.event {
             let next_station = entry.legs.get(&id).and_then(|row| row.next_hop.clone());
-            let draft = StatementDraft { event, reason: None, next_station };
+            let draft = StatementDraft {
+                event,
+                reason: None,
+                next_station,
+            };
             self.state(entry, id, draft, accept.received);
         }
     }
 
     fn move_leg(&mut self, one: &Move, mark: &mut Mark) -> Result<Outcome, CommitError> {
-        let Some((entry, row)) = self.memory.leg(one.leg) else { return Ok(Outcome::Stale) };
+        let Some((entry, row)) = self.memory.leg(one.leg) else {
+            return Ok(Outcome::Stale);
+        };
         let expected = if one.expect.is_empty() {
             !row.state.is_final()
         } else {
@@ -378,11 +352,17 @@ impl Planner<'_> {
         }
         if !leg::is_legal(&row.state, &one.to, row.circumstances(entry.has_body)) {
             let (from, to) = (row.state.word(), one.to.word());
-            return Err(CommitError::IllegalMove { leg: one.leg, from, to });
+            return Err(CommitError::IllegalMove {
+                leg: one.leg,
+                from,
+                to,
+            });
         }
         let key = entry.key;
         self.record(key, mark);
-        let Some(mut entry) = self.memory.entries.remove(&key) else { return Ok(Outcome::Stale) };
+        let Some(mut entry) = self.memory.take(key) else {
+            return Ok(Outcome::Stale);
+        };
         self.set_state(&mut entry, one);
         if let Some(draft) = &one.statement {
             let position = self.state(&mut entry, one.leg, draft.clone(), one.at);
@@ -397,12 +377,14 @@ impl Planner<'_> {
         if entry.is_done() && !entry.keep_body {
             self.release(&mut entry);
         }
-        self.memory.entries.insert(key, entry);
+        self.memory.put_back(entry);
         Ok(Outcome::Moved)
     }
 
     fn set_state(&mut self, entry: &mut EnvelopeEntry, one: &Move) {
-        let Some(row) = entry.legs.get_mut(&one.leg) else { return };
+        let Some(row) = entry.legs.get_mut(&one.leg) else {
+            return;
+        };
         let again = row.state.is_final() && one.to == LegState::Queued;
         if again {
             row.attempt = row.attempt.saturating_add(1);
@@ -419,7 +401,10 @@ impl Planner<'_> {
             | LegState::Withdrawn
             | LegState::Quarantined(_) => {}
         }
-        let plain = matches!(one.to, LegState::Queued | LegState::Offered | LegState::PassedOn);
+        let plain = matches!(
+            one.to,
+            LegState::Queued | LegState::Offered | LegState::PassedOn
+        );
         if !plain || again {
             self.plan.turns.push(PlannedTurn {
                 leg: one.leg,
@@ -435,14 +420,18 @@ impl Planner<'_> {
     }
 
     fn route(&mut self, leg: LegId, next_hop: Option<StationName>, mark: &mut Mark) -> Outcome {
-        let Some((entry, row)) = self.memory.leg(leg) else { return Outcome::Stale };
+        let Some((entry, row)) = self.memory.leg(leg) else {
+            return Outcome::Stale;
+        };
         if row.state.is_final() {
             return Outcome::Stale;
         }
         let key = entry.key;
         self.record(key, mark);
-        if let Some(row) =
-            self.memory.entries.get_mut(&key).and_then(|entry| entry.legs.get_mut(&leg))
+        if let Some(row) = self
+            .memory
+            .entry_mut(key)
+            .and_then(|entry| entry.legs.get_mut(&leg))
         {
             row.next_hop = next_hop;
             self.plan.legs.insert(leg);
@@ -451,13 +440,13 @@ impl Planner<'_> {
     }
 
     fn release_kept(&mut self, key: EnvelopeKey, mark: &mut Mark) -> Outcome {
-        if !self.memory.entries.get(&key).is_some_and(EnvelopeEntry::is_done) {
+        if !self.memory.entry(key).is_some_and(EnvelopeEntry::is_done) {
             return Outcome::Stale;
         }
         self.record(key, mark);
-        if let Some(mut entry) = self.memory.entries.remove(&key) {
+        if let Some(mut entry) = self.memory.take(key) {
             self.release(&mut entry);
-            self.memory.entries.insert(key, entry);
+            self.memory.put_back(entry);
         }
         Outcome::Moved
     }
@@ -485,11 +474,16 @@ impl Planner<'_> {
     ) -> i64 {
         let statements = i64::try_from(self.plan.statements.len()).unwrap_or(i64::MAX);
         let position = self.circle.position + statements;
-        let Some(row) = entry.legs.get_mut(&id) else { return position };
+        let Some(row) = entry.legs.get_mut(&id) else {
+            return position;
+        };
         let header_digest = entry.header.digest();
         let context = entry.header.context();
         let epoch = self.circle.epoch;
-        let prev = row.last_statement.filter(|(of, _)| *of == epoch).map(|(_, digest)| digest);
+        let prev = row
+            .last_statement
+            .filter(|(of, _)| *of == epoch)
+            .map(|(_, digest)| digest);
         let statement = Statement {
             event: draft.event,
             envelope: context.id,
@@ -510,13 +504,19 @@ impl Planner<'_> {
         let salt: [u8; 32] = rand::random();
         let leaf = statement::leaf_hash(&salt, &body);
         let envelope_id = context.id;
-        self.plan.statements.push(PlannedStatement { envelope_id, header_digest, salt, leaf, body });
+        self.plan.statements.push(PlannedStatement {
+            envelope_id,
+            header_digest,
+            salt,
+            leaf,
+            body,
+        });
         position
     }
 
     fn record(&mut self, key: EnvelopeKey, mark: &mut Mark) {
         if mark.recording && !mark.before.contains_key(&key) {
-            mark.before.insert(key, self.memory.entries.get(&key).cloned());
+            mark.before.insert(key, self.memory.entry(key).cloned());
         }
     }
 }
@@ -537,13 +537,18 @@ fn check(accept: &Accept) -> Result<(), CommitError> {
     };
     let inline = matches!(accept.body, BodyPlace::Inline(_));
     let problem = if bytes != header.body_bytes() {
-        format!("body of {bytes} bytes under a header that says {}", header.body_bytes())
+        format!(
+            "body of {bytes} bytes under a header that says {}",
+            header.body_bytes()
+        )
     } else if inline && bytes > INLINE_BODY_BYTES_MAX {
         format!("inline body of {bytes} bytes")
     } else if accept.legs.is_empty() {
         "no legs".to_owned()
-    } else if let Some(leg) =
-        accept.legs.iter().find(|leg| !header.context().recipients.contains(&leg.recipient))
+    } else if let Some(leg) = accept
+        .legs
+        .iter()
+        .find(|leg| !header.context().recipients.contains(&leg.recipient))
     {
         format!("{} is not a recipient", leg.recipient.as_str())
     } else {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use formats::checkpoint::SignedCheckpoint;
 use formats::id::{Digest, Party, StationName};
+use formats::limits;
 use formats::merkle;
 use formats::receipt::{Proven, ReceiptBundle};
 use formats::statement::Statement;
-use sqlx::sqlite::SqliteRow;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::evidence::Head;
 use crate::evidence::tree::{self, TileId};
@@ -51,11 +52,13 @@ impl Store {
         let rows = sqlx::query(
             "SELECT s.position, s.salt, s.body FROM envelope e \
              JOIN statement s ON s.envelope_id = e.id AND s.header_digest = e.header_digest \
-             WHERE e.key = ? AND s.position >= ? AND s.position < ? ORDER BY s.position",
+             WHERE e.key = ? AND s.position >= ? AND s.position < ? ORDER BY s.position \
+             LIMIT ?",
         )
         .bind(envelope.0)
         .bind(self.shared.place.first_position)
         .bind(self.end_of(&head))
+        .bind(count(limits::BUNDLE_STATEMENTS_MAX))
         .fetch_all(&self.shared.readers)
         .await?;
         let mut stored = Vec::with_capacity(rows.len());
@@ -68,7 +71,9 @@ impl Store {
                 stored.push(one);
             }
         }
-        let Some(last) = stored.last() else { return Ok(None) };
+        let Some(last) = stored.last() else {
+            return Ok(None);
+        };
         let base = self.base(&head, last.index, base).await?;
         self.prove(&head, &base, stored).await.map(Some)
     }
@@ -85,7 +90,7 @@ impl Store {
         )
         .bind(self.shared.place.first_position)
         .bind(self.end_of(&head))
-        .bind(count(limit))
+        .bind(count(limit.min(limits::BUNDLE_STATEMENTS_MAX)))
         .fetch_all(&self.shared.readers)
         .await?;
         let mut groups: BTreeMap<StationName, (Vec<i64>, Vec<Stored>)> = BTreeMap::new();
@@ -101,7 +106,11 @@ impl Store {
         let mut owed = Vec::with_capacity(groups.len());
         for (station, (positions, stored)) in groups {
             let bundle = self.prove(&head, &base, stored).await?;
-            owed.push(OwedReceipts { station, positions, bundle });
+            owed.push(OwedReceipts {
+                station,
+                positions,
+                bundle,
+            });
         }
         Ok(owed)
     }
@@ -200,7 +209,9 @@ impl Store {
         .bind(i64::try_from(last).unwrap_or(i64::MAX))
         .fetch_optional(&self.shared.readers)
         .await?;
-        let Some(row) = row else { return Ok(newest(head)) };
+        let Some(row) = row else {
+            return Ok(newest(head));
+        };
         let size: i64 = row.try_get("size")?;
         let root: Vec<u8> = row.try_get("root")?;
         Ok(Base {
@@ -225,14 +236,24 @@ impl Store {
         for one in stored {
             let (index, size) = (one.index, base.size);
             let unprovable = ReadError::Unprovable { index, size };
-            let Some(path) = tiles.inclusion(index, size) else { return Err(unprovable) };
-            let one = Proven { statement: one.body, salt: one.salt, index, path };
+            let Some(path) = tiles.inclusion(index, size) else {
+                return Err(unprovable);
+            };
+            let one = Proven {
+                statement: one.body,
+                salt: one.salt,
+                index,
+                path,
+            };
             if !merkle::verify_inclusion(&one.leaf_hash(), index, size, &one.path, &base.root) {
                 return Err(unprovable);
             }
             proven.push(one);
         }
-        Ok(ReceiptBundle { proven, checkpoint: base.signed.clone() })
+        Ok(ReceiptBundle {
+            proven,
+            checkpoint: base.signed.clone(),
+        })
     }
 
     async fn tiles(
@@ -240,12 +261,22 @@ impl Store {
         head: &Head,
         needed: &BTreeSet<TileId>,
     ) -> Result<tree::Tiles, ReadError> {
-        Ok(log::gather(&self.shared.readers, self.shared.place.epoch, &head.edge, needed).await?)
+        Ok(log::gather(
+            &self.shared.readers,
+            self.shared.place.epoch,
+            &head.edge,
+            needed,
+        )
+        .await?)
     }
 }
 
 fn newest(head: &Head) -> Base {
-    Base { size: head.size, root: head.root, signed: head.signed.clone() }
+    Base {
+        size: head.size,
+        root: head.root,
+        signed: head.signed.clone(),
+    }
 }
 
 fn signed_checkpoint(row: &SqliteRow) -> Result<SignedCheckpoint, ReadError> {

@@ -169,12 +169,23 @@ impl Store {
         // One range of the index for each priority: whatever waits for a later time is never walked.
         let mut query = QueryBuilder::<Sqlite>::new("");
         for (nth, priority) in Priority::ALL.iter().rev().enumerate() {
-            query.push(if nth == 0 { "SELECT * FROM (SELECT " } else { " UNION ALL SELECT * FROM (SELECT " });
-            query.push(DUE_COLUMNS).push(" FROM leg WHERE phase IN (0, 2) AND next_hop = ");
+            query.push(if nth == 0 {
+                "SELECT * FROM (SELECT "
+            } else {
+                " UNION ALL SELECT * FROM (SELECT "
+            });
+            query
+                .push(DUE_COLUMNS)
+                .push(" FROM leg WHERE phase IN (0, 2) AND next_hop = ");
             query.push_bind(next_hop.as_str().to_owned());
-            query.push(" AND priority = ").push_bind(i64::from(priority.number()));
+            query
+                .push(" AND priority = ")
+                .push_bind(i64::from(priority.number()));
             query.push(" AND next_at <= ").push_bind(now.unix_ms());
-            query.push(" ORDER BY next_at, id LIMIT ").push_bind(count(limit)).push(")");
+            query
+                .push(" ORDER BY next_at, id LIMIT ")
+                .push_bind(count(limit))
+                .push(")");
         }
         query.push(" LIMIT ").push_bind(count(limit));
         self.due_legs(query).await
@@ -189,8 +200,14 @@ impl Store {
         .bind(now.unix_ms())
         .fetch_all(&self.shared.readers)
         .await?;
-        let hops = rows.iter().map(|row| rows::station("leg", 0, row.try_get("next_hop")?));
-        Ok(hops.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        let hops = rows
+            .iter()
+            .map(|row| rows::station("leg", 0, row.try_get("next_hop")?));
+        Ok(hops
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// When the next leg in `waiting_retry` may go again.
@@ -210,7 +227,9 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DueLeg>, ReadError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(DUE_COLUMNS).push(" FROM leg WHERE phase < 4 AND next_hop IS NULL AND id > ");
+        query
+            .push(DUE_COLUMNS)
+            .push(" FROM leg WHERE phase < 4 AND next_hop IS NULL AND id > ");
         query.push_bind(after.map_or(0, |leg| leg.0));
         query.push(" ORDER BY id LIMIT ").push_bind(count(limit));
         self.due_legs(query).await
@@ -233,9 +252,13 @@ impl Store {
     /// Legs that are not final and whose envelope expired before `now`.
     pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<DueLeg>, ReadError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(DUE_COLUMNS).push(" FROM leg WHERE phase < 4 AND expires < ");
+        query
+            .push(DUE_COLUMNS)
+            .push(" FROM leg WHERE phase < 4 AND expires < ");
         query.push_bind(now.unix_ms());
-        query.push(" ORDER BY expires LIMIT ").push_bind(count(limit));
+        query
+            .push(" ORDER BY expires LIMIT ")
+            .push_bind(count(limit));
         self.due_legs(query).await
     }
 
@@ -276,12 +299,18 @@ impl Store {
         &self,
         envelope: &StoredEnvelope,
     ) -> Result<Option<BodyReader>, BodyError> {
-        let Some(place) = &envelope.body else { return Ok(None) };
+        let Some(place) = &envelope.body else {
+            return Ok(None);
+        };
         let header = &envelope.header;
         let class = header.context().class;
         let layout = Layout::new(class, envelope.capsule_bytes, header.body_bytes())
             .map_err(|_| BodyError::Damaged { piece: 0 })?;
-        self.shared.bodies.reader(place, header.body_digest(), layout).await.map(Some)
+        self.shared
+            .bodies
+            .reader(place, header.body_digest(), layout)
+            .await
+            .map(Some)
     }
 
     /// All legs of an envelope.
@@ -326,12 +355,16 @@ impl Store {
     /// What waits here and how old it is.
     pub async fn shape(&self, now: Timestamp) -> Result<QueueShape, ReadError> {
         let mut states = Vec::new();
-        let rows = sqlx::query("SELECT phase, count(*) AS legs FROM leg WHERE phase < 4 GROUP BY phase")
-            .fetch_all(&self.shared.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT phase, count(*) AS legs FROM leg WHERE phase < 4 GROUP BY phase")
+                .fetch_all(&self.shared.readers)
+                .await?;
         for row in &rows {
             let phase = Phase::from_code(row.try_get("phase")?).unwrap_or(Phase::Held);
-            states.push(StateCount { state: phase.word(), legs: natural(row, "legs")? });
+            states.push(StateCount {
+                state: phase.word(),
+                legs: natural(row, "legs")?,
+            });
         }
         let rows = sqlx::query(
             "SELECT next_hop, count(*) AS legs, sum(phase = 2) AS retry, min(received) AS oldest, \
@@ -349,7 +382,11 @@ impl Store {
         let row = sqlx::query("SELECT count(*) AS owed FROM owed_receipt")
             .fetch_one(&self.shared.readers)
             .await?;
-        Ok(QueueShape { states, destinations, owed_receipts: natural(&row, "owed")? })
+        Ok(QueueShape {
+            states,
+            destinations,
+            owed_receipts: natural(&row, "owed")?,
+        })
     }
 
     async fn due_legs(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<DueLeg>, ReadError> {
@@ -375,19 +412,27 @@ fn due_leg(row: &SqliteRow) -> Result<DueLeg, ReadError> {
 
 fn stored_envelope(row: &SqliteRow) -> Result<StoredEnvelope, ReadError> {
     let key = EnvelopeKey(row.try_get("key")?);
-    let damaged =
-        |problem: String| ReadError::Damaged { table: "envelope", row: key.0, problem };
+    let damaged = |problem: String| ReadError::Damaged {
+        table: "envelope",
+        row: key.0,
+        problem,
+    };
     let kind: i64 = row.try_get("body_kind")?;
     let body = match kind {
         BODY_RELEASED => None,
         BODY_FILE => {
             let name: Option<String> = row.try_get("body_file")?;
             let name = name.ok_or_else(|| damaged("no file".to_owned()))?;
-            Some(BodyPlace::File { name, bytes: natural(row, "body_bytes")? })
+            Some(BodyPlace::File {
+                name,
+                bytes: natural(row, "body_bytes")?,
+            })
         }
         BODY_INLINE => {
             let body: Option<Vec<u8>> = row.try_get("body")?;
-            Some(BodyPlace::Inline(body.ok_or_else(|| damaged("no body".to_owned()))?.into()))
+            Some(BodyPlace::Inline(
+                body.ok_or_else(|| damaged("no body".to_owned()))?.into(),
+            ))
         }
         other => return Err(damaged(format!("body kind {other}"))),
     };

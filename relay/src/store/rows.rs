@@ -48,7 +48,10 @@ impl EnvelopeEntry {
     }
 
     pub(super) fn leg_of(&self, recipient: &Party) -> Option<LegId> {
-        self.legs.values().find(|leg| leg.recipient == *recipient).map(|leg| leg.id)
+        self.legs
+            .values()
+            .find(|leg| leg.recipient == *recipient)
+            .map(|leg| leg.id)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -112,13 +115,20 @@ impl LegRow {
     }
 
     pub(super) fn circumstances(&self, has_body: bool) -> Circumstances {
-        Circumstances { local: self.next_hop.is_none(), has_body }
+        Circumstances {
+            local: self.next_hop.is_none(),
+            has_body,
+        }
     }
 }
 
 /// Columns phase, reason, next_at, tries.
 pub(super) fn state(row: &SqliteRow, id: i64) -> Result<LegState, ReadError> {
-    let damaged = |problem: String| ReadError::Damaged { table: "leg", row: id, problem };
+    let damaged = |problem: String| ReadError::Damaged {
+        table: "leg",
+        row: id,
+        problem,
+    };
     let code: i64 = row.try_get("phase")?;
     let phase = Phase::from_code(code).ok_or_else(|| damaged(format!("phase {code}")))?;
     let reason = reason(row.try_get("reason")?);
@@ -160,7 +170,11 @@ pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, ReadError
 }
 
 pub(super) fn party(table: &'static str, row: i64, text: String) -> Result<Party, ReadError> {
-    text.parse().map_err(|_| ReadError::Damaged { table, row, problem: format!("party {text:?}") })
+    text.parse().map_err(|_| ReadError::Damaged {
+        table,
+        row,
+        problem: format!("party {text:?}"),
+    })
 }
 
 pub(super) fn station(
@@ -170,7 +184,11 @@ pub(super) fn station(
 ) -> Result<Option<StationName>, ReadError> {
     let Some(text) = text else { return Ok(None) };
     let parsed = StationName::parse(&text);
-    let damaged = |_| ReadError::Damaged { table, row, problem: format!("station {text:?}") };
+    let damaged = |_| ReadError::Damaged {
+        table,
+        row,
+        problem: format!("station {text:?}"),
+    };
     parsed.map(Some).map_err(damaged)
 }
 
@@ -188,22 +206,30 @@ pub(super) fn salt(table: &'static str, row: i64, bytes: &[u8]) -> Result<[u8; 3
 }
 
 pub(super) fn small(table: &'static str, row: i64, number: i64) -> Result<u32, ReadError> {
-    u32::try_from(number)
-        .map_err(|_| ReadError::Damaged { table, row, problem: format!("number {number}") })
+    u32::try_from(number).map_err(|_| ReadError::Damaged {
+        table,
+        row,
+        problem: format!("number {number}"),
+    })
 }
 
 /// Station names in one column, a space between them.
 pub(super) fn via_text(via: &[StationName]) -> String {
-    via.iter().map(StationName::as_str).collect::<Vec<_>>().join(" ")
+    via.iter()
+        .map(StationName::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 pub(super) fn via(row: i64, text: &str) -> Result<Vec<StationName>, ReadError> {
     let names = text.split_ascii_whitespace().map(StationName::parse);
-    names.collect::<Result<_, _>>().map_err(|_| ReadError::Damaged {
-        table: "envelope",
-        row,
-        problem: format!("via {text:?}"),
-    })
+    names
+        .collect::<Result<_, _>>()
+        .map_err(|_| ReadError::Damaged {
+            table: "envelope",
+            row,
+            problem: format!("via {text:?}"),
+        })
 }
 
 /// Names an envelope across stations.

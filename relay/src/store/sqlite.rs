@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use formats::id::Digest;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Row, SqliteConnection, SqlitePool};
 
 use crate::store::{OpenError, Options, log};
@@ -61,12 +59,21 @@ pub(super) async fn open(dir: &Path, options: &Options) -> Result<Opened, OpenEr
         .max_connections(READERS_MAX)
         .connect_with(connect_options(&path).read_only(true))
         .await?;
-    Ok(Opened { writer, readers, lock, log, counters })
+    Ok(Opened {
+        writer,
+        readers,
+        lock,
+        log,
+        counters,
+    })
 }
 
 pub(super) async fn admin_pool(dir: &Path) -> Result<SqlitePool, OpenError> {
     let options = connect_options(&dir.join(DATABASE)).create_if_missing(false);
-    Ok(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?)
+    Ok(SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await?)
 }
 
 const DATABASE: &str = "station.db";
@@ -101,7 +108,12 @@ fn prepare_folder(dir: &Path) -> Result<File, OpenError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: lock_path }),
-        Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: lock_path, source }),
+        Err(TryLockError::Error(source)) => {
+            return Err(OpenError::Io {
+                path: lock_path,
+                source,
+            });
+        }
     }
     check_version(dir)?;
     Ok(lock)
@@ -112,7 +124,11 @@ fn check_version(dir: &Path) -> Result<(), OpenError> {
     match fs::read_to_string(&path) {
         Ok(found) => match found.trim().parse::<u32>() {
             Ok(version) if (1..=LAYOUT_VERSION).contains(&version) => Ok(()),
-            Ok(_) | Err(_) => Err(OpenError::Version { path, found, known: LAYOUT_VERSION }),
+            Ok(_) | Err(_) => Err(OpenError::Version {
+                path,
+                found,
+                known: LAYOUT_VERSION,
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let written = || -> io::Result<()> {
@@ -143,7 +159,11 @@ async fn check_pragmas(connection: &mut SqliteConnection) -> Result<(), OpenErro
             Err(_number) => row.try_get::<i64, _>(0)?.to_string(),
         };
         if found != wanted {
-            return Err(OpenError::Pragma { pragma, found, wanted });
+            return Err(OpenError::Pragma {
+                pragma,
+                found,
+                wanted,
+            });
         }
     }
     Ok(())
@@ -151,11 +171,17 @@ async fn check_pragmas(connection: &mut SqliteConnection) -> Result<(), OpenErro
 
 /// Moves what a crash left in the WAL into the database before anything is answered from it.
 async fn fold_in_wal(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await?;
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .fetch_one(connection)
+        .await?;
     let busy: i64 = row.try_get(0)?;
     if busy != 0 {
         let found = "busy".to_owned();
-        return Err(OpenError::Pragma { pragma: "wal_checkpoint", found, wanted: "done" });
+        return Err(OpenError::Pragma {
+            pragma: "wal_checkpoint",
+            found,
+            wanted: "done",
+        });
     }
     Ok(())
 }
@@ -179,7 +205,11 @@ async fn migrate(
         .await?;
     if rows.len() > schema.len() {
         let problem = "applied by a later version of this program".to_owned();
-        return Err(OpenError::Migration { set, number: rows.len(), problem });
+        return Err(OpenError::Migration {
+            set,
+            number: rows.len(),
+            problem,
+        });
     }
     for (at, script) in schema.iter().enumerate() {
         let number = at + 1;
@@ -187,14 +217,23 @@ async fn migrate(
         if let Some(row) = rows.get(at) {
             if row.try_get::<Vec<u8>, _>("digest")? != digest.as_bytes() {
                 let problem = "its text changed after it was applied".to_owned();
-                return Err(OpenError::Migration { set, number, problem });
+                return Err(OpenError::Migration {
+                    set,
+                    number,
+                    problem,
+                });
             }
             continue;
         }
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::raw_sql(*script).execute(&mut *transaction).await.map_err(|error| {
-            OpenError::Migration { set, number, problem: error.to_string() }
-        })?;
+        sqlx::raw_sql(*script)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| OpenError::Migration {
+                set,
+                number,
+                problem: error.to_string(),
+            })?;
         sqlx::query("INSERT INTO migration (kind, number, digest) VALUES (?, ?, ?)")
             .bind(set)
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
@@ -223,5 +262,8 @@ async fn read_counters(connection: &mut SqliteConnection) -> Result<Counters, Op
     )
     .fetch_one(connection)
     .await?;
-    Ok(Counters { next_envelope: row.try_get("envelope")?, next_leg: row.try_get("leg")? })
+    Ok(Counters {
+        next_envelope: row.try_get("envelope")?,
+        next_leg: row.try_get("leg")?,
+    })
 }

@@ -25,7 +25,11 @@ impl Store {
     /// again while it answers more than zero. Their statements stay: they are the log.
     pub async fn purge(&self, now: Timestamp) -> Result<u64, CommitError> {
         let before = now.minus_ms(RETIRED_MS);
-        self.keep(Chore::Purge { before, rows: PURGE_ROWS }).await
+        self.keep(Chore::Purge {
+            before,
+            rows: PURGE_ROWS,
+        })
+        .await
     }
 
     /// Removes body files that no row names and nobody is about to name, parts that nobody continued
@@ -36,8 +40,10 @@ impl Store {
         let mut suspects = self.shared.bodies.suspects(now);
         while let Some(names) = suspects.recv().await {
             let named = self.named_files(&names).await?;
-            let unnamed: Vec<String> =
-                names.into_iter().filter(|name| !named.contains(name)).collect();
+            let unnamed: Vec<String> = names
+                .into_iter()
+                .filter(|name| !named.contains(name))
+                .collect();
             removed += unnamed.len();
             // A file finished here that nobody named for an hour loses its name first: an Accept that
             // comes later is refused, so no row can name a file that is gone.
@@ -58,12 +64,21 @@ impl Store {
         signed: SignedCheckpoint,
         at: Timestamp,
     ) -> Result<(), CommitError> {
-        self.keep(Chore::Stamped { size, root, signed, at }).await.map(drop)
+        self.keep(Chore::Stamped {
+            size,
+            root,
+            signed,
+            at,
+        })
+        .await
+        .map(drop)
     }
 
     /// Unlinks what a crash left doomed.
     pub(super) async fn remove_doomed(&self) -> Result<(), OpenError> {
-        let rows = sqlx::query("SELECT file FROM doomed_body").fetch_all(&self.shared.readers).await?;
+        let rows = sqlx::query("SELECT file FROM doomed_body")
+            .fetch_all(&self.shared.readers)
+            .await?;
         let mut files = Vec::with_capacity(rows.len());
         for row in &rows {
             files.push(row.try_get("file")?);
@@ -86,7 +101,11 @@ impl Store {
             list.push_bind(name.clone());
         }
         query.push(")");
-        let rows = query.build().persistent(false).fetch_all(&self.shared.readers).await?;
+        let rows = query
+            .build()
+            .persistent(false)
+            .fetch_all(&self.shared.readers)
+            .await?;
         let names = rows.iter().map(|row| row.try_get("body_file"));
         Ok(names.collect::<Result<_, sqlx::Error>>()?)
     }
@@ -94,7 +113,11 @@ impl Store {
     async fn keep(&self, chore: Chore) -> Result<u64, CommitError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Keep { chore, answer };
-        self.shared.changes.send(request).await.map_err(|_| CommitError::Closed)?;
+        self.shared
+            .changes
+            .send(request)
+            .await
+            .map_err(|_| CommitError::Closed)?;
         answered.await.map_err(|_| CommitError::Closed)?
     }
 }

@@ -17,30 +17,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::evidence::signer::{Answer, Batch};
-use crate::store::body::{Bodies, DISK_FULL_RETRY_MS};
-use crate::store::fatal::{self, Verdict};
+use crate::store::apply::{Refused, apply, verdict};
+use crate::store::body::Bodies;
+use crate::store::fatal;
 use crate::store::load::{self, Wanted};
 use crate::store::log::Log;
-use crate::store::plan::{Circle, Memory, Plan, Planner};
+use crate::store::memory::Memory;
+use crate::store::plan::{Circle, Plan, Planner};
 use crate::store::read::ReadError;
 use crate::store::sqlite::Counters;
-use crate::store::{BodyPlace, Change, CommitError, DeskRefusal, Outcome, Write, flush, upkeep};
+use crate::store::{BodyPlace, Change, CommitError, Outcome, Write, flush, upkeep};
 
 /// Inline body bytes in one batch: it must stay in memory and in the WAL at once.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// When to try again after "busy", in milliseconds.
-const BUSY_RETRY_MS: u64 = 1000;
 
 type ToCaller = oneshot::Sender<Result<crate::store::Committed, CommitError>>;
 
 /// What the writer can be asked.
 pub(super) enum Request {
     /// A change of a caller.
-    Change {
-        change: Change,
-        answer: ToCaller,
-    },
+    Change { change: Change, answer: ToCaller },
     /// Housekeeping of the store itself, in a commit of its own.
     Keep {
         chore: Chore,
@@ -57,7 +53,12 @@ pub(super) enum Chore {
     /// Remove retired rows whose time is over.
     Purge { before: Timestamp, rows: u32 },
     /// Keep a time-stamped checkpoint.
-    Stamped { size: u64, root: Digest, signed: SignedCheckpoint, at: Timestamp },
+    Stamped {
+        size: u64,
+        root: Digest,
+        signed: SignedCheckpoint,
+        at: Timestamp,
+    },
 }
 
 /// What the writer is given once.
@@ -102,6 +103,16 @@ struct Applied {
     statements: std::ops::Range<usize>,
 }
 
+impl Applied {
+    fn new(answer: ToCaller, outcomes: Vec<Outcome>, statements: std::ops::Range<usize>) -> Self {
+        Self {
+            answer,
+            outcomes,
+            statements,
+        }
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         connection: SqliteConnection,
@@ -110,13 +121,22 @@ impl Writer {
         around: Surroundings,
     ) -> Self {
         let (memory, unlinking) = (Memory::default(), JoinSet::new());
-        Self { connection, log, counters, memory, around, unlinking }
+        Self {
+            connection,
+            log,
+            counters,
+            memory,
+            around,
+            unlinking,
+        }
     }
 
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, signing: mpsc::Sender<Batch>) {
         let mut closing = false;
         while !closing {
-            let Some(first) = requests.recv().await else { break };
+            let Some(first) = requests.recv().await else {
+                break;
+            };
             let mut batch = Vec::new();
             let mut bytes = 0;
             let mut next = Some(first);
@@ -157,13 +177,7 @@ impl Writer {
     async fn commit(&mut self, batch: Vec<(Change, ToCaller)>, signing: &mpsc::Sender<Batch>) {
         self.memory.clear_if_large();
         let wanted = Wanted::of(batch.iter().map(|(change, _)| change), &self.memory);
-        if let Err(error) = load::load(&mut self.connection, &mut self.memory, wanted).await {
-            let error = self.verdict_of_read(&error);
-            refuse_all(batch.into_iter().map(|(_, answer)| answer), &error);
-            return;
-        }
-        if let Err(error) = self.sql("BEGIN IMMEDIATE").await {
-            let error = verdict("begin", &error, fatal::judge(&error), &self.around.bodies);
+        if let Err(error) = self.begin(wanted).await {
             refuse_all(batch.into_iter().map(|(_, answer)| answer), &error);
             return;
         }
@@ -187,11 +201,13 @@ impl Writer {
         let alone = changes.len() == 1;
         for (change, answer) in changes.by_ref() {
             match apply(&mut self.connection, &mut planner, change, alone).await {
-                Ok((outcomes, statements)) => applied.push(Applied { answer, outcomes, statements }),
+                Ok((outcomes, statements)) => {
+                    applied.push(Applied::new(answer, outcomes, statements));
+                }
                 Err(Refused::Change(error)) => drop(answer.send(Err(error))),
                 Err(Refused::Batch(error)) => {
                     failed = Some(error);
-                    applied.push(Applied { answer, outcomes: Vec::new(), statements: 0..0 });
+                    applied.push(Applied::new(answer, Vec::new(), 0..0));
                     break;
                 }
             }
@@ -213,9 +229,21 @@ impl Writer {
             Err(error) => {
                 self.roll_back(plan).await;
                 let unserved = changes.map(|(_, answer)| answer);
-                refuse_all(applied.into_iter().map(|one| one.answer).chain(unserved), &error);
+                let answers = applied.into_iter().map(|one| one.answer);
+                refuse_all(answers.chain(unserved), &error);
             }
         }
+    }
+
+    /// Loads what the batch is about and opens the transaction.
+    async fn begin(&mut self, wanted: Wanted) -> Result<(), CommitError> {
+        load::load(&mut self.connection, &mut self.memory, wanted)
+            .await
+            .map_err(|error| self.verdict_of_read(&error))?;
+        let bodies = self.around.bodies.clone();
+        self.sql("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| verdict("begin", &error, fatal::judge(&error), &bodies))
     }
 
     /// Grows the tree, writes the rows and commits. The proofs need no signature, so they are made
@@ -235,13 +263,25 @@ impl Writer {
         for (index, statement) in (first..).zip(&plan.statements) {
             let path = log.tree.inclusion(index).unwrap_or_default();
             let (statement, salt) = (statement.body.clone(), statement.salt);
-            proofs.push(Proven { statement, salt, index, path });
+            proofs.push(Proven {
+                statement,
+                salt,
+                index,
+                path,
+            });
         }
         let tiles = log.tree.take_full();
         let bodies = self.around.bodies.clone();
-        flush::flush(&mut self.connection, plan, memory, log.epoch, position, &tiles)
-            .await
-            .map_err(|error| verdict("write", &error, fatal::judge(&error), &bodies))?;
+        flush::flush(
+            &mut self.connection,
+            plan,
+            memory,
+            log.epoch,
+            position,
+            &tiles,
+        )
+        .await
+        .map_err(|error| verdict("write", &error, fatal::judge(&error), &bodies))?;
         self.sql("COMMIT")
             .await
             .map_err(|error| verdict("commit", &error, fatal::judge_commit(&error), &bodies))?;
@@ -259,7 +299,11 @@ impl Writer {
         for one in applied {
             // Statements of the changes stand in the plan in the order of the changes.
             let proven: Vec<Proven> = proofs.by_ref().take(one.statements.len()).collect();
-            let answer = Answer { to: one.answer, outcomes: one.outcomes, proven };
+            let answer = Answer {
+                to: one.answer,
+                outcomes: one.outcomes,
+                proven,
+            };
             if answer.proven.is_empty() {
                 answer.without_statements();
             } else {
@@ -270,7 +314,12 @@ impl Writer {
             return;
         }
         let tree = &self.log.tree;
-        let batch = Batch { size: tree.size(), root: tree.root(), edge: tree.edge(), answers };
+        let batch = Batch {
+            size: tree.size(),
+            root: tree.root(),
+            edge: tree.edge(),
+            answers,
+        };
         // The signer ends only after this sender is dropped; if it died, its callers see that.
         let _signer_gone = signing.send(batch).await;
     }
@@ -300,7 +349,9 @@ impl Writer {
     async fn keep(&mut self, chore: Chore) -> Result<u64, CommitError> {
         let bodies = self.around.bodies.clone();
         let judged = |error: &sqlx::Error| verdict("chore", error, fatal::judge(error), &bodies);
-        self.sql("BEGIN IMMEDIATE").await.map_err(|error| judged(&error))?;
+        self.sql("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| judged(&error))?;
         match self.run_chore(chore).await {
             Ok(rows) => {
                 let committed = self.sql("COMMIT").await;
@@ -334,7 +385,12 @@ impl Writer {
                 self.memory.clear();
                 upkeep::purge(&mut self.connection, self.counters, before, rows).await
             }
-            Chore::Stamped { size, root, signed, at } => {
+            Chore::Stamped {
+                size,
+                root,
+                signed,
+                at,
+            } => {
                 let done = sqlx::query(
                     "INSERT OR IGNORE INTO checkpoint (epoch, size, root, signed, stamped) \
                      VALUES (?, ?, ?, ?, ?)",
@@ -363,100 +419,23 @@ impl Writer {
     }
 
     async fn sql(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::query(text).execute(&mut self.connection).await.map(drop)
-    }
-}
-
-enum Refused {
-    /// Only this change.
-    Change(CommitError),
-    /// The transaction cannot go on.
-    Batch(CommitError),
-}
-
-/// One change in the open transaction: the station's part in memory, then the desk's in a savepoint. A
-/// change that is alone in its batch needs none: the whole transaction is rolled back for it.
-async fn apply(
-    connection: &mut SqliteConnection,
-    planner: &mut Planner<'_>,
-    change: Change,
-    alone: bool,
-) -> Result<(Vec<Outcome>, std::ops::Range<usize>), Refused> {
-    let first = planner.plan.statements.len();
-    let (mark, outcomes) = planner.apply(change.station, change.desk.is_some());
-    let outcomes = match outcomes {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            planner.undo(mark);
-            return Err(Refused::Change(error));
-        }
-    };
-    let Some(desk) = change.desk else {
-        return Ok((outcomes, first..planner.plan.statements.len()));
-    };
-    let bodies = planner.circle.bodies;
-    let broken = |error: &sqlx::Error| {
-        Refused::Batch(verdict("savepoint", error, fatal::judge(error), bodies))
-    };
-    if !alone {
-        let begun = sqlx::query("SAVEPOINT change").execute(&mut *connection).await;
-        begun.map_err(|error| broken(&error))?;
-    }
-    let refusal = match desk.apply(connection, &outcomes).await {
-        Ok(()) => {
-            if !alone {
-                let released = sqlx::query("RELEASE change").execute(&mut *connection).await;
-                released.map_err(|error| broken(&error))?;
-            }
-            return Ok((outcomes, first..planner.plan.statements.len()));
-        }
-        Err(refusal) => refusal,
-    };
-    if let DeskRefusal::Database(error) = &refusal {
-        match fatal::judge(error) {
-            Verdict::Change => {}
-            other @ (Verdict::Busy | Verdict::Fatal | Verdict::Full) => {
-                planner.undo(mark);
-                return Err(Refused::Batch(verdict("desk", error, other, bodies)));
-            }
-        }
-    }
-    planner.undo(mark);
-    if !alone {
-        let undone = sqlx::query("ROLLBACK TO change; RELEASE change").execute(connection).await;
-        undone.map_err(|error| broken(&error))?;
-    }
-    Err(Refused::Change(CommitError::Desk(refusal)))
-}
-
-/// Turns a database error into an answer, or ends the process.
-fn verdict(
-    doing: &'static str,
-    error: &sqlx::Error,
-    verdict: Verdict,
-    bodies: &Bodies,
-) -> CommitError {
-    match verdict {
-        Verdict::Busy => CommitError::Busy { retry_after_ms: BUSY_RETRY_MS },
-        Verdict::Change => {
-            tracing::error!(code = "TRAM-213", doing, %error, "batch rolled back");
-            CommitError::Malformed(error.to_string())
-        }
-        Verdict::Fatal => fatal::database(doing, error),
-        Verdict::Full => CommitError::DiskFull {
-            floor_bytes: bodies.floor_bytes(),
-            retry_after_ms: DISK_FULL_RETRY_MS,
-        },
+        sqlx::query(text)
+            .execute(&mut self.connection)
+            .await
+            .map(drop)
     }
 }
 
 fn refuse_all(answers: impl Iterator<Item = ToCaller>, error: &CommitError) {
     for answer in answers {
         let error = match error {
-            CommitError::Busy { retry_after_ms } => {
-                CommitError::Busy { retry_after_ms: *retry_after_ms }
-            }
-            CommitError::DiskFull { floor_bytes, retry_after_ms } => CommitError::DiskFull {
+            CommitError::Busy { retry_after_ms } => CommitError::Busy {
+                retry_after_ms: *retry_after_ms,
+            },
+            CommitError::DiskFull {
+                floor_bytes,
+                retry_after_ms,
+            } => CommitError::DiskFull {
                 floor_bytes: *floor_bytes,
                 retry_after_ms: *retry_after_ms,
             },

@@ -128,8 +128,14 @@ impl PartWriter {
             return Ok(());
         }
         if !leaves.starts_with(&self.computed) {
-            let differs = self.computed.iter().zip(&leaves).position(|(here, told)| here != told);
-            return Err(BodyError::Mismatch { piece: number(differs.unwrap_or(0)) });
+            let differs = self
+                .computed
+                .iter()
+                .zip(&leaves)
+                .position(|(here, told)| here != told);
+            return Err(BodyError::Mismatch {
+                piece: number(differs.unwrap_or(0)),
+            });
         }
         if let Sink::File(part) = &self.sink {
             let (file, bytes) = (Arc::clone(&part.file), leaf_bytes(&leaves));
@@ -150,7 +156,11 @@ impl PartWriter {
         if self.is_complete() || length != range.end - range.start {
             return Err(BodyError::Mismatch { piece: number });
         }
-        let told = self.leaves.as_ref().and_then(|leaves| leaves.get(usize_of(number))).copied();
+        let told = self
+            .leaves
+            .as_ref()
+            .and_then(|leaves| leaves.get(usize_of(number)))
+            .copied();
         let leaf = match &mut self.sink {
             Sink::Memory(memory) => {
                 let leaf = merkle::leaf_hash(&piece);
@@ -179,7 +189,10 @@ impl PartWriter {
     pub async fn finish(self) -> Result<BodyPlace, BodyError> {
         let want = self.layout.piece_count();
         if self.next != want {
-            return Err(BodyError::Incomplete { have: self.next, want });
+            return Err(BodyError::Incomplete {
+                have: self.next,
+                want,
+            });
         }
         let told = self.leaves.is_some();
         let wrong = !told && body::body_digest(&self.computed) != self.body_digest;
@@ -232,7 +245,13 @@ pub struct FinishedBody {
 impl BodyWriter {
     pub(super) fn new(bodies: Bodies) -> Self {
         let memory = BytesMut::new();
-        Self { bodies, memory, file: None, leaves: Vec::new(), bytes: 0 }
+        Self {
+            bodies,
+            memory,
+            file: None,
+            leaves: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// Takes the next chunk, as sealed (or plain, for bodies without capsule). All but the last have
@@ -247,7 +266,9 @@ impl BodyWriter {
             blocking(move || write_piece(&file, &chunk, at, None))
                 .await
                 .map_err(|error| write_error("write of a body", length, &error))?
-                .ok_or(BodyError::Mismatch { piece: number(self.leaves.len() + 1) })?
+                .ok_or_else(|| BodyError::Mismatch {
+                    piece: number(self.leaves.len() + 1),
+                })?
         } else {
             self.memory.extend_from_slice(&chunk);
             merkle::leaf_hash(&chunk)
@@ -271,14 +292,20 @@ impl BodyWriter {
             blocking(move || file.write_all_at(&capsule, at))
                 .await
                 .map_err(|error| write_error("write of a capsule", body_bytes, &error))?;
-            part.finish(body_bytes, Some(leaf_bytes(&self.leaves))).await?
+            part.finish(body_bytes, Some(leaf_bytes(&self.leaves)))
+                .await?
         } else {
             let mut inline = BytesMut::with_capacity(capsule.len() + self.memory.len());
             inline.extend_from_slice(&capsule);
             inline.extend_from_slice(&self.memory);
             BodyPlace::Inline(inline.freeze())
         };
-        Ok(FinishedBody { place, body_digest, capsule_bytes, body_bytes })
+        Ok(FinishedBody {
+            place,
+            body_digest,
+            capsule_bytes,
+            body_bytes,
+        })
     }
 
     /// Moves what is in memory into a file.
@@ -302,7 +329,10 @@ impl PartFile {
         resumable: bool,
     ) -> Result<Self, BodyError> {
         if !bodies.has_room(bytes) {
-            return Err(BodyError::DiskFull { bytes, retry_after_ms: DISK_FULL_RETRY_MS });
+            return Err(BodyError::DiskFull {
+                bytes,
+                retry_after_ms: DISK_FULL_RETRY_MS,
+            });
         }
         {
             let mut registry = bodies.registry();
@@ -315,12 +345,24 @@ impl PartFile {
         let opened = blocking(move || {
             let mut options = OpenOptions::new();
             // Continued, never emptied: what is there was verified once and is verified again.
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+            options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
         });
         match opened.await {
             Ok(file) => {
                 let (bodies, file) = (bodies.clone(), Arc::new(file));
-                Ok(Self { bodies, name, file, reserved_bytes: bytes, resumable })
+                Ok(Self {
+                    bodies,
+                    name,
+                    file,
+                    reserved_bytes: bytes,
+                    resumable,
+                })
             }
             Err(error) => {
                 let mut registry = bodies.registry();
@@ -357,7 +399,10 @@ impl PartFile {
             // The part's name is gone: nothing to remove.
             self.resumable = true;
             self.bodies.shared.sync.wait();
-            Ok(BodyPlace::File { name, bytes: body_bytes })
+            Ok(BodyPlace::File {
+                name,
+                bytes: body_bytes,
+            })
         })
         .await
     }
@@ -372,9 +417,15 @@ impl PartFile {
 
 fn open_error(name: String, bytes: u64, error: io::Error) -> BodyError {
     if super::fatal::is_full(&error) {
-        BodyError::DiskFull { bytes, retry_after_ms: DISK_FULL_RETRY_MS }
+        BodyError::DiskFull {
+            bytes,
+            retry_after_ms: DISK_FULL_RETRY_MS,
+        }
     } else {
-        BodyError::Missing { name, source: error }
+        BodyError::Missing {
+            name,
+            source: error,
+        }
     }
 }
 

@@ -44,17 +44,29 @@ impl BodyReader {
                 let file = Arc::new(file);
                 let read = Arc::clone(&file);
                 let leaves = blocking(move || leaves_of(&read, body_digest, layout)).await?;
-                Ok(Self { layout, leaves: leaves.into(), source: Source::File(file) })
+                Ok(Self {
+                    layout,
+                    leaves: leaves.into(),
+                    source: Source::File(file),
+                })
             }
         }
     }
 
     fn of_memory(body: Bytes, body_digest: Digest, layout: Layout) -> Result<Self, BodyError> {
         let mut hasher = BodyHasher::new(layout);
-        let leaves = if hasher.update(&body) { hasher.finish() } else { None };
+        let leaves = if hasher.update(&body) {
+            hasher.finish()
+        } else {
+            None
+        };
         let leaves = leaves.filter(|leaves| body::body_digest(leaves) == body_digest);
         let leaves = leaves.ok_or(BodyError::Damaged { piece: 0 })?;
-        Ok(Self { layout, leaves: leaves.into(), source: Source::Memory(body) })
+        Ok(Self {
+            layout,
+            leaves: leaves.into(),
+            source: Source::Memory(body),
+        })
     }
 
     /// The sizes.
@@ -71,7 +83,10 @@ impl BodyReader {
 
     /// A piece, verified. Beyond the last one: empty.
     pub async fn piece(&self, piece: u32) -> Result<Bytes, BodyError> {
-        let Some(leaf) = usize::try_from(piece).ok().and_then(|at| self.leaves.get(at)).copied()
+        let Some(leaf) = usize::try_from(piece)
+            .ok()
+            .and_then(|at| self.leaves.get(at))
+            .copied()
         else {
             return Ok(Bytes::new());
         };
@@ -87,7 +102,9 @@ impl BodyReader {
                 let (file, layout) = (Arc::clone(file), self.layout);
                 blocking(move || {
                     let read = read_piece(&file, layout, piece);
-                    read.ok().filter(|bytes| merkle::leaf_hash(bytes) == leaf).map(Bytes::from)
+                    read.ok()
+                        .filter(|bytes| merkle::leaf_hash(bytes) == leaf)
+                        .map(Bytes::from)
                 })
                 .await
                 .ok_or(BodyError::Damaged { piece })
@@ -120,9 +137,11 @@ pub(super) fn verified_prefix(
     layout: Layout,
 ) -> Option<(Vec<Digest>, u32)> {
     let leaves = told_leaves(file, body_digest, layout)?;
-    let good = (0..layout.piece_count()).zip(&leaves).take_while(|(piece, leaf)| {
-        read_piece(file, layout, *piece).is_ok_and(|bytes| merkle::leaf_hash(&bytes) == **leaf)
-    });
+    let good = (0..layout.piece_count())
+        .zip(&leaves)
+        .take_while(|(piece, leaf)| {
+            read_piece(file, layout, *piece).is_ok_and(|bytes| merkle::leaf_hash(&bytes) == **leaf)
+        });
     let pieces = u32::try_from(good.count()).unwrap_or(0);
     Some((leaves, pieces))
 }
@@ -132,7 +151,10 @@ fn told_leaves(file: &File, body_digest: Digest, layout: Layout) -> Option<Vec<D
     let mut bytes = vec![0; count * 32];
     file.read_exact_at(&mut bytes, layout.body_bytes()).ok()?;
     let (leaves, _) = bytes.as_chunks::<32>();
-    let leaves: Vec<Digest> = leaves.iter().map(|leaf| Digest::from_bytes(*leaf)).collect();
+    let leaves: Vec<Digest> = leaves
+        .iter()
+        .map(|leaf| Digest::from_bytes(*leaf))
+        .collect();
     (body::body_digest(&leaves) == body_digest).then_some(leaves)
 }
 

@@ -23,7 +23,11 @@ struct Turns {
 
 impl FolderSync {
     pub(super) fn new(folder: File) -> Self {
-        Self { folder, turns: Mutex::new(Turns::default()), ended: Condvar::new() }
+        Self {
+            folder,
+            turns: Mutex::new(Turns::default()),
+            ended: Condvar::new(),
+        }
     }
 
     /// Returns when a sync that began after this call has ended.
@@ -32,7 +36,10 @@ impl FolderSync {
         let wanted = turns.begun + 1;
         while turns.done < wanted {
             if turns.running {
-                turns = self.ended.wait(turns).unwrap_or_else(PoisonError::into_inner);
+                turns = self
+                    .ended
+                    .wait(turns)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             turns.running = true;

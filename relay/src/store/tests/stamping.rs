@@ -1,0 +1,125 @@
+//! Time-stamps of the newest checkpoint, from an authority on loopback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::post;
+use pki::role::Role;
+use pki::stamp::TokenIssuer;
+use tokio_util::sync::CancellationToken;
+
+use super::world::*;
+use crate::clock::Clock;
+use crate::evidence::stamp::{self, StampError, Stamping};
+use crate::store::Store;
+
+/// An authority that answers while `up`, and counts.
+struct Tsa {
+    up: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    stamping: Stamping,
+}
+
+async fn tsa(folder: &std::path::Path, tasks: &mut tokio::task::JoinSet<()>) -> Tsa {
+    let mut authority = Authority::new(folder);
+    let (key, certificate) = authority.issue(Role::TimeStamping, "tsa-1");
+    let issuer = Arc::new(TokenIssuer::new(key, certificate, Vec::new()));
+    let (up, asked) = (
+        Arc::new(AtomicBool::new(true)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (is_up, count) = (up.clone(), asked.clone());
+    let answer = move |request: Bytes| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let answer = issuer.respond(&request, NOW).unwrap();
+        let up = is_up.load(Ordering::SeqCst);
+        std::future::ready(if up {
+            Ok(answer)
+        } else {
+            Err(StatusCode::BAD_GATEWAY)
+        })
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/", post(answer));
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let validator = authority.validator();
+    let stamping = Stamping {
+        url,
+        check: Arc::new(move |token, imprint, now| {
+            let verified = pki::stamp::verify_token(token, imprint, &validator, now);
+            verified.map(drop).map_err(|error| error.to_string())
+        }),
+        clock: Clock::manual(NOW),
+    };
+    Tsa {
+        up,
+        asked,
+        stamping,
+    }
+}
+
+#[tokio::test]
+async fn the_newest_head_gets_one_token_that_covers_all_before_it() {
+    let (world, mut tasks) = (World::new(), tokio::task::JoinSet::new());
+    let store = world.open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let tsa = tsa(folder.path(), &mut tasks).await;
+    for number in 0..3 {
+        accept(&store, letter(number).accept(1, None)).await;
+    }
+    let stop = CancellationToken::new();
+    tasks.spawn(stamp::run(
+        store.clone(),
+        tsa.stamping.clone(),
+        stop.clone(),
+    ));
+    let stamped = until_stamped(&store).await;
+    assert!(stamped.token.is_some());
+    assert_eq!(stamped.parsed().unwrap().checkpoint.size, 4);
+    assert_eq!(tsa.asked.load(Ordering::SeqCst), 1);
+    stop.cancel();
+}
+
+async fn until_stamped(store: &Store) -> formats::checkpoint::SignedCheckpoint {
+    loop {
+        if let Some(stamped) = store.stamped().await.unwrap() {
+            return stamped;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_is_down_or_not_trusted_delays_nothing_and_leaves_no_token() {
+    let (world, mut tasks) = (World::new(), tokio::task::JoinSet::new());
+    let store = world.open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let tsa = tsa(folder.path(), &mut tasks).await;
+    let client = reqwest::Client::new();
+    let head = store.head().borrow().clone();
+    tsa.up.store(false, Ordering::SeqCst);
+    let down = stamp::stamp(&store, &client, &tsa.stamping, &head).await;
+    assert!(matches!(down.unwrap_err(), StampError::Http(_)));
+    tsa.up.store(true, Ordering::SeqCst);
+    let mut stranger = tsa.stamping.clone();
+    let validator = world.validator.clone();
+    stranger.check = Arc::new(move |token, imprint, now| {
+        let verified = pki::stamp::verify_token(token, imprint, &validator, now);
+        verified.map(drop).map_err(|error| error.to_string())
+    });
+    let refused = stamp::stamp(&store, &client, &stranger, &head).await;
+    assert!(matches!(refused.unwrap_err(), StampError::Token(_)));
+    let mut nobody = tsa.stamping.clone();
+    nobody.url = "http://127.0.0.1:1/".to_owned();
+    assert!(stamp::stamp(&store, &client, &nobody, &head).await.is_err());
+    assert!(store.stamped().await.unwrap().is_none());
+    accept(&store, letter(1).accept(1, None)).await;
+    stamp::stamp(&store, &client, &tsa.stamping, &head)
+        .await
+        .unwrap();
+    assert!(store.stamped().await.unwrap().is_some());
+}
