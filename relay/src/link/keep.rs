@@ -157,11 +157,14 @@ async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
         link: None,
         transfers: transfers.clone(),
     };
-    let reason = match conversation.run(side).await {
-        Ok(()) => "ended".to_owned(),
+    let outcome = conversation.run(side).await;
+    let was_up = conversation.link.take();
+    let left = was_up.as_ref().is_some_and(|link| link.is_leaving());
+    let reason = match outcome {
+        Ok(()) => "we left".to_owned(),
+        Err(_) if left => "peer left".to_owned(),
         Err(error) => error,
     };
-    let was_up = conversation.link.take();
     if let Some(link) = &was_up {
         core.links.went(link, &reason, core.clock.now());
     } else {
@@ -308,15 +311,16 @@ impl Conversation<'_> {
         }
         let bye = Control::Bye { reason: Reason::Busy, retry_after_ms: Some(BYE_RETRY_MS) };
         frames::send_control(send, &bye, BYE_WAIT).await.map_err(in_words)?;
-        send.finish();
         self.transfers.close();
         let drained =
             tokio::time::timeout(self.core.config.timing.drain, self.transfers.wait()).await;
         if drained.is_err() {
             tracing::warn!(peer = %self.peer, "transfers cut off by shutdown; they will resume");
         }
-        // What we offered ourselves is the forwarder's to finish.
+        // What we offered ourselves is the forwarder's to finish. Only then does the control stream end: its end
+        // is the end of the link for the peer.
         self.core.forwarded.cancelled().await;
+        send.finish();
         Ok(())
     }
 }

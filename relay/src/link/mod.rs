@@ -63,6 +63,11 @@ impl Link {
         !self.leaving.load(Ordering::Relaxed) && !self.wire.is_closed()
     }
 
+    /// Whether someone said Bye on it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// The peer said Bye.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
@@ -126,12 +131,6 @@ impl Links {
     /// All links in place, leaving ones included.
     pub(crate) fn all(&self) -> Vec<Arc<Link>> {
         self.up.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    /// Returns when a link has come or gone.
-    pub(crate) async fn gone(&self) {
-        // The sender is ours: it cannot be closed before us.
-        drop(self.version.subscribe().changed().await);
     }
 
     /// Counts up whenever a link came or went.

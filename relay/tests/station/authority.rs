@@ -107,7 +107,7 @@ impl Authority {
 
     /// Revokes a certificate and publishes the new list.
     pub fn revoke(&mut self, certificate: &Certificate, now: Timestamp) {
-        let reason = pki::ledger::reason_from("key_compromise").unwrap();
+        let reason = pki::ledger::reason_from().unwrap();
         self.ledger.revoke(&certificate.serial_hex(), reason, now).unwrap();
         let (number, entries) = self.ledger.next_crl(self.ca.certificate(), now).unwrap();
         let crl = self
@@ -235,6 +235,11 @@ impl Authority {
 
     pub fn put(&self, file: &str, content: &[u8]) {
         std::fs::write(self.records.join(file), content).unwrap();
+    }
+
+    /// The root certificate.
+    pub fn root(&self) -> &Certificate {
+        self.root.certificate()
     }
 
     /// The chain a station sends.

@@ -117,11 +117,14 @@ async fn what_waits_for_a_relay_goes_on_when_it_comes_and_is_told_again_after_a_
     let relay = start(&world.relay, None).await;
     soon("custody", told_a.changes.recv()).await.unwrap();
     relay.shutdown().await;
+    // The handle holds the lock of the data folder.
+    drop(relay);
     let relay = start(&world.relay, None).await;
     let (desk_b, mut told_b) = noting_desk();
     let b = start(&world.node_b, Some(desk_b)).await;
     let first = soon("arrival", told_b.arrivals.recv()).await.unwrap();
     b.shutdown().await;
+    drop(b);
     let (desk_b, mut told_b) = noting_desk();
     let b = start(&world.node_b, Some(desk_b)).await;
     let again = soon("arrival again", told_b.arrivals.recv()).await.unwrap();
