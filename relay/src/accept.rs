@@ -1,11 +1,13 @@
 //! Accept: whether this station takes custody of an offer, and of which of its legs.
 //!
-//! The checks stand in the order of their cost and of what they protect: the peer, the bytes, the times, the signer,
-//! the road, the recipients, the sender's share, duplicates, the disk. What fails authentication occupies
-//! nothing: no key, no row, no space. Only when all hold are body bytes asked for; only after the commit is custody
-//! answered. Judged here: [`admit`] before the body, [`take`] with it.
+//! The checks stand in the order of their cost and of what they protect: the peer, the bytes, the
+//! times, the signer, the road, the recipients, the sender's share, duplicates, the disk. What
+//! fails authentication occupies nothing: no key, no row, no space. Only when all hold are body
+//! bytes asked for; only after the commit is custody answered. Judged here: [`admit`] before the
+//! body, [`take`] with it.
 //!
-//! Fails with [`Refusal`]; logged once, by the caller. Must not know: streams, how a body is received.
+//! Fails with [`Refusal`]; logged once, by the caller. Must not know: streams, how a body is
+//! received.
 
 use std::sync::Arc;
 
@@ -26,9 +28,7 @@ use crate::directory::{Snapshot, UnknownSigner};
 use crate::quota::OpenTransfer;
 use crate::refusal::{RETRY_MS, Refusal};
 use crate::station::Core;
-use crate::store::{
-    Accept, BodyPlace, Change, EnvelopeKey, LegState, NewLeg, Outcome, ProofBase,
-};
+use crate::store::{Accept, BodyPlace, Change, EnvelopeKey, LegState, NewLeg, Outcome, ProofBase};
 
 /// An offer that may go on to its body.
 #[derive(Debug)]
@@ -79,12 +79,20 @@ pub(crate) async fn admit(
     let mut via = offer.via;
     via.push(peer.clone());
     let (legs, refused) = sort_legs(core, header.context(), &offer.legs, &via, now)?;
-    let share = if first { take_share(core, &header, legs.len(), now)? } else { None };
+    let share = if first {
+        take_share(core, &header, legs.len(), now)?
+    } else {
+        None
+    };
     if let Some(answer) = known(core, &header, &legs, offer.attempt, &refused).await? {
         return Ok(Judgement::Answer(Box::new(answer)));
     }
     if !core.store.bodies().has_room(header.body_bytes()) {
-        return Err(Refusal::later(Reason::DiskFull, RETRY_MS, "no room on the disk"));
+        return Err(Refusal::later(
+            Reason::DiskFull,
+            RETRY_MS,
+            "no room on the disk",
+        ));
     }
     Ok(Judgement::Admitted(Box::new(Admitted {
         header: Arc::new(header),
@@ -107,8 +115,11 @@ pub(crate) async fn take(
 ) -> Result<Transfer, Refusal> {
     let sealed = admitted.header.context().class.is_sealed();
     let header = Arc::clone(&admitted.header);
-    let recipients: Vec<Party> =
-        admitted.legs.iter().map(|leg| leg.recipient.clone()).collect();
+    let recipients: Vec<Party> = admitted
+        .legs
+        .iter()
+        .map(|leg| leg.recipient.clone())
+        .collect();
     let accept = Accept {
         header: admitted.header,
         header_signature: admitted.header_signature,
@@ -135,7 +146,10 @@ pub(crate) async fn take(
                 bytes = header.body_bytes(),
                 "accepted"
             );
-            Ok(Transfer::Custody { bundle: committed.bundle, refused: admitted.refused })
+            Ok(Transfer::Custody {
+                bundle: committed.bundle,
+                refused: admitted.refused,
+            })
         }
         Some(Outcome::Duplicate { envelope, legs }) => {
             let all_fresh = legs.iter().all(|leg| leg.fresh);
@@ -144,29 +158,44 @@ pub(crate) async fn take(
             } else {
                 held_statements(core, *envelope, &recipients).await?
             };
-            Ok(Transfer::Custody { bundle, refused: admitted.refused })
+            Ok(Transfer::Custody {
+                bundle,
+                refused: admitted.refused,
+            })
         }
-        Some(Outcome::IdConflict { .. }) => {
-            Err(Refusal::new(Reason::IdConflict, "another header has this sender and id"))
-        }
-        Some(Outcome::Moved | Outcome::Stale) | None => {
-            Err(Refusal::later(Reason::Busy, RETRY_MS, "cannot store it now"))
-        }
+        Some(Outcome::IdConflict { .. }) => Err(Refusal::new(
+            Reason::IdConflict,
+            "another header has this sender and id",
+        )),
+        Some(Outcome::Moved | Outcome::Stale) | None => Err(Refusal::later(
+            Reason::Busy,
+            RETRY_MS,
+            "cannot store it now",
+        )),
     }
 }
 
 fn check_sizes(header: &Header, offer: &Offer) -> Result<Layout, Refusal> {
-    let layout = Layout::new(header.context().class, offer.capsule_bytes, header.body_bytes())
-        .map_err(|error| match error {
-            formats::body::LayoutError::TooLarge(_) => Refusal::new(Reason::TooLarge, error),
-            formats::body::LayoutError::Capsule(_)
-            | formats::body::LayoutError::Mismatch { .. } => {
-                Refusal::new(Reason::BodyMismatch, error)
-            }
-        })?;
-    let inline = offer.inline.as_ref().map(|body| u64::try_from(body.len()).unwrap_or(u64::MAX));
+    let layout = Layout::new(
+        header.context().class,
+        offer.capsule_bytes,
+        header.body_bytes(),
+    )
+    .map_err(|error| match error {
+        formats::body::LayoutError::TooLarge(_) => Refusal::new(Reason::TooLarge, error),
+        formats::body::LayoutError::Capsule(_) | formats::body::LayoutError::Mismatch { .. } => {
+            Refusal::new(Reason::BodyMismatch, error)
+        }
+    })?;
+    let inline = offer
+        .inline
+        .as_ref()
+        .map(|body| u64::try_from(body.len()).unwrap_or(u64::MAX));
     if inline.is_some_and(|bytes| bytes != header.body_bytes()) {
-        return Err(Refusal::new(Reason::BodyMismatch, "body in the offer has another size"));
+        return Err(Refusal::new(
+            Reason::BodyMismatch,
+            "body in the offer has another size",
+        ));
     }
     Ok(layout)
 }
@@ -186,10 +215,12 @@ fn check_times(
             Refusal::new(Reason::Expired, detail)
         });
     }
-    // Only the first station compares `created` with its clock and vouches for it; later ones may get
-    // the envelope weeks after.
+    // Only the first station compares `created` with its clock and vouches for it; later ones may
+    // get the envelope weeks after.
     let most = |seconds: u64, limit: i64| {
-        i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(limit).min(limit)
+        i64::try_from(seconds.saturating_mul(1_000))
+            .unwrap_or(limit)
+            .min(limit)
     };
     let early = most(windows.created_ahead_s, limits::CREATED_AHEAD_MS_MAX);
     let late = most(windows.created_behind_s, limits::CREATED_BEHIND_MS_MAX);
@@ -212,8 +243,9 @@ fn check_signer(
         Class::Document | Class::Status => Role::AgencySignature,
         Class::Control | Class::Receipt => Role::StationEvidence,
     };
-    let signer =
-        snapshot.signer(&context.signer, role, context.created).map_err(|error| match error {
+    let signer = snapshot
+        .signer(&context.signer, role, context.created)
+        .map_err(|error| match error {
             UnknownSigner::Absent => {
                 Refusal::later(Reason::UnknownCertificate, RETRY_MS, context.signer)
             }
@@ -259,15 +291,20 @@ fn check_road(
         return Err(Refusal::new(Reason::SenderMismatch, detail));
     }
     if via.len() + 1 >= limits::HOPS_MAX || via.contains(&core.name) {
-        return Err(Refusal::new(Reason::HopLimit, format!("{} stations passed", via.len() + 1)));
+        return Err(Refusal::new(
+            Reason::HopLimit,
+            format!("{} stations passed", via.len() + 1),
+        ));
     }
     Ok(())
 }
 
-/// The first relay checks that the sender's records name the station that speaks for it. Records may lag
-/// behind a move, so it is never permanent.
+/// The first relay checks that the sender's records name the station that speaks for it. Records
+/// may lag behind a move, so it is never permanent.
 fn check_home(snapshot: &Snapshot, context: &Context) -> Result<(), Refusal> {
-    let Party::Agency(code) = &context.sender else { return Ok(()) };
+    let Party::Agency(code) = &context.sender else {
+        return Ok(());
+    };
     match snapshot.home_station(code, context.created) {
         Some(home) if home == context.sender_station => Ok(()),
         Some(home) => {
@@ -281,15 +318,18 @@ fn check_home(snapshot: &Snapshot, context: &Context) -> Result<(), Refusal> {
     }
 }
 
-/// Splits the offered legs into those we can carry, with their way, and the others. None left: the whole offer
-/// is refused, for good only if no leg can be cured.
+/// Legs we carry, and legs we do not.
+type Sorted = (Vec<NewLeg>, Vec<(Party, Reason)>);
+
+/// Splits the offered legs into those we can carry, with their way, and the others. None left: the
+/// whole offer is refused, for good only if no leg can be cured.
 fn sort_legs(
     core: &Core,
     context: &Context,
     offered: &[Party],
     via: &[StationName],
     now: Timestamp,
-) -> Result<(Vec<NewLeg>, Vec<(Party, Reason)>), Refusal> {
+) -> Result<Sorted, Refusal> {
     let mut legs = Vec::with_capacity(offered.len());
     let mut refused = Vec::new();
     for recipient in offered {
@@ -303,13 +343,16 @@ fn sort_legs(
             Ok(Some(_)) if !core.passes_on() => {
                 refused.push((recipient.clone(), Reason::NotHomeStation));
             }
-            Ok(next_hop) => legs.push(NewLeg { recipient: recipient.clone(), next_hop }),
+            Ok(next_hop) => legs.push(NewLeg {
+                recipient: recipient.clone(),
+                next_hop,
+            }),
             Err(reason) => refused.push((recipient.clone(), reason)),
         }
     }
     if legs.is_empty() {
         let curable = refused.iter().find(|(_, reason)| !reason.permanent());
-        let Some((party, reason)) = curable.or(refused.first()) else {
+        let Some((party, reason)) = curable.or_else(|| refused.first()) else {
             return Err(Refusal::new(Reason::InvalidHeader, "offer without legs"));
         };
         return Err(Refusal::new(*reason, party));
@@ -323,17 +366,23 @@ fn take_share(
     legs: usize,
     now: Timestamp,
 ) -> Result<Option<OpenTransfer>, Refusal> {
-    let Party::Agency(code) = &header.context().sender else { return Ok(None) };
+    let Party::Agency(code) = &header.context().sender else {
+        return Ok(None);
+    };
     let legs = u64::try_from(legs).unwrap_or(u64::MAX);
     let share = core.quotas.open(code, header.body_bytes(), legs, now);
     share.map(Some).map_err(|exhausted| {
-        Refusal::later(Reason::Quota, exhausted.retry_after_ms, format!("share of {code}"))
+        Refusal::later(
+            Reason::Quota,
+            exhausted.retry_after_ms,
+            format!("share of {code}"),
+        )
     })
 }
 
-/// Answers an offer of what is here already, without asking for its body again. A relay does so only while it
-/// holds the leg or for an attempt not higher than the one it passed on: a higher one means the sender looks for
-/// another road.
+/// Answers an offer of what is here already, without asking for its body again. A relay does so
+/// only while it holds the leg or for an attempt not higher than the one it passed on: a higher one
+/// means the sender looks for another road.
 async fn known(
     core: &Core,
     header: &Header,
@@ -343,17 +392,26 @@ async fn known(
 ) -> Result<Option<Transfer>, Refusal> {
     let context = header.context();
     let found = core.store.find(&context.sender, &context.id).await;
-    let Some(found) = found.map_err(|error| unreadable(&error))? else { return Ok(None) };
+    let Some(found) = found.map_err(|error| unreadable(&error))? else {
+        return Ok(None);
+    };
     if found.header.digest() != header.digest() {
         // Goes on to the commit, which keeps both as evidence; a body is not needed for that, but
         // only a small one comes without being asked for.
         return if header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX {
             Ok(None)
         } else {
-            Err(Refusal::new(Reason::IdConflict, "another header has this sender and id"))
+            Err(Refusal::new(
+                Reason::IdConflict,
+                "another header has this sender and id",
+            ))
         };
     }
-    let stored = core.store.legs(found.key).await.map_err(|error| unreadable(&error))?;
+    let stored = core
+        .store
+        .legs(found.key)
+        .await
+        .map_err(|error| unreadable(&error))?;
     let mut held = Vec::with_capacity(legs.len());
     for leg in legs {
         let known = stored.iter().find(|known| known.recipient == leg.recipient);
@@ -373,7 +431,10 @@ async fn known(
     if refused.is_empty() {
         return Ok(Some(Transfer::Have { bundle }));
     }
-    Ok(Some(Transfer::Custody { bundle, refused: refused.to_vec() }))
+    Ok(Some(Transfer::Custody {
+        bundle,
+        refused: refused.to_vec(),
+    }))
 }
 
 async fn held_statements(

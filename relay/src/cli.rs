@@ -1,8 +1,9 @@
-//! Cli: the verbs of `tram-relay`. `run` and `check` work on the configuration, `status` and `queue` ask the running
-//! station's ops endpoint. Data goes to stdout (`--json`: the endpoint's JSON unchanged), the rest to stderr.
+//! Cli: the verbs of `tram-relay`. `run` and `check` work on the configuration, `status` and
+//! `queue` ask the running station's ops endpoint. Data goes to stdout (`--json`: the endpoint's
+//! JSON unchanged), the rest to stderr.
 //!
-//! Exit codes: 0 good, 1 a negative answer, 2 usage or configuration, 3 station not reachable. Must not know the
-//! store's files: a running station is asked, not read over its shoulder.
+//! Exit codes: 0 good, 1 a negative answer, 2 usage or configuration, 3 station not reachable. Must
+//! not know the store's files: a running station is asked, not read over its shoulder.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,8 +59,12 @@ struct Common {
 pub async fn run(arguments: Arguments) -> ExitCode {
     match arguments.verb {
         Verb::Check(common) => check(&common).await,
-        Verb::Queue { view: QueueView::List(common) } => ask(&common, "/queue", list_lines).await,
-        Verb::Queue { view: QueueView::Shape(common) } => ask(&common, "/queue", shape_lines).await,
+        Verb::Queue {
+            view: QueueView::List(common),
+        } => ask(&common, "/queue", list_lines).await,
+        Verb::Queue {
+            view: QueueView::Shape(common),
+        } => ask(&common, "/queue", shape_lines).await,
         Verb::Run(common) => run_station(&common).await,
         Verb::Status(common) => ask(&common, "/status", status_lines).await,
     }
@@ -67,7 +72,9 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 
 async fn run_station(common: &Common) -> ExitCode {
     let started = match StationConfig::load(&common.config) {
-        Ok(config) => Station::start(config, None).await.map_err(|error| chain(&error)),
+        Ok(config) => Station::start(config, None)
+            .await
+            .map_err(|error| chain(&error)),
         Err(error) => Err(chain(&error)),
     };
     let station = match started {
@@ -85,7 +92,9 @@ async fn run_station(common: &Common) -> ExitCode {
 /// The same code as a start, up to the sockets.
 async fn check(common: &Common) -> ExitCode {
     let checked = match StationConfig::load(&common.config) {
-        Ok(config) => crate::station::check(config).await.map_err(|error| chain(&error)),
+        Ok(config) => crate::station::check(config)
+            .await
+            .map_err(|error| chain(&error)),
         Err(error) => Err(chain(&error)),
     };
     match checked {
@@ -139,7 +148,10 @@ async fn ask(common: &Common, path: &str, lines: fn(&Value) -> Vec<String>) -> E
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(&format!("the relay does not answer on {address}: {}", chain(&error)));
+            complain(&format!(
+                "the relay does not answer on {address}: {}",
+                chain(&error)
+            ));
             ExitCode::from(UNREACHABLE)
         }
     }
@@ -154,18 +166,29 @@ fn status_lines(status: &Value) -> Vec<String> {
         format!("links     {up} up of {}", links.len()),
         format!("queue     {}", status["queue"]["states"]),
         format!("oldest    {}", text(&status["queue"]["oldest"])),
-        format!("log       {} {}", text(&status["log"]["origin"]), status["log"]["size"]),
+        format!(
+            "log       {} {}",
+            text(&status["log"]["origin"]),
+            status["log"]["size"]
+        ),
         format!("certs     {}", status["certificate_days_left"]),
     ];
     for link in links {
         let state = if link["up"] == true { "up" } else { "down" };
-        lines.push(format!("  {state:<5} {} {}", text(&link["station"]), text(&link["reason"])));
+        lines.push(format!(
+            "  {state:<5} {} {}",
+            text(&link["station"]),
+            text(&link["reason"])
+        ));
     }
     lines
 }
 
 fn list_lines(queue: &Value) -> Vec<String> {
-    let mut lines = vec![format!("{:<40} {:>8} {:>8}  oldest", "next hop", "legs", "waiting")];
+    let mut lines = vec![format!(
+        "{:<40} {:>8} {:>8}  oldest",
+        "next hop", "legs", "waiting"
+    )];
     for one in queue["destinations"].as_array().into_iter().flatten() {
         lines.push(format!(
             "{:<40} {:>8} {:>8}  {}",
@@ -185,9 +208,16 @@ fn shape_lines(queue: &Value) -> Vec<String> {
         "next hop", "total", "1m", "5m", "1h", "1d", "older"
     )];
     for one in queue["destinations"].as_array().into_iter().flatten() {
-        let counts: Vec<String> =
-            ages.iter().map(|age| format!("{:>7}", one["ages"][age])).collect();
-        lines.push(format!("{:<40} {:>7} {}", hop(one), one["legs"], counts.join(" ")));
+        let counts: Vec<String> = ages
+            .iter()
+            .map(|age| format!("{:>7}", one["ages"][age]))
+            .collect();
+        lines.push(format!(
+            "{:<40} {:>7} {}",
+            hop(one),
+            one["legs"],
+            counts.join(" ")
+        ));
     }
     lines
 }

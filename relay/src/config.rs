@@ -1,12 +1,13 @@
 //! Config: the settings of a station, read from one TOML file.
 //!
-//! Each setting answers who changes it and when; what the network decides (routes, trust, limits) is signed data,
-//! not configuration. An unknown key, a missing file or an impossible pair stops the start with the fix in the
-//! text; `tram-relay check` runs the same code. Relative paths count from the folder of the file. The library
-//! reads no environment.
+//! Each setting answers who changes it and when; what the network decides (routes, trust, limits)
+//! is signed data, not configuration. An unknown key, a missing file or an impossible pair stops
+//! the start with the fix in the text; `tram-relay check` runs the same code. Relative paths count
+//! from the folder of the file. The library reads no environment.
 //!
-//! A program with more settings (the desk) reads its own keys from the same file: [`StationConfig::take`] removes the
-//! station's keys from the table and leaves the rest to the caller, who ends with [`refuse_rest`].
+//! A program with more settings (the desk) reads its own keys from the same file:
+//! [`StationConfig::take`] removes the station's keys from the table and leaves the rest to the
+//! caller, who ends with [`refuse_rest`].
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ pub struct StationConfig {
     pub ops: Option<SocketAddr>,
     /// Keys and certificates of the station.
     pub identity: IdentityFiles,
-    /// Certificate (PEM) of the trust list's signer, pinned at enrolment. `None`: the one written down in the data
-    /// folder at the first start.
+    /// Certificate (PEM) of the trust list's signer, pinned at enrolment. `None`: the one written
+    /// down in the data folder at the first start.
     pub trust_list_certificate: Option<PathBuf>,
     /// Time-stamp authority for checkpoints; without one evidence stays at the level `signed`.
     pub time_stamp_url: Option<String>,
@@ -160,14 +161,17 @@ impl StationConfig {
         Ok(config)
     }
 
-    /// Takes the station's keys out of `table`; the rest stays for the caller. Files named must exist.
+    /// Takes the station's keys out of `table`; the rest stays for the caller. Files named must
+    /// exist.
     pub fn take(table: &mut toml::Table, base: &Path) -> Result<Self, ConfigError> {
         let name: String = required(table, "name", r#"name = "relay-1.tram.test""#)?;
-        let name = name.parse::<StationName>().map_err(|error| ConfigError::Value {
-            key: "name",
-            why: error.to_string(),
-            example: r#"name = "relay-1.tram.test""#,
-        })?;
+        let name = name
+            .parse::<StationName>()
+            .map_err(|error| ConfigError::Value {
+                key: "name",
+                why: error.to_string(),
+                example: r#"name = "relay-1.tram.test""#,
+            })?;
         let data: PathBuf = required(table, "data", r#"data = "data""#)?;
         let records: PathBuf = required(table, "records", r#"records = "records""#)?;
         let listen = required(table, "listen", r#"listen = "127.0.0.1:4101""#)?;
@@ -175,8 +179,11 @@ impl StationConfig {
         let identity: IdentitySection = required(table, "identity", "[identity]\ndir = \"keys\"")?;
         let trust: Option<TrustSection> =
             optional(table, "trust", "[trust]\nlist_key = \"trust-list.crt\"")?;
-        let time_stamp: Option<TimeStampSection> =
-            optional(table, "time_stamp", "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"")?;
+        let time_stamp: Option<TimeStampSection> = optional(
+            table,
+            "time_stamp",
+            "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"",
+        )?;
         let disk_floor_mib: Option<u64> =
             optional(table, "disk_floor_mib", "disk_floor_mib = 512")?;
         let config = Self {
@@ -188,7 +195,9 @@ impl StationConfig {
             identity: identity.files(base)?,
             trust_list_certificate: trust.map(|section| base.join(section.list_key)),
             time_stamp_url: time_stamp.map(|section| section.url),
-            disk_floor_bytes: disk_floor_mib.unwrap_or(DISK_FLOOR_MIB).saturating_mul(1 << 20),
+            disk_floor_bytes: disk_floor_mib
+                .unwrap_or(DISK_FLOOR_MIB)
+                .saturating_mul(1 << 20),
             timing: Timing::default(),
         };
         config.check()?;
@@ -216,10 +225,16 @@ impl StationConfig {
             ("identity.evidence_key", &self.identity.evidence_key),
             ("identity.log_key", &self.identity.log_key),
         ];
-        let trust = self.trust_list_certificate.as_ref().map(|path| ("trust.list_key", path));
+        let trust = self
+            .trust_list_certificate
+            .as_ref()
+            .map(|path| ("trust.list_key", path));
         for (key, path) in files.into_iter().chain(trust) {
             if !path.exists() {
-                return Err(ConfigError::Absent { key, path: path.clone() });
+                return Err(ConfigError::Absent {
+                    key,
+                    path: path.clone(),
+                });
             }
         }
         Ok(())
@@ -227,7 +242,8 @@ impl StationConfig {
 }
 
 impl IdentityFiles {
-    /// The usual names inside one folder: `tls.crt`, `tls.key`, `evidence.crt`, `evidence.key`, `log.key`.
+    /// The usual names inside one folder: `tls.crt`, `tls.key`, `evidence.crt`, `evidence.key`,
+    /// `log.key`.
     #[must_use]
     pub fn within(folder: &Path) -> Self {
         Self {
@@ -243,12 +259,16 @@ impl IdentityFiles {
 
 /// Reads a TOML file; also returns its folder, from which relative paths count.
 pub fn read_table(path: &Path) -> Result<(toml::Table, PathBuf), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let table = text.parse::<toml::Table>().map_err(|error| ConfigError::Syntax {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
-        why: error.to_string(),
+        source,
     })?;
+    let table = text
+        .parse::<toml::Table>()
+        .map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            why: error.to_string(),
+        })?;
     let base = path.parent().map(Path::to_owned).unwrap_or_default();
     Ok((table, base))
 }
@@ -259,7 +279,9 @@ pub fn refuse_rest(table: &toml::Table) -> Result<(), ConfigError> {
         return Ok(());
     }
     let keys: Vec<String> = table.keys().map(|key| format!("`{key}`")).collect();
-    Err(ConfigError::Unknown { keys: keys.join(", ") })
+    Err(ConfigError::Unknown {
+        keys: keys.join(", "),
+    })
 }
 
 /// Takes a key that must be there.
@@ -277,12 +299,17 @@ pub fn optional<T: DeserializeOwned>(
     key: &'static str,
     example: &'static str,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(value) = table.remove(key) else { return Ok(None) };
-    value.try_into().map(Some).map_err(|error: toml::de::Error| ConfigError::Value {
-        key,
-        why: error.message().to_owned(),
-        example,
-    })
+    let Some(value) = table.remove(key) else {
+        return Ok(None);
+    };
+    value
+        .try_into()
+        .map(Some)
+        .map_err(|error: toml::de::Error| ConfigError::Value {
+            key,
+            why: error.message().to_owned(),
+            example,
+        })
 }
 
 #[derive(Deserialize)]
@@ -301,14 +328,20 @@ impl IdentitySection {
     fn files(self, base: &Path) -> Result<IdentityFiles, ConfigError> {
         let usual = self.dir.map(|dir| IdentityFiles::within(&base.join(dir)));
         let pick = |own: Option<PathBuf>, usual: Option<&PathBuf>, key| {
-            own.map(|path| base.join(path)).or_else(|| usual.cloned()).ok_or(ConfigError::Missing {
-                key,
-                example: "[identity]\ndir = \"keys\"",
-            })
+            own.map(|path| base.join(path))
+                .or_else(|| usual.cloned())
+                .ok_or(ConfigError::Missing {
+                    key,
+                    example: "[identity]\ndir = \"keys\"",
+                })
         };
         let usual = usual.as_ref();
         Ok(IdentityFiles {
-            tls_cert: pick(self.tls_cert, usual.map(|u| &u.tls_cert), "identity.tls_cert")?,
+            tls_cert: pick(
+                self.tls_cert,
+                usual.map(|u| &u.tls_cert),
+                "identity.tls_cert",
+            )?,
             tls_key: pick(self.tls_key, usual.map(|u| &u.tls_key), "identity.tls_key")?,
             evidence_cert: pick(
                 self.evidence_cert,
@@ -347,7 +380,14 @@ mod tests {
 
     fn folder_with_files() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("temporary folder");
-        for file in ["tls.crt", "tls.key", "evidence.crt", "evidence.key", "log.key", "list.crt"] {
+        for file in [
+            "tls.crt",
+            "tls.key",
+            "evidence.crt",
+            "evidence.key",
+            "log.key",
+            "list.crt",
+        ] {
             std::fs::File::create(folder.path().join(file)).expect("file");
         }
         std::fs::create_dir(folder.path().join("records")).expect("folder");
@@ -396,7 +436,11 @@ url = "http://127.0.0.1:3180/"
             ("127.0.0.1:4201", "0.0.0.0:4201", "loopback"),
             ("\"list.crt\"", "\"other.crt\"", "other.crt"),
             ("relay-1.tram.test", "Relay 1", "`name` cannot be used"),
-            ("listen = \"127.0.0.1:4101\"", "listen = 5", "listen = \"127.0.0.1:4101\""),
+            (
+                "listen = \"127.0.0.1:4101\"",
+                "listen = 5",
+                "listen = \"127.0.0.1:4101\"",
+            ),
         ];
         for (old, new, words) in table {
             let error = load(&GOOD.replace(old, new)).expect_err(new);

@@ -1,7 +1,8 @@
-//! Desk: what a node adds to a station, seen from the station. The station knows it by this trait only.
+//! Desk: what a node adds to a station, seen from the station. The station knows it by this trait
+//! only.
 //!
-//! Calls come from the station's tasks and must return at once: a desk that has work to do puts it into a queue of
-//! its own. Must not know: HTTP, edXML, keys.
+//! Calls come from the station's tasks and must return at once: a desk that has work to do puts it
+//! into a queue of its own. Must not know: HTTP, edXML, keys.
 
 use std::sync::Arc;
 
@@ -26,11 +27,12 @@ pub trait Desk: Send + Sync {
         let _unused = station;
     }
 
-    /// A leg for one of our parties is durable here. Idempotent: called again after a restart, until
-    /// the leg is final.
+    /// A leg for one of our parties is durable here. Idempotent: called again after a restart,
+    /// until the leg is final.
     fn arrived(&self, arrival: Arrival);
 
-    /// A leg of an envelope that this desk sent changes its state; the answer joins the same commit.
+    /// A leg of an envelope that this desk sent changes its state; the answer joins the same
+    /// commit.
     fn leg_changed(&self, change: &LegChange) -> Option<Box<dyn DeskWrite>>;
 }
 

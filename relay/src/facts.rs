@@ -1,7 +1,8 @@
-//! Facts: log once per fact. A broken neighbour is dialled every half minute for days; its error is one fact, said
-//! once, and once more when it changed or came back after a good time.
+//! Facts: log once per fact. A broken neighbour is dialled every half minute for days; its error is
+//! one fact, said once, and once more when it changed or came back after a good time.
 //!
-//! Bounded; a full memory forgets everything, so at worst a fact is said again. Must not know what is said.
+//! Bounded; a full memory forgets everything, so at worst a fact is said again. Must not know what
+//! is said.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};

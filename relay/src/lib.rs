@@ -1,7 +1,7 @@
 //! The station of Trạm: take custody, remember, pass on.
 //!
-//! A station is one store-and-forward engine with a name, two certificates, one log and one store. A relay is a
-//! station; a node is a station with a desk on top. The way of an envelope through it:
+//! A station is one store-and-forward engine with a name, two certificates, one log and one store.
+//! A relay is a station; a node is a station with a desk on top. The way of an envelope through it:
 //!
 //! ```text
 //!  link::receive ─► accept ─► station::commit ─► store        (custody is answered after the commit)
@@ -11,8 +11,9 @@
 //!  receipts ◄── statements owed to the sender's station ┘
 //! ```
 //!
-//! `node` uses [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`], [`evidence`], [`backoff`]; the rest
-//! runs inside the station. Pure parts (route, link session, backoff, quota, queue) know neither time nor I/O.
+//! `node` uses [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`],
+//! [`evidence`], [`backoff`]; the rest runs inside the station. Pure parts (route, link session,
+//! backoff, quota, queue) know neither time nor I/O.
 
 pub mod backoff;
 pub mod cli;

@@ -1,5 +1,6 @@
-//! Ops: what operators and their tools see of a station: `/livez`, `/readyz`, `/status`, `/queue`, `/metrics` over HTTP
-//! on a loopback address. Read only, no access control, nothing of any content: codes, names of stations, counts.
+//! Ops: what operators and their tools see of a station: `/livez`, `/readyz`, `/status`, `/queue`,
+//! `/metrics` over HTTP on a loopback address. Read only, no access control, nothing of any
+//! content: codes, names of stations, counts.
 //!
 //! Fails by answering 503 with the reason. Must not know how things are decided.
 
@@ -59,7 +60,8 @@ fn router(core: Arc<Core>) -> Router {
         .with_state(core)
 }
 
-/// Each check by name. Links are shown but do not decide: a station without a link still takes work from its desk.
+/// Each check by name. Links are shown but do not decide: a station without a link still takes work
+/// from its desk.
 async fn readyz(State(core): State<Arc<Core>>) -> Response {
     let now = core.clock.now();
     let snapshot = core.directory.snapshot();
@@ -72,10 +74,16 @@ async fn readyz(State(core): State<Arc<Core>>) -> Response {
         ("disk", core.store.bodies().has_room(0)),
     ];
     let ready = checks.iter().all(|(_, well)| *well);
-    let mut shown: serde_json::Map<String, Value> =
-        checks.iter().map(|(name, well)| ((*name).to_owned(), json!(well))).collect();
+    let mut shown: serde_json::Map<String, Value> = checks
+        .iter()
+        .map(|(name, well)| ((*name).to_owned(), json!(well)))
+        .collect();
     shown.insert("links_up".to_owned(), json!(links_up));
-    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, Json(json!({ "ready": ready, "checks": shown }))).into_response()
 }
 
@@ -87,11 +95,21 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
     };
     let snapshot = core.directory.snapshot();
     let head = core.store.head().borrow().size;
-    let oldest = shape.destinations.iter().map(|destination| destination.oldest).min();
-    let tls = core.tls.certificate().map(|certificate| days_left(certificate.not_after(), now));
+    let oldest = shape
+        .destinations
+        .iter()
+        .map(|destination| destination.oldest)
+        .min();
+    let tls = core
+        .tls
+        .certificate()
+        .map(|certificate| days_left(certificate.not_after(), now));
     let evidence = days_left(core.evidence.evidence_certificate.not_after(), now);
-    let states: serde_json::Map<String, Value> =
-        shape.states.iter().map(|one| (one.state.to_owned(), json!(one.legs))).collect();
+    let states: serde_json::Map<String, Value> = shape
+        .states
+        .iter()
+        .map(|one| (one.state.to_owned(), json!(one.legs)))
+        .collect();
     Json(json!({
         "station": core.name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -169,41 +187,86 @@ async fn metrics(State(core): State<Arc<Core>>) -> Response {
     let version = env!("CARGO_PKG_VERSION");
     text.gauge("tram_build_info", &[("version", version)], 1);
     for link in core.links.states() {
-        text.gauge("tram_link_up", &[("peer", link.station.as_str())], i64::from(link.up));
+        text.gauge(
+            "tram_link_up",
+            &[("peer", link.station.as_str())],
+            i64::from(link.up),
+        );
     }
     for link in core.links.states() {
         if let Some(rtt_us) = link.rtt_us {
             let rtt_us = i64::try_from(rtt_us).unwrap_or(i64::MAX);
-            text.gauge("tram_link_rtt_microseconds", &[("peer", link.station.as_str())], rtt_us);
+            text.gauge(
+                "tram_link_rtt_microseconds",
+                &[("peer", link.station.as_str())],
+                rtt_us,
+            );
         }
     }
     for state in &shape.states {
-        text.gauge("tram_queue_legs", &[("state", state.state)], clamp(state.legs));
+        text.gauge(
+            "tram_queue_legs",
+            &[("state", state.state)],
+            clamp(state.legs),
+        );
     }
-    let oldest = shape.destinations.iter().map(|one| now.minus(one.oldest)).max();
+    let oldest = shape
+        .destinations
+        .iter()
+        .map(|one| now.minus(one.oldest))
+        .max();
     text.gauge("tram_queue_oldest_seconds", &[], oldest.unwrap_or(0) / 1000);
     text.gauge("tram_receipts_owed", &[], clamp(shape.owed_receipts));
     text.gauge("tram_log_size", &[], clamp(core.store.head().borrow().size));
     if let Some(tls) = core.tls.certificate() {
         let expiry = tls.not_after().unix_s();
-        text.gauge("tram_certificate_expiry_timestamp_seconds", &[("role", "tls")], expiry);
+        text.gauge(
+            "tram_certificate_expiry_timestamp_seconds",
+            &[("role", "tls")],
+            expiry,
+        );
     }
     let expiry = core.evidence.evidence_certificate.not_after().unix_s();
-    text.gauge("tram_certificate_expiry_timestamp_seconds", &[("role", "evidence")], expiry);
+    text.gauge(
+        "tram_certificate_expiry_timestamp_seconds",
+        &[("role", "evidence")],
+        expiry,
+    );
     if let Some(until) = core.directory.validator().freshness(now).until {
-        text.gauge("tram_crl_next_update_timestamp_seconds", &[], until.unix_s());
+        text.gauge(
+            "tram_crl_next_update_timestamp_seconds",
+            &[],
+            until.unix_s(),
+        );
     }
     text.gauge("tram_clock_unsure", &[], i64::from(core.clock_unsure()));
     let refused = core.directory.snapshot().refused().len();
-    text.gauge("tram_records_refused", &[], i64::try_from(refused).unwrap_or(i64::MAX));
+    text.gauge(
+        "tram_records_refused",
+        &[],
+        i64::try_from(refused).unwrap_or(i64::MAX),
+    );
     if let Ok(free) = core.store.bodies().free_bytes() {
         text.gauge("tram_disk_free_bytes", &[], clamp(free));
     }
     let counters = &core.counters;
-    text.counter("tram_envelopes_accepted_total", counters.accepted.load(Ordering::Relaxed));
-    text.counter("tram_offers_refused_total", counters.refused.load(Ordering::Relaxed));
-    text.counter("tram_batches_passed_on_total", counters.passed_on.load(Ordering::Relaxed));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.0).into_response()
+    text.counter(
+        "tram_envelopes_accepted_total",
+        counters.accepted.load(Ordering::Relaxed),
+    );
+    text.counter(
+        "tram_offers_refused_total",
+        counters.refused.load(Ordering::Relaxed),
+    );
+    text.counter(
+        "tram_batches_passed_on_total",
+        counters.passed_on.load(Ordering::Relaxed),
+    );
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        text.0,
+    )
+        .into_response()
 }
 
 /// Prometheus text, format 0.0.4.
@@ -213,8 +276,10 @@ struct Exposition(String);
 impl Exposition {
     fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
         self.kind(name, "gauge");
-        let labels: Vec<String> =
-            labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{value}\""))
+            .collect();
         let labels = if labels.is_empty() {
             String::new()
         } else {
@@ -247,7 +312,11 @@ fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
 
 fn unreadable(error: &dyn std::fmt::Display) -> Response {
     tracing::warn!(code = "TRAM-331", %error, "spool cannot be read");
-    (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the store cannot be read\n",
+    )
+        .into_response()
 }
 
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;

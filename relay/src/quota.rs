@@ -1,10 +1,10 @@
-//! Quota: what one sender agency may take up at its first relay, so that one broken or hostile system does not fill
-//! the spool that all agencies share.
+//! Quota: what one sender agency may take up at its first relay, so that one broken or hostile
+//! system does not fill the spool that all agencies share.
 //!
-//! Two buckets per agency (bytes and legs, refilled evenly) and a count of transfers in flight. Later hops do not
-//! count again: the first relay vouches. A refusal is never permanent; it says when there will be room. Accounts
-//! that are full again are forgotten, so memory is bounded by the agencies active within one refill.
-//! Must not know: sockets, the store; time is given.
+//! Two buckets per agency (bytes and legs, refilled evenly) and a count of transfers in flight.
+//! Later hops do not count again: the first relay vouches. A refusal is never permanent; it says
+//! when there will be room. Accounts that are full again are forgotten, so memory is bounded by the
+//! agencies active within one refill. Must not know: sockets, the store; time is given.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,10 +24,14 @@ pub struct Allowance {
 }
 
 impl Default for Allowance {
-    /// A large ministry sends some ten thousand legs on its busiest hour; ten times that is still refused to nobody
-    /// honest. 32 GiB an hour is a 75 Mbit/s line used to the full.
+    /// A large ministry sends some ten thousand legs on its busiest hour; ten times that is still
+    /// refused to nobody honest. 32 GiB an hour is a 75 Mbit/s line used to the full.
     fn default() -> Self {
-        Self { bytes_per_hour: 32 << 30, legs_per_hour: 400_000, open_transfers: 64 }
+        Self {
+            bytes_per_hour: 32 << 30,
+            legs_per_hour: 400_000,
+            open_transfers: 64,
+        }
     }
 }
 
@@ -64,10 +68,14 @@ impl Quotas {
     /// Empty accounts.
     #[must_use]
     pub fn new(allowance: Allowance) -> Self {
-        Self { allowance, accounts: Arc::default() }
+        Self {
+            allowance,
+            accounts: Arc::default(),
+        }
     }
 
-    /// Takes `bytes` and `legs` from the agency's account and counts a transfer until the guard is dropped.
+    /// Takes `bytes` and `legs` from the agency's account and counts a transfer until the guard is
+    /// dropped.
     pub fn open(
         &self,
         agency: &AgencyCode,
@@ -76,7 +84,8 @@ impl Quotas {
         now: Timestamp,
     ) -> Result<OpenTransfer, Exhausted> {
         let allowance = self.allowance;
-        // Poisoned: another thread panicked between two plain assignments; the numbers are still usable.
+        // Poisoned: another thread panicked between two plain assignments; the numbers are still
+        // usable.
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= SWEEP_ABOVE {
             accounts.retain(|_, account| {
@@ -92,7 +101,9 @@ impl Quotas {
         });
         account.refill(allowance, now);
         if account.open >= allowance.open_transfers {
-            return Err(Exhausted { retry_after_ms: BUSY_MS });
+            return Err(Exhausted {
+                retry_after_ms: BUSY_MS,
+            });
         }
         let missing = |wanted: u64, left: u64, per_hour: u64| {
             let lack = wanted.saturating_sub(left);
@@ -105,12 +116,17 @@ impl Quotas {
             allowance.legs_per_hour,
         ));
         if wait > 0 {
-            return Err(Exhausted { retry_after_ms: wait.max(BUSY_MS) });
+            return Err(Exhausted {
+                retry_after_ms: wait.max(BUSY_MS),
+            });
         }
         account.bytes = account.bytes.saturating_sub(bytes);
         account.legs = account.legs.saturating_sub(legs);
         account.open += 1;
-        Ok(OpenTransfer { quotas: self.clone(), agency: agency.clone() })
+        Ok(OpenTransfer {
+            quotas: self.clone(),
+            agency: agency.clone(),
+        })
     }
 }
 
@@ -121,12 +137,18 @@ impl Account {
             u64::try_from(u128::from(per_hour) * u128::from(passed) / u128::from(HOUR_MS))
                 .unwrap_or(per_hour)
         };
-        let (bytes, legs) = (share(allowance.bytes_per_hour), share(allowance.legs_per_hour));
+        let (bytes, legs) = (
+            share(allowance.bytes_per_hour),
+            share(allowance.legs_per_hour),
+        );
         // Too little time for a whole leg: leave the clock, or frequent calls would never refill.
         if legs == 0 && self.legs < allowance.legs_per_hour {
             return;
         }
-        self.bytes = self.bytes.saturating_add(bytes).min(allowance.bytes_per_hour);
+        self.bytes = self
+            .bytes
+            .saturating_add(bytes)
+            .min(allowance.bytes_per_hour);
         self.legs = self.legs.saturating_add(legs).min(allowance.legs_per_hour);
         self.at = now;
     }
@@ -134,7 +156,11 @@ impl Account {
 
 impl Drop for OpenTransfer {
     fn drop(&mut self) {
-        let mut accounts = self.quotas.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self
+            .quotas
+            .accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = accounts.get_mut(&self.agency) {
             account.open = account.open.saturating_sub(1);
         }
@@ -176,7 +202,10 @@ mod tests {
 
     #[test]
     fn open_transfers_are_counted_until_their_guard_is_dropped() {
-        let quotas = Quotas::new(Allowance { open_transfers: 2, ..Allowance::default() });
+        let quotas = Quotas::new(Allowance {
+            open_transfers: 2,
+            ..Allowance::default()
+        });
         let agency = code("H01.36");
         let first = quotas.open(&agency, 1, 1, at(0)).expect("first");
         let _second = quotas.open(&agency, 1, 1, at(0)).expect("second");

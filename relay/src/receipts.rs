@@ -1,10 +1,10 @@
-//! Receipts: turns the statements that this station owes other stations into envelopes of class `receipt`: one
-//! envelope per station for all that gathered, its body the receipt bundle in clear, its header signed with
-//! the evidence key. The envelope and the settling of what it carries are one commit, so a receipt is neither
-//! lost nor sent twice.
+//! Receipts: turns the statements that this station owes other stations into envelopes of class
+//! `receipt`: one envelope per station for all that gathered, its body the receipt bundle in clear,
+//! its header signed with the evidence key. The envelope and the settling of what it carries are
+//! one commit, so a receipt is neither lost nor sent twice.
 //!
-//! Receipts state nothing and are never answered by receipts. Fails by waiting: what could not be sent is still
-//! owed. Must not know: what the statements say, how they travel.
+//! Receipts state nothing and are never answered by receipts. Fails by waiting: what could not be
+//! sent is still owed. Must not know: what the statements say, how they travel.
 
 use std::sync::Arc;
 
@@ -94,7 +94,8 @@ async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError
         supersedes: None,
         addressed_as: vec![],
     };
-    let header = Header::new(context, body.body_digest, body.body_bytes).map_err(|error| build(&error))?;
+    let header =
+        Header::new(context, body.body_digest, body.body_bytes).map_err(|error| build(&error))?;
     let header_signature = pki::sign::sign_detached(
         &core.evidence.evidence_key,
         &core.evidence.evidence_certificate,
@@ -108,7 +109,10 @@ async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError
         header_signature,
         capsule_bytes: body.capsule_bytes,
         body: body.place,
-        legs: vec![NewLeg { recipient: to, next_hop }],
+        legs: vec![NewLeg {
+            recipient: to,
+            next_hop,
+        }],
         via: vec![],
         attempt: 1,
         from: None,
@@ -116,7 +120,9 @@ async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError
         event: None,
         keep_body: false,
     };
-    let settled = Write::SettleReceipts { positions: owed.positions };
+    let settled = Write::SettleReceipts {
+        positions: owed.positions,
+    };
     core.commit(Change::of(vec![accept.into(), settled]))
         .await
         .map(|_| ())
@@ -133,7 +139,10 @@ async fn write_body(core: &Core, bundle: Vec<u8>) -> Result<FinishedBody, Receip
         let chunk = rest.split_to(piece.min(rest.len()));
         writer.append(chunk).await.map_err(|error| waits(&error))?;
     }
-    writer.finish(Bytes::new()).await.map_err(|error| waits(&error))
+    writer
+        .finish(Bytes::new())
+        .await
+        .map_err(|error| waits(&error))
 }
 
 /// How many owed statements are read at once, at most what one bundle may hold.

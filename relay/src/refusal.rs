@@ -1,7 +1,9 @@
-//! Refusal: what we tell a peer when we do not take something, and the one map from our errors to it.
+//! Refusal: what we tell a peer when we do not take something, and the one map from our errors to
+//! it.
 //!
-//! The peer hears a reason code, a time to come back if that can help, and at most one line that names nothing
-//! internal. Our own log has the facts, once per refusal, with the same code. Must not know how it is sent.
+//! The peer hears a reason code, a time to come back if that can help, and at most one line that
+//! names nothing internal. Our own log has the facts, once per refusal, with the same code. Must
+//! not know how it is sent.
 
 use formats::frame::Transfer;
 use formats::limits;
@@ -14,7 +16,8 @@ use crate::store::body::BodyError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
-    /// When to come back, milliseconds; `None`: never with this envelope if the reason is permanent.
+    /// When to come back, milliseconds; `None`: never with this envelope if the reason is
+    /// permanent.
     pub(crate) retry_after_ms: Option<u64>,
     /// For the log, and for the peer's operator.
     pub(crate) detail: String,
@@ -24,17 +27,28 @@ impl Refusal {
     /// For good if the reason is permanent, else after the usual time.
     pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         let retry_after_ms = (!reason.permanent()).then_some(RETRY_MS);
-        Self { reason, retry_after_ms, detail: detail.to_string() }
+        Self {
+            reason,
+            retry_after_ms,
+            detail: detail.to_string(),
+        }
     }
 
     /// For now, whatever the reason: what is missing here may arrive.
     pub(crate) fn later(reason: Reason, after_ms: u64, detail: impl std::fmt::Display) -> Self {
-        Self { reason, retry_after_ms: Some(after_ms), detail: detail.to_string() }
+        Self {
+            reason,
+            retry_after_ms: Some(after_ms),
+            detail: detail.to_string(),
+        }
     }
 
     /// As a frame.
     pub(crate) fn frame(&self) -> Transfer {
-        let line = self.detail.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let line = self
+            .detail
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c });
         Transfer::Refuse {
             reason: self.reason,
             retry_after_ms: self.retry_after_ms,
@@ -43,7 +57,8 @@ impl Refusal {
     }
 }
 
-/// Whether a refusal that a peer sent ends the leg. A time to come back always wins over the reason's nature.
+/// Whether a refusal that a peer sent ends the leg. A time to come back always wins over the
+/// reason's nature.
 pub(crate) fn is_final(reason: Reason, retry_after_ms: Option<u64>) -> bool {
     reason.permanent() && retry_after_ms.is_none()
 }
@@ -79,9 +94,9 @@ impl From<&CommitError> for Refusal {
             CommitError::BodyMissing { .. } => {
                 Self::later(Reason::Busy, IN_USE_MS, "body must be sent again")
             }
-            CommitError::Desk(_)
-            | CommitError::IllegalMove { .. }
-            | CommitError::Malformed(_) => Self::later(Reason::Busy, RETRY_MS, "cannot store it now"),
+            CommitError::Desk(_) | CommitError::IllegalMove { .. } | CommitError::Malformed(_) => {
+                Self::later(Reason::Busy, RETRY_MS, "cannot store it now")
+            }
         }
     }
 }

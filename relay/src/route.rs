@@ -1,10 +1,10 @@
-//! Route: to which neighbour a leg goes next. A pure function of (me, records, link health): there are no routes
-//! in configuration.
+//! Route: to which neighbour a leg goes next. A pure function of (me, records, link health): there
+//! are no routes in configuration.
 //!
-//! The graph holds who can reach whom directly, from the verified station records: a node and its home relays, and
-//! neighbours that name each other (one station alone cannot put itself on other people's roads). Only relays pass
-//! on. A road never leads back through a station of `via`, and is never longer than the hop limit.
-//! Must not know: sockets, time of day, envelopes.
+//! The graph holds who can reach whom directly, from the verified station records: a node and its
+//! home relays, and neighbours that name each other (one station alone cannot put itself on other
+//! people's roads). Only relays pass on. A road never leads back through a station of `via`, and is
+//! never longer than the hop limit. Must not know: sockets, time of day, envelopes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -34,11 +34,14 @@ pub struct Vertex {
 }
 
 impl Graph {
-    /// Builds the graph from all station records. Also returns the one-sided neighbour claims, for the operator.
+    /// Builds the graph from all station records. Also returns the one-sided neighbour claims, for
+    /// the operator.
     #[must_use]
     pub fn build(vertices: &[Vertex]) -> (Self, Vec<(StationName, StationName)>) {
-        let by_name: BTreeMap<&StationName, &Vertex> =
-            vertices.iter().map(|vertex| (&vertex.name, vertex)).collect();
+        let by_name: BTreeMap<&StationName, &Vertex> = vertices
+            .iter()
+            .map(|vertex| (&vertex.name, vertex))
+            .collect();
         let relays = vertices.iter().filter(|vertex| vertex.relay);
         let mut graph = Self {
             relays: relays.map(|vertex| vertex.name.clone()).collect(),
@@ -68,26 +71,37 @@ impl Graph {
     /// Whether the two may hold a link.
     #[must_use]
     pub fn linked(&self, one: &StationName, other: &StationName) -> bool {
-        self.access.get(one).is_some_and(|around| around.contains(other))
+        self.access
+            .get(one)
+            .is_some_and(|around| around.contains(other))
     }
 
     /// Every station that `name` may hold a link with.
     #[must_use]
     pub fn around(&self, name: &StationName) -> Vec<StationName> {
-        self.access.get(name).map(|around| around.iter().cloned().collect()).unwrap_or_default()
+        self.access
+            .get(name)
+            .map(|around| around.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn join(&mut self, one: &StationName, other: &StationName) {
         for (from, to) in [(one, other), (other, one)] {
-            self.access.entry(from.clone()).or_default().insert(to.clone());
+            self.access
+                .entry(from.clone())
+                .or_default()
+                .insert(to.clone());
             if self.relays.contains(to) {
-                self.trunk.entry(from.clone()).or_default().insert(to.clone());
+                self.trunk
+                    .entry(from.clone())
+                    .or_default()
+                    .insert(to.clone());
             }
         }
     }
 
-    /// Hops from every station that passes on (and from `destination` itself: 0) to `destination`, never through
-    /// `avoided`.
+    /// Hops from every station that passes on (and from `destination` itself: 0) to `destination`,
+    /// never through `avoided`.
     fn distances(
         &self,
         destination: &StationName,
@@ -131,8 +145,8 @@ impl Hop {
     }
 }
 
-/// Next hop from `me` towards `destination`. `via` are the stations the envelope came through; `up` tells whether
-/// the link to a neighbour works now. Ask again when a link or a record changes.
+/// Next hop from `me` towards `destination`. `via` are the stations the envelope came through; `up`
+/// tells whether the link to a neighbour works now. Ask again when a link or a record changes.
 pub fn next_hop(
     graph: &Graph,
     me: &StationName,
@@ -161,7 +175,11 @@ pub fn next_hop(
     let mut best_up: Option<(usize, &StationName)> = None;
     let mut best_down: Option<(usize, &StationName)> = None;
     for road in roads {
-        let best = if up(road.1) { &mut best_up } else { &mut best_down };
+        let best = if up(road.1) {
+            &mut best_up
+        } else {
+            &mut best_down
+        };
         // Equal lengths: the smaller name, so that every process decides alike.
         if best.is_none_or(|known| road < known) {
             *best = Some(road);
@@ -210,7 +228,9 @@ mod tests {
 
     fn hop(me: &str, to: &str, via: &[&str], down: &[&str]) -> Hop {
         let down = names(down);
-        next_hop(&graph(), &name(me), &name(to), &names(via), &|station| !down.contains(station))
+        next_hop(&graph(), &name(me), &name(to), &names(via), &|station| {
+            !down.contains(station)
+        })
     }
 
     #[test]
@@ -224,21 +244,33 @@ mod tests {
             ("a", "n2", &["n1"], &["b", "c"], Hop::Waits(name("b"))),
             ("a", "n2", &["n1", "b"], &[], Hop::Next(name("c"))),
             ("b", "n2", &["n1", "a"], &["n2"], Hop::Next(name("c"))),
-            ("b", "n2", &["n1", "a", "c"], &["n2"], Hop::Waits(name("n2"))),
+            (
+                "b",
+                "n2",
+                &["n1", "a", "c"],
+                &["n2"],
+                Hop::Waits(name("n2")),
+            ),
             ("a", "n1", &["b"], &["n1"], Hop::Waits(name("n1"))),
             ("a", "n1", &["n1", "b"], &[], Hop::Nowhere),
             ("a", "n3", &[], &[], Hop::Nowhere),
             ("n2", "n1", &[], &["b"], Hop::Next(name("c"))),
         ];
         for (me, to, via, down, expected) in table {
-            assert_eq!(hop(me, to, via, down), expected, "{me} to {to} via {via:?} down {down:?}");
+            assert_eq!(
+                hop(me, to, via, down),
+                expected,
+                "{me} to {to} via {via:?} down {down:?}"
+            );
         }
     }
 
     #[test]
     fn a_claim_of_one_side_makes_no_neighbour() {
-        let vertices =
-            [vertex("a", true, &[], &[]), vertex("evil", true, &[], &["a"])];
+        let vertices = [
+            vertex("a", true, &[], &[]),
+            vertex("evil", true, &[], &["a"]),
+        ];
         let (graph, one_sided) = Graph::build(&vertices);
         assert!(!graph.linked(&name("a"), &name("evil")));
         assert_eq!(one_sided, [(name("evil"), name("a"))]);

@@ -1,10 +1,11 @@
-//! Station: one running store-and-forward engine. Builds store, directory, links, forwarder, receipts and ops from a
-//! configuration, owns every task, and drains at shutdown: nothing new is taken, what is in flight is finished,
-//! peers hear Bye with a time to come back.
+//! Station: one running store-and-forward engine. Builds store, directory, links, forwarder,
+//! receipts and ops from a configuration, owns every task, and drains at shutdown: nothing new is
+//! taken, what is in flight is finished, peers hear Bye with a time to come back.
 //!
-//! [`Station`] is the handle that the desk and the programs use; it is cheap to clone. What goes through
-//! [`Station::commit`] is durable when it answers, and the parts of the station that have work from it are woken.
-//! Fails at start only, with the fix in the text. Must not know: DMS, edXML, decryption keys.
+//! [`Station`] is the handle that the desk and the programs use; it is cheap to clone. What goes
+//! through [`Station::commit`] is durable when it answers, and the parts of the station that have
+//! work from it are woken. Fails at start only, with the fix in the text. Must not know: DMS,
+//! edXML, decryption keys.
 
 mod anchor;
 mod commit;
@@ -25,8 +26,8 @@ use crate::desk::Desk;
 use crate::directory::{Directory, DirectoryError};
 use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
-pub use crate::link::LinkState;
 pub(crate) use self::core::Core;
+pub use crate::link::LinkState;
 
 /// A running station.
 #[derive(Clone, Debug)]
@@ -59,13 +60,14 @@ pub enum StartError {
     Listen(String),
 }
 
-/// What a start would do, without sockets and without the store: configuration, keys, records. Answers a report.
+/// What a start would do, without sockets and without the store: configuration, keys, records.
+/// Answers a report.
 pub async fn check(config: StationConfig) -> Result<serde_json::Value, StartError> {
     core::check(config, Clock::system()).await
 }
 
-/// Opens the store of a station that does not run, making it if there is none: for commands that write
-/// the desk's tables before the first start. [`OpenError::InUse`] while the station runs.
+/// Opens the store of a station that does not run, making it if there is none: for commands that
+/// write the desk's tables before the first start. [`OpenError::InUse`] while the station runs.
 pub async fn prepare(
     config: StationConfig,
     desk_schema: &'static [&'static str],
@@ -89,7 +91,9 @@ impl Station {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let (core, parts) = core::build(config, desk, clock).await?;
-        let station = Self { core: Arc::new(core) };
+        let station = Self {
+            core: Arc::new(core),
+        };
         if let Some(desk) = &station.core.desk {
             desk.attached(&station);
         }
@@ -133,14 +137,14 @@ impl Station {
         &self.core.evidence.evidence_certificate
     }
 
-    /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`] after the
-    /// commit, before this answers.
+    /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`]
+    /// after the commit, before this answers.
     pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
         self.core.commit(change).await
     }
 
-    /// The `next_hop` of a new leg: `None` = here. A road whose first link is down now is still an answer: the leg
-    /// waits, and is sent another way as soon as there is one.
+    /// The `next_hop` of a new leg: `None` = here. A road whose first link is down now is still an
+    /// answer: the leg waits, and is sent another way as soon as there is one.
     pub fn next_hop(&self, recipient: &Party) -> Result<Option<StationName>, Reason> {
         self.core.next_hop(recipient, &[], self.core.clock.now())
     }

@@ -1,6 +1,6 @@
-//! Testimony: whether a bundle of statements is what a neighbour's log really says. Both signatures of the
-//! checkpoint (log key and evidence certificate, as the station's record names them) and every inclusion
-//! path are verified; what the statements are about is the caller's to compare.
+//! Testimony: whether a bundle of statements is what a neighbour's log really says. Both signatures
+//! of the checkpoint (log key and evidence certificate, as the station's record names them) and
+//! every inclusion path are verified; what the statements are about is the caller's to compare.
 //!
 //! Fails with the reason in words, for the log. Must not know links or legs.
 
@@ -19,7 +19,9 @@ pub(crate) fn verified_statements(
 ) -> Result<Vec<Statement>, String> {
     let now = core.clock.now();
     let snapshot = core.directory.snapshot();
-    let record = snapshot.station(station).ok_or("no valid record of the station")?;
+    let record = snapshot
+        .station(station)
+        .ok_or("no valid record of the station")?;
     let mut refused = "its record names no evidence certificate".to_owned();
     for sha256 in &record.record().evidence_sha256 {
         let signer = match snapshot.signer(sha256, Role::StationEvidence, now) {
@@ -33,7 +35,10 @@ pub(crate) fn verified_statements(
         match pki::note::verify_checkpoint(&bundle.checkpoint, note_key, &signer) {
             Ok(_) => {
                 let statements = bundle.statements().map_err(|error| error.to_string())?;
-                if statements.iter().all(|statement| statement.station == *station) {
+                if statements
+                    .iter()
+                    .all(|statement| statement.station == *station)
+                {
                     return Ok(statements);
                 }
                 return Err("a statement speaks for another station".to_owned());

@@ -1,8 +1,9 @@
 //! Folder: the files of the records folder, read once and again only when they change.
 //!
-//! `*.rec` signed records, `*.crt` certificates (PEM or DER), `*.crl` revocation lists (DER). A file is
-//! known by path, size and modification time; what is unreadable or of no known kind is reported and left
-//! out. Nothing is believed here: judging is [`super::judge`]'s. Must not know who may say what.
+//! `*.rec` signed records, `*.crt` certificates (PEM or DER), `*.crl` revocation lists (DER). A
+//! file is known by path, size and modification time; what is unreadable or of no known kind is
+//! reported and left out. Nothing is believed here: judging is [`super::judge`]'s. Must not know
+//! who may say what.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,8 @@ pub(crate) struct Claim {
     pub(crate) digest: Digest,
 }
 
-/// A certificate as it lies in the folder: its bytes and what is needed to find it. Not yet believed.
+/// A certificate as it lies in the folder: its bytes and what is needed to find it. Not yet
+/// believed.
 #[derive(Debug)]
 pub(crate) struct KnownCert {
     pub(crate) sha256: Digest,
@@ -73,27 +75,40 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, entries: HashMap::new() }
+        Self {
+            path,
+            entries: HashMap::new(),
+        }
     }
 
     /// Looks again. True if anything was added, changed or removed.
     pub(crate) fn scan(&mut self) -> Result<bool, DirectoryError> {
-        let unreadable =
-            |source| DirectoryError::Folder { path: self.path.clone(), source };
+        let unreadable = |source| DirectoryError::Folder {
+            path: self.path.clone(),
+            source,
+        };
         let mut seen = HashMap::with_capacity(self.entries.len());
         let mut changed = false;
         for found in std::fs::read_dir(&self.path).map_err(unreadable)? {
             let found = found.map_err(unreadable)?;
             let path = found.path();
-            let Some(kind) = Kind::of(&path) else { continue };
+            let Some(kind) = Kind::of(&path) else {
+                continue;
+            };
             // A file that vanished between listing and looking will be missed at the next scan.
-            let Ok(about) = found.metadata() else { continue };
+            let Ok(about) = found.metadata() else {
+                continue;
+            };
             let (modified, bytes) = (about.modified().ok(), about.len());
             let same = self.entries.remove(&path);
             let same = same.filter(|old| old.modified == modified && old.bytes == bytes);
             let entry = same.unwrap_or_else(|| {
                 changed = true;
-                Entry { modified, bytes, parsed: read(&path, kind, bytes) }
+                Entry {
+                    modified,
+                    bytes,
+                    parsed: read(&path, kind, bytes),
+                }
             });
             seen.insert(path, entry);
         }
@@ -103,10 +118,12 @@ impl Folder {
     }
 
     pub(crate) fn claims(&self) -> impl Iterator<Item = &Arc<Claim>> {
-        self.entries.values().filter_map(|entry| match &entry.parsed {
-            Parsed::Claim(claim) => Some(claim),
-            Parsed::Certificates(_) | Parsed::Crl(_) | Parsed::Refused(_) => None,
-        })
+        self.entries
+            .values()
+            .filter_map(|entry| match &entry.parsed {
+                Parsed::Claim(claim) => Some(claim),
+                Parsed::Certificates(_) | Parsed::Crl(_) | Parsed::Refused(_) => None,
+            })
     }
 
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &Arc<KnownCert>> {
@@ -117,19 +134,24 @@ impl Folder {
     }
 
     pub(crate) fn crls(&self) -> impl Iterator<Item = &Crl> {
-        self.entries.values().filter_map(|entry| match &entry.parsed {
-            Parsed::Crl(crl) => Some(crl),
-            Parsed::Claim(_) | Parsed::Certificates(_) | Parsed::Refused(_) => None,
-        })
+        self.entries
+            .values()
+            .filter_map(|entry| match &entry.parsed {
+                Parsed::Crl(crl) => Some(crl),
+                Parsed::Claim(_) | Parsed::Certificates(_) | Parsed::Refused(_) => None,
+            })
     }
 
     pub(crate) fn refused(&self) -> impl Iterator<Item = Refused> {
-        self.entries.iter().filter_map(|(path, entry)| match &entry.parsed {
-            Parsed::Refused(reason) => {
-                Some(Refused { file: name_of(path), reason: reason.clone() })
-            }
-            Parsed::Claim(_) | Parsed::Certificates(_) | Parsed::Crl(_) => None,
-        })
+        self.entries
+            .iter()
+            .filter_map(|(path, entry)| match &entry.parsed {
+                Parsed::Refused(reason) => Some(Refused {
+                    file: name_of(path),
+                    reason: reason.clone(),
+                }),
+                Parsed::Claim(_) | Parsed::Certificates(_) | Parsed::Crl(_) => None,
+            })
     }
 }
 
@@ -187,7 +209,9 @@ fn certificates(content: &[u8]) -> Result<Parsed, String> {
 }
 
 fn crl(content: &[u8]) -> Result<Parsed, String> {
-    Crl::parse(content).map(Parsed::Crl).map_err(|error| error.to_string())
+    Crl::parse(content)
+        .map(Parsed::Crl)
+        .map_err(|error| error.to_string())
 }
 
 fn claim(path: &Path, content: &[u8]) -> Result<Parsed, String> {
@@ -201,11 +225,16 @@ fn claim(path: &Path, content: &[u8]) -> Result<Parsed, String> {
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// First byte of every DER certificate.
 const DER_SEQUENCE: &[u8] = &[0x30];
 /// The largest file that is read: a CRL of a large authority. Records have their own limit.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-const _: () = assert!(limits::RECORD_BYTES_MAX < 64 << 20, "a record file must be readable");
+const _: () = assert!(
+    limits::RECORD_BYTES_MAX < 64 << 20,
+    "a record file must be readable"
+);

@@ -1,10 +1,10 @@
-//! Judge: which claims of the folder hold. A record holds if its signature verifies, its signer is the one who may
-//! say it, and it is in force; of several about one subject the highest sequence that holds counts, so a
-//! broken newer record never hides a good older one.
+//! Judge: which claims of the folder hold. A record holds if its signature verifies, its signer is
+//! the one who may say it, and it is in force; of several about one subject the highest sequence
+//! that holds counts, so a broken newer record never hides a good older one.
 //!
-//! Verification is remembered by the digest of the signed bytes as long as the trust list, the authorities and the
-//! CRLs stay the same. Attachments of a large network are judged when they are first asked for. Must not
-//! know the folder.
+//! Verification is remembered by the digest of the signed bytes as long as the trust list, the
+//! authorities and the CRLs stay the same. Attachments of a large network are judged when they are
+//! first asked for. Must not know the folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,34 +44,41 @@ impl Verdicts {
     }
 }
 
-/// The signer is judged at the time of issue: a record outlives its signer's certificate until its own end, and a
-/// key that is revoked for compromise spoils what it signed before as well.
+/// The signer is judged at the time of issue: a record outlives its signer's certificate until its
+/// own end, and a key that is revoked for compromise spoils what it signed before as well.
 fn judge(claim: &Claim, validator: &Validator, now: Timestamp) -> Result<(), String> {
     let issued = claim.record.issued();
     if issued > now.plus_ms(limits::CREATED_AHEAD_MS_MAX) {
-        return Err(format!("issued at {}, which is in the future", issued.rfc3339()));
+        return Err(format!(
+            "issued at {}, which is in the future",
+            issued.rfc3339()
+        ));
     }
     let verified = pki::record::verify(&claim.signed, validator, issued);
     verified.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The trust list in force: signed by the pinned key, highest sequence. One past its end still counts, for
-/// traffic must not stop because nobody signed a new one; it is shown to the operator.
+/// The trust list in force: signed by the pinned key, highest sequence. One past its end still
+/// counts, for traffic must not stop because nobody signed a new one; it is shown to the operator.
 pub(crate) fn trust_list<'c>(
     claims: impl Iterator<Item = &'c Arc<Claim>>,
     pinned: &Certificate,
     authorities: &[Certificate],
     refused: &mut Vec<Refused>,
 ) -> Option<TrustList> {
-    let mut lists: Vec<&Arc<Claim>> =
-        claims.filter(|claim| matches!(claim.record, Record::TrustList(_))).collect();
+    let mut lists: Vec<&Arc<Claim>> = claims
+        .filter(|claim| matches!(claim.record, Record::TrustList(_)))
+        .collect();
     lists.sort_by_key(|claim| std::cmp::Reverse(claim.record.sequence()));
     for claim in lists {
         let at = claim.record.issued();
         match pki::record::verify_trust_list(&claim.signed, pinned, authorities, at) {
             Ok(list) => return Some(list),
             Err(error) => {
-                refused.push(Refused { file: claim.file.clone(), reason: error.to_string() });
+                refused.push(Refused {
+                    file: claim.file.clone(),
+                    reason: error.to_string(),
+                });
             }
         }
     }
@@ -89,10 +96,16 @@ pub(crate) fn by_subject<'c>(
         let list = matches!(claim.record, Record::TrustList(_));
         if !list && claim.record.not_after() <= now {
             let reason = format!("out of force since {}", claim.record.not_after().rfc3339());
-            refused.push(Refused { file: claim.file.clone(), reason });
+            refused.push(Refused {
+                file: claim.file.clone(),
+                reason,
+            });
             continue;
         }
-        subjects.entry(claim.record.subject()).or_default().push(Arc::clone(claim));
+        subjects
+            .entry(claim.record.subject())
+            .or_default()
+            .push(Arc::clone(claim));
     }
     for claims in subjects.values_mut() {
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.record.sequence()));

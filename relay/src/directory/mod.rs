@@ -1,12 +1,13 @@
-//! Directory: who is who, from the records folder. Agencies, home stations, stations, certificates, CRLs and the
-//! trust list, each checked against who may say it; the highest valid sequence wins.
+//! Directory: who is who, from the records folder. Agencies, home stations, stations, certificates,
+//! CRLs and the trust list, each checked against who may say it; the highest valid sequence wins.
 //!
-//! Owns the current [`Snapshot`] behind one pointer: readers take it and keep a consistent view, [`Directory::poll`]
-//! replaces it when the folder changed. Certificates are kept as bytes and verified on first use; verified
-//! signers are cached until a CRL or the trust list changes. What is refused stays out, is reported by
-//! [`Snapshot::refused`], and never stops the station: it goes on with the last good copy.
-//! Must not know: links, the store.
+//! Owns the current [`Snapshot`] behind one pointer: readers take it and keep a consistent view,
+//! [`Directory::poll`] replaces it when the folder changed. Certificates are kept as bytes and
+//! verified on first use; verified signers are cached until a CRL or the trust list changes. What
+//! is refused stays out, is reported by [`Snapshot::refused`], and never stops the station: it goes
+//! on with the last good copy. Must not know: links, the store.
 
+mod build;
 mod folder;
 mod judge;
 mod snapshot;
@@ -42,9 +43,14 @@ struct Shared {
 }
 
 impl Directory {
-    /// Loads `folder`. `pinned` is the certificate of the trust list's signer, known since enrolment; without a
-    /// valid trust list signed by it nothing else can be believed, so that is the one error.
-    pub fn open(folder: PathBuf, pinned: Certificate, now: Timestamp) -> Result<Self, DirectoryError> {
+    /// Loads `folder`. `pinned` is the certificate of the trust list's signer, known since
+    /// enrolment; without a valid trust list signed by it nothing else can be believed, so that is
+    /// the one error.
+    pub fn open(
+        folder: PathBuf,
+        pinned: Certificate,
+        now: Timestamp,
+    ) -> Result<Self, DirectoryError> {
         let mut folder = Folder::new(folder);
         folder.scan()?;
         let snapshot = Snapshot::build(&folder, &pinned, None, now)?;
@@ -58,17 +64,25 @@ impl Directory {
         })
     }
 
-    /// Looks at the folder; if anything changed, builds the next snapshot and tells the watchers. Reads files and
-    /// verifies signatures: run it where blocking is allowed. A folder that cannot be read, or holds no valid
-    /// trust list any more, leaves the last good snapshot in place.
+    /// Looks at the folder; if anything changed, builds the next snapshot and tells the watchers.
+    /// Reads files and verifies signatures: run it where blocking is allowed. A folder that cannot
+    /// be read, or holds no valid trust list any more, leaves the last good snapshot in place.
     pub fn poll(&self, now: Timestamp) -> Result<bool, DirectoryError> {
-        let mut folder = self.shared.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folder = self
+            .shared
+            .folder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !folder.scan()? {
             return Ok(false);
         }
         let last = self.snapshot();
         let next = Snapshot::build(&folder, &self.shared.pinned, Some(&last), now)?;
-        *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        *self
+            .shared
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.shared.version.send_modify(|version| *version += 1);
         Ok(true)
     }
@@ -76,7 +90,13 @@ impl Directory {
     /// The view of this moment.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .shared
+                .current
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Counts up whenever the snapshot was replaced.
@@ -91,8 +111,8 @@ impl Directory {
         self.snapshot().agency(code)
     }
 
-    /// The agency that someone means by `text`: canonical code, old code or another alias; successors
-    /// are followed.
+    /// The agency that someone means by `text`: canonical code, old code or another alias;
+    /// successors are followed.
     #[must_use]
     pub fn resolve(&self, text: &str, at: Timestamp) -> Option<Arc<AgencyEntry>> {
         self.snapshot().resolve(text, at)

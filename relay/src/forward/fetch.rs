@@ -1,7 +1,7 @@
 //! Fetch: due legs from the store, as batches; and legs whose way is blocked, sent another way.
 //!
-//! Bodies that lie in the database are verified here, once, before they are offered. Must not know links beyond
-//! "up or not".
+//! Bodies that lie in the database are verified here, once, before they are offered. Must not know
+//! links beyond "up or not".
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -25,24 +25,36 @@ pub(crate) struct Fetched {
     pub(crate) more: bool,
 }
 
-/// Due legs of a hop that are not active yet, highest priority first. `wake`: also those whose time to try again
-/// has not come, because the link has just come up.
+/// Due legs of a hop that are not active yet, highest priority first. `wake`: also those whose time
+/// to try again has not come, because the link has just come up.
 pub(crate) async fn fetch(
     core: &Arc<Core>,
     hop: &StationName,
     active: &HashSet<LegId>,
     wake: bool,
 ) -> Result<Fetched, ReadError> {
-    let until = if wake { core.clock.now().plus_ms(WHENEVER_MS) } else { core.clock.now() };
+    let until = if wake {
+        core.clock.now().plus_ms(WHENEVER_MS)
+    } else {
+        core.clock.now()
+    };
     let due = core.store.due(hop, until, FETCH + active.len()).await?;
     let limit_reached = due.len() >= FETCH + active.len();
     let mut groups: BTreeMap<(EnvelopeKey, u32), Vec<DueLeg>> = BTreeMap::new();
     for leg in due.into_iter().filter(|leg| !active.contains(&leg.leg)) {
-        groups.entry((leg.envelope, leg.attempt)).or_default().push(leg);
+        groups
+            .entry((leg.envelope, leg.attempt))
+            .or_default()
+            .push(leg);
     }
-    let mut fetched = Fetched { batches: Vec::with_capacity(groups.len()), more: limit_reached };
+    let mut fetched = Fetched {
+        batches: Vec::with_capacity(groups.len()),
+        more: limit_reached,
+    };
     for ((key, attempt), legs) in groups {
-        let Some(envelope) = core.store.envelope(key).await? else { continue };
+        let Some(envelope) = core.store.envelope(key).await? else {
+            continue;
+        };
         if let Some(batch) = assemble(core, hop, envelope, attempt, legs).await {
             fetched.batches.push(batch);
         }
@@ -96,14 +108,24 @@ fn batch_leg(leg: DueLeg) -> BatchLeg {
         | LegState::Withdrawn
         | LegState::Quarantined(_) => 0,
     };
-    BatchLeg { leg: leg.leg, recipient: leg.recipient, tries }
+    BatchLeg {
+        leg: leg.leg,
+        recipient: leg.recipient,
+        tries,
+    }
 }
 
 /// Files are verified piece by piece as they are read for sending; a row is verified here.
 fn is_damaged(batch: &Batch) -> bool {
-    let BodyPlace::Inline(bytes) = &batch.body else { return false };
+    let BodyPlace::Inline(bytes) = &batch.body else {
+        return false;
+    };
     let context = batch.header.context();
-    let layout = Layout::new(context.class, batch.capsule_bytes, batch.header.body_bytes());
+    let layout = Layout::new(
+        context.class,
+        batch.capsule_bytes,
+        batch.header.body_bytes(),
+    );
     let digest = layout.ok().and_then(|layout| body_digest_of(layout, bytes));
     digest != Some(batch.header.body_digest())
 }
@@ -128,9 +150,13 @@ async fn send_elsewhere(
                     to = way.as_ref().map(tracing::field::display),
                     "sent another way"
                 );
-                writes.push(Write::Route { leg: leg.leg, next_hop: way });
+                writes.push(Write::Route {
+                    leg: leg.leg,
+                    next_hop: way,
+                });
             }
-            // No road in the records any more: it stays where it is, and its hop's refusal will tell.
+            // No road in the records any more: it stays where it is, and its hop's refusal will
+            // tell.
             Ok(_) | Err(_) => stay.push(leg),
         }
     }

@@ -1,11 +1,12 @@
 //! Forward: moves legs to their next hop. One task decides, transfers fly in tasks of their own.
 //!
-//! Owns the active set: what is queued in memory or in flight, bounded per hop (see [`queue`]). Everything else
-//! waits in the store and is fetched when there is room: first what is due, all of it when a link has just come
-//! up. Legs whose road has changed are sent another way before they are offered. Legs past their time expire.
-//! What a verdict means for a leg stands in [`settle`].
+//! Owns the active set: what is queued in memory or in flight, bounded per hop (see [`queue`]).
+//! Everything else waits in the store and is fetched when there is room: first what is due, all of
+//! it when a link has just come up. Legs whose road has changed are sent another way before they
+//! are offered. Legs past their time expire. What a verdict means for a leg stands in [`settle`].
 //!
-//! Fails by waiting: a store that cannot be read is read again at the next sweep. Must not know: QUIC, frames.
+//! Fails by waiting: a store that cannot be read is read again at the next sweep. Must not know:
+//! QUIC, frames.
 
 mod fetch;
 pub(crate) mod queue;
@@ -36,7 +37,13 @@ impl Handle {
     /// The handle, and what the forwarder listens to.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Batch>) {
         let (fresh, inbox) = mpsc::channel(FRESH_MAX);
-        (Self { fresh, look: Notify::new() }, inbox)
+        (
+            Self {
+                fresh,
+                look: Notify::new(),
+            },
+            inbox,
+        )
     }
 
     /// A batch that has just become durable. If the forwarder is behind, it finds it in the store.
@@ -54,9 +61,18 @@ impl Handle {
 
 /// What a task of the forwarder comes back with.
 enum Done {
-    Landed { hop: StationName, size: Size, legs: Vec<LegId> },
-    Fetched { hop: StationName, found: Result<fetch::Fetched, String> },
-    Expired { more: bool },
+    Landed {
+        hop: StationName,
+        size: Size,
+        legs: Vec<LegId>,
+    },
+    Fetched {
+        hop: StationName,
+        found: Result<fetch::Fetched, String>,
+    },
+    Expired {
+        more: bool,
+    },
 }
 
 struct Forwarder {
@@ -101,7 +117,10 @@ pub(crate) async fn run(core: Arc<Core>, mut inbox: mpsc::Receiver<Batch>) {
         forwarder.pump();
     }
     let land = async { while forwarder.tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(core.config.timing.drain, land).await.is_err() {
+    if tokio::time::timeout(core.config.timing.drain, land)
+        .await
+        .is_err()
+    {
         tracing::warn!("offers cut off by shutdown; they will be made again");
     }
     core.forwarded.cancel();
@@ -116,7 +135,7 @@ impl Forwarder {
         }
         let legs: Vec<LegId> = batch.legs.iter().map(|leg| leg.leg).collect();
         let hop = self.hops.entry(batch.hop.clone()).or_default();
-        if hop.push(batch).is_ok() {
+        if hop.push(batch) {
             self.active.extend(legs);
         }
     }
@@ -126,7 +145,8 @@ impl Forwarder {
         let mut gone = Vec::new();
         for (hop, queue) in &mut self.hops {
             let Some(link) = self.core.links.to(hop) else {
-                // Not kept in memory for a link that is away; its legs may also have another way by now.
+                // Not kept in memory for a link that is away; its legs may also have another way by
+                // now.
                 for batch in queue.clear() {
                     for leg in batch.legs {
                         self.active.remove(&leg.leg);
@@ -156,7 +176,10 @@ impl Forwarder {
                 let active = self.active.clone();
                 self.tasks.spawn(async move {
                     let found = fetch::fetch(&core, &hop, &active, wake).await;
-                    Done::Fetched { hop, found: found.map_err(|error| error.to_string()) }
+                    Done::Fetched {
+                        hop,
+                        found: found.map_err(|error| error.to_string()),
+                    }
                 });
             }
         }
@@ -211,11 +234,15 @@ impl Forwarder {
         }
     }
 
-    /// The store may hold due legs for any hop. `anew`: links or records changed, so whatever waits for a later
-    /// time is looked at too.
+    /// The store may hold due legs for any hop. `anew`: links or records changed, so whatever waits
+    /// for a later time is looked at too.
     async fn look(&mut self, anew: bool) {
         let now = self.core.clock.now();
-        let until = if anew { now.plus_ms(fetch::WHENEVER_MS) } else { now };
+        let until = if anew {
+            now.plus_ms(fetch::WHENEVER_MS)
+        } else {
+            now
+        };
         let hops = match self.core.store.due_hops(until).await {
             Ok(hops) => hops,
             Err(error) => {
@@ -247,7 +274,11 @@ impl Forwarder {
         }
         self.expiring = true;
         let core = Arc::clone(&self.core);
-        self.tasks.spawn(async move { Done::Expired { more: settle::expire(&core).await } });
+        self.tasks.spawn(async move {
+            Done::Expired {
+                more: settle::expire(&core).await,
+            }
+        });
     }
 }
 

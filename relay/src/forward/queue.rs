@@ -1,10 +1,10 @@
 //! Queue: what waits in memory for one next hop, and which of it may fly now. Pure.
 //!
-//! Small and large bodies have slots of their own, so a drawing of a gigabyte never stands in front of a thousand
-//! letters; a part of both kinds of slots is kept for urgent envelopes, so a flood of normal ones cannot
-//! shut them out. Within a kind: higher priority first, then order of arrival. Bounded: what does not fit
-//! stays in the store and is fetched when there is room.
-//! Must not know: links, the store, time.
+//! Small and large bodies have slots of their own, so a drawing of a gigabyte never stands in front
+//! of a thousand letters; a part of both kinds of slots is kept for urgent envelopes, so a flood of
+//! normal ones cannot shut them out. Within a kind: higher priority first, then order of arrival.
+//! Bounded: what does not fit stays in the store and is fetched when there is room. Must not know:
+//! links, the store, time.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -47,13 +47,19 @@ pub(crate) struct BatchLeg {
 impl Batch {
     /// Which slots it needs.
     pub(crate) fn kind(&self) -> Kind {
-        let size =
-            if self.header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX { Size::Small } else { Size::Large };
-        Kind { size, urgent: self.header.context().priority != Priority::Normal }
+        let size = if self.header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX {
+            Size::Small
+        } else {
+            Size::Large
+        };
+        Kind {
+            size,
+            urgent: self.header.context().priority != Priority::Normal,
+        }
     }
 
-    /// Larger goes first. Receipts go before documents of the same priority: they are small and free the
-    /// sender's memory.
+    /// Larger goes first. Receipts go before documents of the same priority: they are small and
+    /// free the sender's memory.
     fn rank(&self) -> u8 {
         let context = self.header.context();
         let class = match context.class {
@@ -65,7 +71,11 @@ impl Batch {
 
     /// Stream priority for QUIC; larger is sent first, large bodies behind small ones.
     pub(crate) fn stream_priority(&self) -> i32 {
-        let small = if self.kind().size == Size::Small { 16 } else { 0 };
+        let small = if self.kind().size == Size::Small {
+            16
+        } else {
+            0
+        };
         i32::from(self.rank()) + small
     }
 }
@@ -107,26 +117,34 @@ struct Lane {
 }
 
 impl HopQueue {
-    /// Queues a batch; gives it back if there is no room.
-    pub(crate) fn push(&mut self, batch: Batch) -> Result<(), Batch> {
+    /// Queues a batch. `false`: there is no room; the store still has it.
+    #[must_use]
+    pub(crate) fn push(&mut self, batch: Batch) -> bool {
         if self.waiting() >= WAITING_MAX {
             self.more = true;
-            return Err(batch);
+            return false;
         }
         self.sequence += 1;
         let key = (Reverse(batch.rank()), self.sequence);
         self.lane(batch.kind().size).waiting.insert(key, batch);
-        Ok(())
+        true
     }
 
     /// The next batch that may fly; it holds its slot until [`Self::landed`].
     pub(crate) fn next(&mut self) -> Option<Batch> {
-        for (size, slots, reserved) in
-            [(Size::Small, SMALL_SLOTS, SMALL_URGENT), (Size::Large, LARGE_SLOTS, LARGE_URGENT)]
-        {
+        for (size, slots, reserved) in [
+            (Size::Small, SMALL_SLOTS, SMALL_URGENT),
+            (Size::Large, LARGE_SLOTS, LARGE_URGENT),
+        ] {
             let lane = self.lane(size);
-            let Some(first) = lane.waiting.first_entry() else { continue };
-            let open = if first.get().kind().urgent { slots } else { slots - reserved };
+            let Some(first) = lane.waiting.first_entry() else {
+                continue;
+            };
+            let open = if first.get().kind().urgent {
+                slots
+            } else {
+                slots - reserved
+            };
             if lane.flying < open {
                 lane.flying += 1;
                 return Some(first.remove());

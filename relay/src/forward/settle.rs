@@ -1,9 +1,9 @@
-//! Settle: what a verdict means for the legs of a batch, written in one commit a group. Evidence is verified before it
-//! counts; what the sender must learn becomes a statement and an owed receipt at a relay, a word to the desk
-//! at the sender's own station.
+//! Settle: what a verdict means for the legs of a batch, written in one commit a group. Evidence is
+//! verified before it counts; what the sender must learn becomes a statement and an owed receipt at
+//! a relay, a word to the desk at the sender's own station.
 //!
-//! Receipts and control messages state nothing and owe nothing. Fails by leaving the legs as they are: they are due
-//! again. Must not know frames or streams.
+//! Receipts and control messages state nothing and owe nothing. Fails by leaving the legs as they
+//! are: they are due again. Must not know frames or streams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,11 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
         Verdict::Custody { bundle, refused } => {
             custody(core, group, &hop, bundle, &refused).await;
         }
-        Verdict::Refused { reason, retry_after_ms, detail } => {
+        Verdict::Refused {
+            reason,
+            retry_after_ms,
+            detail,
+        } => {
             tracing::info!(
                 envelope = %group.header.context().id,
                 peer = %hop,
@@ -89,7 +93,15 @@ pub(crate) async fn quarantine(core: &Arc<Core>, batch: Batch, reason: Reason) {
         own: batch.own,
         legs: batch.legs,
     };
-    commit(core, &group, &LegState::Quarantined(reason), None, None, None).await;
+    commit(
+        core,
+        &group,
+        &LegState::Quarantined(reason),
+        None,
+        None,
+        None,
+    )
+    .await;
 }
 
 async fn custody(
@@ -138,12 +150,15 @@ async fn custody(
         "passed on"
     );
     core.counters.passed_on();
-    let what = What::PassedOn { to: hop.clone(), bundle: bundle.clone() };
+    let what = What::PassedOn {
+        to: hop.clone(),
+        bundle: bundle.clone(),
+    };
     commit(core, &group, &LegState::PassedOn, None, bundle, Some(what)).await;
 }
 
-/// Whether the peer's statements prove custody of each leg: signed by the station's log and evidence keys,
-/// included in that log, about this header.
+/// Whether the peer's statements prove custody of each leg: signed by the station's log and
+/// evidence keys, included in that log, about this header.
 fn verify_custody(
     core: &Core,
     hop: &StationName,
@@ -174,20 +189,49 @@ fn verify_custody(
 
 async fn refused_for_good(core: &Arc<Core>, group: Group, by: &StationName, reason: Reason) {
     let statement = group.statement(Event::RelayRejection, Some(reason));
-    let what = What::Refused { reason, by: by.clone() };
-    commit(core, &group, &LegState::Refused(reason), statement, None, Some(what)).await;
+    let what = What::Refused {
+        reason,
+        by: by.clone(),
+    };
+    commit(
+        core,
+        &group,
+        &LegState::Refused(reason),
+        statement,
+        None,
+        Some(what),
+    )
+    .await;
 }
 
 async fn retry(core: &Arc<Core>, group: Group, reason: Reason, asked_ms: Option<u64>) {
-    let tries = group.legs.iter().map(|leg| leg.tries).max().unwrap_or(0).saturating_add(1);
+    let tries = group
+        .legs
+        .iter()
+        .map(|leg| leg.tries)
+        .max()
+        .unwrap_or(0)
+        .saturating_add(1);
     let wait = backoff::OFFER.delay_asked_ms(tries, asked_ms, rand::random());
-    let next_at = core.clock.now().plus_ms(i64::try_from(wait).unwrap_or(i64::MAX));
-    let to = LegState::WaitingRetry { reason, next_at, attempt: tries };
-    let what = What::Retry { reason, next_at, attempt: tries };
+    let next_at = core
+        .clock
+        .now()
+        .plus_ms(i64::try_from(wait).unwrap_or(i64::MAX));
+    let to = LegState::WaitingRetry {
+        reason,
+        next_at,
+        attempt: tries,
+    };
+    let what = What::Retry {
+        reason,
+        next_at,
+        attempt: tries,
+    };
     commit(core, &group, &to, None, None, Some(what)).await;
 }
 
-/// Ends legs whose time is over, those for our own desk too: it never delivers after `expires`. Answers whether there may be more.
+/// Ends legs whose time is over, those for our own desk too: it never delivers after `expires`.
+/// Answers whether there may be more.
 pub(crate) async fn expire(core: &Arc<Core>) -> bool {
     let now = core.clock.now();
     let overdue = match core.store.expired(now, EXPIRE).await {
@@ -200,29 +244,58 @@ pub(crate) async fn expire(core: &Arc<Core>) -> bool {
     let more = overdue.len() >= EXPIRE;
     let mut groups: BTreeMap<EnvelopeKey, Vec<BatchLeg>> = BTreeMap::new();
     for due in overdue {
-        let leg = BatchLeg { leg: due.leg, recipient: due.recipient, tries: 0 };
+        let leg = BatchLeg {
+            leg: due.leg,
+            recipient: due.recipient,
+            tries: 0,
+        };
         groups.entry(due.envelope).or_default().push(leg);
     }
     for (key, legs) in groups {
-        let Ok(Some(envelope)) = core.store.envelope(key).await else { continue };
+        let Ok(Some(envelope)) = core.store.envelope(key).await else {
+            continue;
+        };
         let own = envelope.from.is_none();
-        let group = Group { header: envelope.header, envelope: key, own, legs };
+        let group = Group {
+            header: envelope.header,
+            envelope: key,
+            own,
+            legs,
+        };
         tracing::info!(envelope = %group.header.context().id, "expired");
         let statement = group.statement(Event::Expired, Some(Reason::Expired));
-        commit(core, &group, &LegState::Expired, statement, None, Some(What::Expired)).await;
+        commit(
+            core,
+            &group,
+            &LegState::Expired,
+            statement,
+            None,
+            Some(What::Expired),
+        )
+        .await;
     }
     more
 }
 
 impl Group {
     fn with(&self, legs: Vec<BatchLeg>) -> Self {
-        Self { header: Arc::clone(&self.header), envelope: self.envelope, own: self.own, legs }
+        Self {
+            header: Arc::clone(&self.header),
+            envelope: self.envelope,
+            own: self.own,
+            legs,
+        }
     }
 
-    /// What a relay states, so that the sender learns of it. The sender's own station needs no receipt.
+    /// What a relay states, so that the sender learns of it. The sender's own station needs no
+    /// receipt.
     fn statement(&self, event: Event, reason: Option<Reason>) -> Option<StatementDraft> {
         let told = !self.own && self.header.context().class.is_sealed();
-        told.then_some(StatementDraft { event, reason, next_station: None })
+        told.then_some(StatementDraft {
+            event,
+            reason,
+            next_station: None,
+        })
     }
 }
 
@@ -250,8 +323,11 @@ async fn commit(
     });
     let mut change = Change::of(moves.collect());
     if let (Some(desk), Some(what), true) = (&core.desk, what, group.own) {
-        let legs: Vec<(LegId, Party)> =
-            group.legs.iter().map(|leg| (leg.leg, leg.recipient.clone())).collect();
+        let legs: Vec<(LegId, Party)> = group
+            .legs
+            .iter()
+            .map(|leg| (leg.leg, leg.recipient.clone()))
+            .collect();
         change.desk = desk.leg_changed(&LegChange {
             header: Arc::clone(&group.header),
             envelope: group.envelope,

@@ -1,5 +1,6 @@
-//! Dial: which links to have, and getting them. One task per station that is ours to dial; the set follows the
-//! records. Between attempts a jittered back-off; an attempt tries every address of the station's record.
+//! Dial: which links to have, and getting them. One task per station that is ours to dial; the set
+//! follows the records. Between attempts a jittered back-off; an attempt tries every address of the
+//! station's record.
 //!
 //! Fails by trying again; each cause is logged once. Must not know what travels on a link.
 
@@ -44,7 +45,8 @@ pub(crate) async fn run(core: Arc<Core>, port: Port) {
     }
 }
 
-/// Stations that we dial: our home relays, and neighbours with a larger name that are not nodes of ours.
+/// Stations that we dial: our home relays, and neighbours with a larger name that are not nodes of
+/// ours.
 fn targets(core: &Core) -> BTreeSet<StationName> {
     let snapshot = core.directory.snapshot();
     let Some(own) = snapshot.station(&core.name) else {

@@ -1,10 +1,10 @@
-//! Driver: the only file that knows quinn. Sockets, QUIC connections and streams become [`Port`], [`Wire`] and
-//! [`Stream`]; everything above speaks of those.
+//! Driver: the only file that knows quinn. Sockets, QUIC connections and streams become [`Port`],
+//! [`Wire`] and [`Stream`]; everything above speaks of those.
 //!
-//! Owns: the UDP socket, transport settings, close codes. Every wait has an end: reads and writes take the longest
-//! time they may last, and a stream that is dropped half way is reset, so a peer never waits for bytes that
-//! will not come. Garbage datagrams never get past quinn's packet protection.
-//! Must not know: frames, envelopes, routing, who may speak.
+//! Owns: the UDP socket, transport settings, close codes. Every wait has an end: reads and writes
+//! take the longest time they may last, and a stream that is dropped half way is reset, so a peer
+//! never waits for bytes that will not come. Garbage datagrams never get past quinn's packet
+//! protection. Must not know: frames, envelopes, routing, who may speak.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -129,18 +129,23 @@ impl Port {
         let connecting = self
             .endpoint
             .connect_with(client, address, name)
-            .map_err(|error| WireError::Dial { address, why: error.to_string() })?;
-        let connection = within(wait, connecting).await?.map_err(|error| ended(&error))?;
+            .map_err(|error| WireError::Dial {
+                address,
+                why: error.to_string(),
+            })?;
+        let connection = within(wait, connecting)
+            .await?
+            .map_err(|error| ended(&error))?;
         Ok(Wire { connection })
     }
 
-    /// Next caller that proved it owns its address. `None` once the port is closed. The handshake is the caller's
-    /// to drive (see [`Caller::greet`]), so a slow one does not hold up the others.
+    /// Next caller that proved it owns its address. `None` once the port is closed. The handshake
+    /// is the caller's to drive (see [`Caller::greet`]), so a slow one does not hold up the others.
     pub(crate) async fn accept(&self) -> Option<Caller> {
         loop {
             let incoming = self.endpoint.accept().await?;
-            // Under load every caller first proves its address (RFC 9000 8.1.2): a forged source costs
-            // us one datagram and no handshake.
+            // Under load every caller first proves its address (RFC 9000 8.1.2): a forged source
+            // costs us one datagram and no handshake.
             if !incoming.remote_address_validated()
                 && self.endpoint.open_connections() >= VALIDATE_ADDRESS_ABOVE
             {
@@ -160,7 +165,8 @@ impl Port {
 
     /// Closes every connection and waits (at most `wait`) until the peers were told.
     pub(crate) async fn close(&self, wait: Duration) {
-        self.endpoint.close(CloseCode::Done.number(), b"station stops");
+        self.endpoint
+            .close(CloseCode::Done.number(), b"station stops");
         let told = tokio::time::timeout(wait, self.endpoint.wait_idle()).await;
         if told.is_err() {
             tracing::debug!("some peers did not confirm the close in time");
@@ -182,7 +188,9 @@ impl Caller {
     /// Finishes the handshake.
     pub(crate) async fn greet(self, wait: Duration) -> Result<Wire, WireError> {
         let connecting = self.incoming.accept().map_err(|error| ended(&error))?;
-        let connection = within(wait, connecting).await?.map_err(|error| ended(&error))?;
+        let connection = within(wait, connecting)
+            .await?
+            .map_err(|error| ended(&error))?;
         Ok(Wire { connection })
     }
 }
@@ -199,7 +207,9 @@ impl Wire {
         self.connection
             .peer_identity()
             .and_then(|identity| {
-                identity.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()
+                identity
+                    .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
+                    .ok()
             })
             .map(|chain| *chain)
             .unwrap_or_default()
@@ -231,7 +241,12 @@ impl Wire {
 
     /// Next stream that the peer opened.
     pub(crate) async fn accept(&self) -> Result<Stream, WireError> {
-        Ok(Stream::new(self.connection.accept_bi().await.map_err(|error| ended(&error))?))
+        Ok(Stream::new(
+            self.connection
+                .accept_bi()
+                .await
+                .map_err(|error| ended(&error))?,
+        ))
     }
 
     /// Whether the connection has ended.
@@ -256,11 +271,18 @@ pub(crate) struct Stream {
 
 impl Stream {
     fn new((send, recv): (quinn::SendStream, quinn::RecvStream)) -> Self {
-        Self { send: SendHalf { send, finished: false }, recv: RecvHalf { recv } }
+        Self {
+            send: SendHalf {
+                send,
+                finished: false,
+            },
+            recv: RecvHalf { recv },
+        }
     }
 }
 
-/// The sending half. Dropped before [`SendHalf::finish`] it is reset, so the peer learns of it at once.
+/// The sending half. Dropped before [`SendHalf::finish`] it is reset, so the peer learns of it at
+/// once.
 #[derive(Debug)]
 pub(crate) struct SendHalf {
     send: quinn::SendStream,
@@ -297,8 +319,8 @@ pub(crate) struct RecvHalf {
 }
 
 impl RecvHalf {
-    /// Fills `buffer`; the peer must have sent that many bytes within `wait`. `None` waits without end: for the
-    /// control stream, whose silence the session's own timer judges.
+    /// Fills `buffer`; the peer must have sent that many bytes within `wait`. `None` waits without
+    /// end: for the control stream, whose silence the session's own timer judges.
     pub(crate) async fn read_exact(
         &mut self,
         buffer: &mut [u8],
@@ -313,10 +335,7 @@ impl RecvHalf {
     }
 }
 
-async fn within<T>(
-    wait: Duration,
-    step: impl IntoFuture<Output = T>,
-) -> Result<T, WireError> {
+async fn within<T>(wait: Duration, step: impl IntoFuture<Output = T>) -> Result<T, WireError> {
     tokio::time::timeout(wait, step.into_future())
         .await
         .map_err(|_| WireError::Timeout(wait.as_millis()))
@@ -340,14 +359,20 @@ fn transport_settings(chosen: Transport) -> Result<quinn::TransportConfig, WireE
         .stream_receive_window(quinn::VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(quinn::VarInt::from_u32(LINK_WINDOW_BYTES))
         .send_window(u64::from(LINK_WINDOW_BYTES));
-    // Congestion control stays quinn's default (CUBIC): BBR loses more than half of the datagrams at near-zero
-    // round-trip times. Segmentation offload stays on: without it the same bytes cost three times the CPU.
+    // Congestion control stays quinn's default (CUBIC): BBR loses more than half of the datagrams
+    // at near-zero round-trip times. Segmentation offload stays on: without it the same bytes cost
+    // three times the CPU.
     Ok(settings)
 }
 
 fn udp_socket(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    // Full receive buffers look like packet loss and halve the rate; the kernel caps what we ask for.
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    // Full receive buffers look like packet loss and halve the rate; the kernel caps what we ask
+    // for.
     for (size, outcome) in [
         ("receive", socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)),
         ("send", socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)),

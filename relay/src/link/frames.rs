@@ -1,5 +1,5 @@
-//! Frames on streams: the length prefix and bounds of `formats::frame` over the halves of a [`Stream`]. A frame is
-//! refused by its length before a byte of it is read.
+//! Frames on streams: the length prefix and bounds of `formats::frame` over the halves of a
+//! [`Stream`]. A frame is refused by its length before a byte of it is read.
 //!
 //! Fails with [`FrameFault`]: the wire's fault or the peer's. Must not know what the frames mean.
 

@@ -1,9 +1,9 @@
-//! Keep: one link from the finished handshake to its end: who may hold it, the control stream, incoming
-//! transfers, the judgement repeated whenever records or CRLs change.
+//! Keep: one link from the finished handshake to its end: who may hold it, the control stream,
+//! incoming transfers, the judgement repeated whenever records or CRLs change.
 //!
-//! Ends when the connection does, the peer breaks the rules or falls silent, a certificate ends, a record or CRL
-//! says so, or the station stops. Each cause is logged once until the link is well again. Must not know what
-//! is transferred.
+//! Ends when the connection does, the peer breaks the rules or falls silent, a certificate ends, a
+//! record or CRL says so, or the station stops. Each cause is logged once until the link is well
+//! again. Must not know what is transferred.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,8 +84,12 @@ async fn greet(core: &Core, caller: Caller) -> Option<(Wire, StationName)> {
         Ok(wire) => wire,
         Err(error) => {
             // Port numbers change with every attempt; the fact is about the host and the cause.
-            if core.facts.first(&format!("caller {}: {error}", address.ip())) {
-                tracing::warn!(code = "TRAM-311", from = %address, reason = %error, "caller refused");
+            if core
+                .facts
+                .first(&format!("caller {}: {error}", address.ip()))
+            {
+                let from = address;
+                tracing::warn!(code = "TRAM-311", %from, reason = %error, "caller refused");
             }
             return None;
         }
@@ -127,8 +131,11 @@ fn admit(
 fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<(), NotAdmitted> {
     let snapshot = core.directory.snapshot();
     let now = core.clock.now();
-    let chain: Vec<Certificate> =
-        wire.peer_chain().iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+    let chain: Vec<Certificate> = wire
+        .peer_chain()
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok())
+        .collect();
     let Some((own, authorities)) = chain.split_first() else {
         return Err(NotAdmitted::NoName("no certificate".to_owned()));
     };
@@ -168,7 +175,8 @@ async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
     if let Some(link) = &was_up {
         core.links.went(link, &reason, core.clock.now());
     } else {
-        core.links.note_down(&peer, &reason, side == Side::Dialled, core.clock.now());
+        core.links
+            .note_down(&peer, &reason, side == Side::Dialled, core.clock.now());
     }
     wire.close(CloseCode::Done, &reason);
     if core.facts.first(&format!("link {peer}: {reason}")) {
@@ -201,7 +209,9 @@ impl Conversation<'_> {
             timing.ping,
             self.core.clock.now(),
         );
-        frames::send_control(&mut send, &hello, timing.greet).await.map_err(in_words)?;
+        frames::send_control(&mut send, &hello, timing.greet)
+            .await
+            .map_err(in_words)?;
         let (frames_in, mut incoming) = mpsc::channel(4);
         let mut directory = self.core.directory.changes();
         let mut recheck = tokio::time::interval(RECHECK);
@@ -232,7 +242,11 @@ impl Conversation<'_> {
     /// The dialler opens it, the other side accepts the first stream: QUIC numbers them in order.
     async fn control_stream(&self, side: Side, wait: Duration) -> Result<Stream, String> {
         match side {
-            Side::Dialled => self.wire.open(CONTROL_PRIORITY, wait).await.map_err(in_words),
+            Side::Dialled => self
+                .wire
+                .open(CONTROL_PRIORITY, wait)
+                .await
+                .map_err(in_words),
             Side::Called => tokio::time::timeout(wait, self.wire.accept())
                 .await
                 .map_err(|_| format!("no control stream within {} ms", wait.as_millis()))?
@@ -247,14 +261,17 @@ impl Conversation<'_> {
         wait: Duration,
     ) -> Result<(), String> {
         match action {
-            Action::Send(frame) => {
-                frames::send_control(send, &frame, wait).await.map_err(in_words)
-            }
+            Action::Send(frame) => frames::send_control(send, &frame, wait)
+                .await
+                .map_err(in_words),
             Action::Up(hello) => {
                 self.come_up(&hello);
                 Ok(())
             }
-            Action::PeerLeaves { reason, retry_after_ms } => {
+            Action::PeerLeaves {
+                reason,
+                retry_after_ms,
+            } => {
                 tracing::info!(
                     peer = %self.peer,
                     reason = reason.code(),
@@ -278,27 +295,36 @@ impl Conversation<'_> {
         let (peer, wire) = (self.peer.clone(), self.wire.clone());
         let link = Arc::new(Link::new(peer, wire, now, hello.clock_offset_ms));
         if let Some(replaced) = self.core.links.came(Arc::clone(&link)) {
-            replaced.wire.close(CloseCode::Replaced, "replaced by a newer connection");
+            replaced
+                .wire
+                .close(CloseCode::Replaced, "replaced by a newer connection");
         }
         self.link = Some(link);
         self.core.facts.over(&format!("link {}", self.peer));
-        self.core.facts.over(&format!("caller {}", self.wire.remote().ip()));
+        self.core
+            .facts
+            .over(&format!("caller {}", self.wire.remote().ip()));
         let offset = hello.clock_offset_ms;
         if offset.unsigned_abs() > CLOCK_WARN_MS {
-            tracing::warn!(code = "TRAM-320", peer = %self.peer, offset_ms = offset, "clocks differ");
+            let peer = &self.peer;
+            tracing::warn!(code = "TRAM-320", %peer, offset_ms = offset, "clocks differ");
         }
         tracing::info!(peer = %self.peer, address = %self.wire.remote(), "link up");
     }
 
     fn take_transfer(&self, stream: Stream) {
-        let Some(link) = self.link.clone() else { return };
+        let Some(link) = self.link.clone() else {
+            return;
+        };
         let core = Arc::clone(self.core);
-        self.transfers.spawn(async move { receive::run(&core, &link, stream).await });
+        self.transfers
+            .spawn(async move { receive::run(&core, &link, stream).await });
     }
 
     fn rejudge(&self) -> Result<(), String> {
         judge(self.core, &self.wire, &self.peer).map_err(|error| {
-            self.wire.close(CloseCode::NotAuthorised, "no longer authorised");
+            self.wire
+                .close(CloseCode::NotAuthorised, "no longer authorised");
             tracing::warn!(code = "TRAM-313", peer = %self.peer, reason = %error, "link ended");
             error.to_string()
         })
@@ -309,16 +335,21 @@ impl Conversation<'_> {
         if let Some(link) = &self.link {
             self.core.links.leaves(link);
         }
-        let bye = Control::Bye { reason: Reason::Busy, retry_after_ms: Some(BYE_RETRY_MS) };
-        frames::send_control(send, &bye, BYE_WAIT).await.map_err(in_words)?;
+        let bye = Control::Bye {
+            reason: Reason::Busy,
+            retry_after_ms: Some(BYE_RETRY_MS),
+        };
+        frames::send_control(send, &bye, BYE_WAIT)
+            .await
+            .map_err(in_words)?;
         self.transfers.close();
         let drained =
             tokio::time::timeout(self.core.config.timing.drain, self.transfers.wait()).await;
         if drained.is_err() {
             tracing::warn!(peer = %self.peer, "transfers cut off by shutdown; they will resume");
         }
-        // What we offered ourselves is the forwarder's to finish. Only then does the control stream end: its end
-        // is the end of the link for the peer.
+        // What we offered ourselves is the forwarder's to finish. Only then does the control stream
+        // end: its end is the end of the link for the peer.
         self.core.forwarded.cancelled().await;
         send.finish();
         Ok(())

@@ -1,15 +1,20 @@
 //! Link: one QUIC connection to one neighbour, and the set of all of them.
 //!
 //! The conversation (architecture 10):
-//! 1. The node dials its home relays; of two neighbours the one with the smaller name dials. TLS proves both names.
-//! 2. The dialler opens the control stream; both send Hello, then Ping when it is quiet, at the end Bye.
-//! 3. Either side opens one bidirectional stream per transfer: `Offer` → `Want` | `Have` | `Refuse`.
-//! 4. After `Want` the leaf hashes and the bytes of the pieces follow; a small body is in the offer already.
+//! 1. The node dials its home relays; of two neighbours the one with the smaller name dials. TLS
+//!    proves both names.
+//! 2. The dialler opens the control stream; both send Hello, then Ping when it is quiet, at the end
+//!    Bye.
+//! 3. Either side opens one bidirectional stream per transfer: `Offer` → `Want` | `Have` |
+//!    `Refuse`.
+//! 4. After `Want` the leaf hashes and the bytes of the pieces follow; a small body is in the offer
+//!    already.
 //! 5. The receiver verifies, commits, and only then sends `Custody`.
 //!
-//! Who owns what: [`driver`] quinn, [`session`] the control conversation, [`keep`] one link from handshake to end,
-//! [`dial`] which links to have, [`offer`] and [`receive`] the two sides of a transfer. A link ends when its
-//! certificates do, and when a new CRL or record says it should not be.
+//! Who owns what: [`driver`] quinn, [`session`] the control conversation, [`keep`] one link from
+//! handshake to end, [`dial`] which links to have, [`offer`] and [`receive`] the two sides of a
+//! transfer. A link ends when its certificates do, and when a new CRL or record says it should not
+//! be.
 
 pub(crate) mod dial;
 pub(crate) mod driver;
@@ -47,7 +52,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(peer: StationName, wire: Wire, since: Timestamp, clock_offset_ms: i64) -> Self {
+    pub(crate) fn new(
+        peer: StationName,
+        wire: Wire,
+        since: Timestamp,
+        clock_offset_ms: i64,
+    ) -> Self {
         Self {
             peer,
             wire,
@@ -112,7 +122,11 @@ pub(crate) struct Links {
 
 impl Default for Links {
     fn default() -> Self {
-        Self { up: Mutex::default(), down: Mutex::default(), version: watch::Sender::new(0) }
+        Self {
+            up: Mutex::default(),
+            down: Mutex::default(),
+            version: watch::Sender::new(0),
+        }
     }
 }
 
@@ -130,7 +144,12 @@ impl Links {
 
     /// All links in place, leaving ones included.
     pub(crate) fn all(&self) -> Vec<Arc<Link>> {
-        self.up.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Counts up whenever a link came or went.
@@ -138,10 +157,13 @@ impl Links {
         self.version.subscribe()
     }
 
-    /// Puts a link in place; gives back the one it replaces. The newer connection wins: its peer has just proved
-    /// that it is alive, the older one may be a ghost of a process that died.
+    /// Puts a link in place; gives back the one it replaces. The newer connection wins: its peer
+    /// has just proved that it is alive, the older one may be a ghost of a process that died.
     pub(crate) fn came(&self, link: Arc<Link>) -> Option<Arc<Link>> {
-        self.down.lock().unwrap_or_else(PoisonError::into_inner).remove(&link.peer);
+        self.down
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&link.peer);
         let replaced = self
             .up
             .lock()
@@ -172,7 +194,13 @@ impl Links {
     }
 
     /// Remembers why there is no link.
-    pub(crate) fn note_down(&self, peer: &StationName, reason: &str, dialled: bool, now: Timestamp) {
+    pub(crate) fn note_down(
+        &self,
+        peer: &StationName,
+        reason: &str,
+        dialled: bool,
+        now: Timestamp,
+    ) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         if down.len() >= DOWN_MAX {
             down.clear();

@@ -1,8 +1,9 @@
-//! Offer: the sending side of one transfer. Offers a batch, sends what the peer wants, and gives back its verdict.
+//! Offer: the sending side of one transfer. Offers a batch, sends what the peer wants, and gives
+//! back its verdict.
 //!
-//! Memory: one piece, or a small body. A verdict is the peer's word only; `forward` verifies the evidence in it.
-//! Every wait has an end: a peer that neither answers nor takes bytes costs one timeout. Must not know what
-//! becomes of the legs.
+//! Memory: one piece, or a small body. A verdict is the peer's word only; `forward` verifies the
+//! evidence in it. Every wait has an end: a peer that neither answers nor takes bytes costs one
+//! timeout. Must not know what becomes of the legs.
 
 use formats::body::Layout;
 use formats::frame::{Offer, Transfer};
@@ -53,7 +54,10 @@ pub(crate) async fn run(core: &Core, link: &Link, batch: &Batch) -> Verdict {
 
 async fn exchange(core: &Core, link: &Link, batch: &Batch) -> Result<Verdict, FrameFault> {
     let timing = core.config.timing;
-    let mut stream = link.wire.open(batch.stream_priority(), timing.frame).await?;
+    let mut stream = link
+        .wire
+        .open(batch.stream_priority(), timing.frame)
+        .await?;
     let inline = match &batch.body {
         BodyPlace::Inline(bytes) => Some(bytes.to_vec()),
         BodyPlace::File { .. } => None,
@@ -90,17 +94,27 @@ async fn send_body(
 ) -> Result<Verdict, FrameFault> {
     let timing = core.config.timing;
     let context = batch.header.context();
-    let layout = Layout::new(context.class, batch.capsule_bytes, batch.header.body_bytes());
+    let layout = Layout::new(
+        context.class,
+        batch.capsule_bytes,
+        batch.header.body_bytes(),
+    );
     let Ok(layout) = layout else {
         let have = 0;
         return Ok(Verdict::Damaged(BodyError::Incomplete { have, want: have }));
     };
-    let body = core.store.bodies().reader(&batch.body, batch.header.body_digest(), layout).await;
+    let body = core
+        .store
+        .bodies()
+        .reader(&batch.body, batch.header.body_digest(), layout)
+        .await;
     let body = match body {
         Ok(body) => body,
         Err(error) => return Ok(Verdict::Damaged(error)),
     };
-    let leaves = Transfer::Leaves { hashes: body.leaves().to_vec() };
+    let leaves = Transfer::Leaves {
+        hashes: body.leaves().to_vec(),
+    };
     frames::send_transfer(&mut stream.send, &leaves, timing.frame).await?;
     for piece in from_piece..layout.piece_count() {
         let bytes = match body.piece(piece).await {
@@ -114,16 +128,27 @@ async fn send_body(
         }
     }
     stream.send.finish();
-    Ok(last_word(frames::read_transfer(&mut stream.recv, timing.custody).await?))
+    Ok(last_word(
+        frames::read_transfer(&mut stream.recv, timing.custody).await?,
+    ))
 }
 
 fn last_word(frame: Transfer) -> Verdict {
     match frame {
         Transfer::Custody { bundle, refused } => Verdict::Custody { bundle, refused },
-        Transfer::Have { bundle } => Verdict::Custody { bundle, refused: vec![] },
-        Transfer::Refuse { reason, retry_after_ms, detail } => {
-            Verdict::Refused { reason, retry_after_ms, detail }
-        }
+        Transfer::Have { bundle } => Verdict::Custody {
+            bundle,
+            refused: vec![],
+        },
+        Transfer::Refuse {
+            reason,
+            retry_after_ms,
+            detail,
+        } => Verdict::Refused {
+            reason,
+            retry_after_ms,
+            detail,
+        },
         Transfer::Offer(_) | Transfer::Want { .. } | Transfer::Leaves { .. } => {
             Verdict::Lost("answer out of turn".to_owned())
         }

@@ -1,9 +1,10 @@
-//! Receive: the receiving side of one transfer. Reads the offer, has it judged, gets the body (verified piece by
-//! piece against the leaf hashes, which lead to the digest in the signed header), has it committed, answers.
+//! Receive: the receiving side of one transfer. Reads the offer, has it judged, gets the body
+//! (verified piece by piece against the leaf hashes, which lead to the digest in the signed
+//! header), has it committed, answers.
 //!
-//! Memory: one piece. A transfer that breaks off leaves its verified pieces behind, and the next one goes on from
-//! there. Every read has an end; a peer that opens a stream and says nothing loses it. Must not know what an
-//! envelope may do here.
+//! Memory: one piece. A transfer that breaks off leaves its verified pieces behind, and the next
+//! one goes on from there. Every read has an end; a peer that opens a stream and says nothing loses
+//! it. Must not know what an envelope may do here.
 
 use std::sync::Arc;
 
@@ -45,7 +46,9 @@ impl From<FrameFault> for Ended {
 /// Runs one transfer to its end.
 pub(crate) async fn run(core: &Arc<Core>, link: &Link, mut stream: Stream) {
     // Over all links: what is being received at once is bounded, whoever sends it.
-    let Ok(_slot) = core.receiving.acquire().await else { return };
+    let Ok(_slot) = core.receiving.acquire().await else {
+        return;
+    };
     let mut name = None;
     let answer = match exchange(core, link, &mut stream, &mut name).await {
         Ok(answer) => answer,
@@ -85,7 +88,10 @@ async fn exchange(
         return Err(out_of_turn("a transfer begins with an offer").into());
     };
     let inline = offer.inline.take();
-    let offer = Offer { inline: None, ..offer };
+    let offer = Offer {
+        inline: None,
+        ..offer
+    };
     let admitted = match accept::admit(core, &link.peer, offer).await? {
         Judgement::Admitted(admitted) => *admitted,
         Judgement::Answer(answer) => return Ok(*answer),
@@ -100,7 +106,10 @@ async fn exchange(
 
 fn verify_inline(admitted: &Admitted, body: Vec<u8>) -> Result<BodyPlace, Refusal> {
     if body_digest_of(admitted.layout, &body) != Some(admitted.header.body_digest()) {
-        return Err(Refusal::new(Reason::BodyMismatch, "body in the offer has another digest"));
+        return Err(Refusal::new(
+            Reason::BodyMismatch,
+            "body in the offer has another digest",
+        ));
     }
     Ok(BodyPlace::Inline(body.into()))
 }
@@ -121,7 +130,12 @@ async fn fetch(
         let busy = |_| Refusal::later(Reason::Busy, BUSY_MS, "too many large transfers");
         Some(slot.map_err(busy)?)
     };
-    let mut part = core.store.bodies().part(digest, layout).await.map_err(refuse)?;
+    let mut part = core
+        .store
+        .bodies()
+        .part(digest, layout)
+        .await
+        .map_err(refuse)?;
     let from_piece = part.verified_pieces();
     if from_piece > 0 {
         tracing::info!(

@@ -1,14 +1,16 @@
-//! Session: the control stream's conversation, sans-IO. Frames and the time since the link began go in, [`Action`]s
-//! come out; the caller sends, closes and waits.
+//! Session: the control stream's conversation, sans-IO. Frames and the time since the link began go
+//! in, [`Action`]s come out; the caller sends, closes and waits.
 //!
 //! 1. Both sides send Hello at once and nothing else before they have the other's.
-//! 2. Hello names the station that the certificate named, and versions that overlap; else the link ends.
-//! 3. From then on each side pings when it has heard nothing for the ping interval; three silent intervals end
-//!    the link. (QUIC's own keep-alive proves the peer's kernel; the ping proves its process.)
+//! 2. Hello names the station that the certificate named, and versions that overlap; else the link
+//!    ends.
+//! 3. From then on each side pings when it has heard nothing for the ping interval; three silent
+//!    intervals end the link. (QUIC's own keep-alive proves the peer's kernel; the ping proves its
+//!    process.)
 //! 4. Bye ends it: no new offers, what flies may land.
 //!
-//! Call [`Session::on_frame`] for every frame and [`Session::on_time`] when [`Session::deadline`] has come. Must not
-//! know: streams, certificates, envelopes.
+//! Call [`Session::on_frame`] for every frame and [`Session::on_time`] when [`Session::deadline`]
+//! has come. Must not know: streams, certificates, envelopes.
 
 use std::time::Duration;
 
@@ -89,8 +91,8 @@ enum State {
 }
 
 impl Session {
-    /// Begins. `peer` is the name its certificate proved; `greet` is how long its Hello may take, `ping` the
-    /// interval of silence after which we ask. Send the returned Hello first.
+    /// Begins. `peer` is the name its certificate proved; `greet` is how long its Hello may take,
+    /// `ping` the interval of silence after which we ask. Send the returned Hello first.
     pub(crate) fn begin(
         me: &StationName,
         peer: StationName,
@@ -125,12 +127,27 @@ impl Session {
     ) -> Vec<Action> {
         self.heard = elapsed;
         match (&self.state, frame) {
-            (State::AwaitsHello, Control::Hello { versions, station, clock: theirs, limits }) => {
-                self.on_hello(versions, station, theirs.minus(clock), limits)
-            }
-            (State::AwaitsHello | State::Up, Control::Bye { reason, retry_after_ms }) => {
+            (
+                State::AwaitsHello,
+                Control::Hello {
+                    versions,
+                    station,
+                    clock: theirs,
+                    limits,
+                },
+            ) => self.on_hello(versions, station, theirs.minus(clock), limits),
+            (
+                State::AwaitsHello | State::Up,
+                Control::Bye {
+                    reason,
+                    retry_after_ms,
+                },
+            ) => {
                 self.state = State::PeerLeaves;
-                vec![Action::PeerLeaves { reason, retry_after_ms }]
+                vec![Action::PeerLeaves {
+                    reason,
+                    retry_after_ms,
+                }]
             }
             (State::AwaitsHello, Control::Ping { .. } | Control::Pong { .. }) => {
                 vec![Action::Close(Broken::OutOfTurn("ping before hello"))]
@@ -175,13 +192,15 @@ impl Session {
         }
     }
 
-    /// When to call [`Self::on_time`] next, counted from the begin of the link. Ask again after every call.
+    /// When to call [`Self::on_time`] next, counted from the begin of the link. Ask again after
+    /// every call.
     pub(crate) fn deadline(&self) -> Duration {
         match self.state {
             State::AwaitsHello => self.greet,
             // The final verdict must not wait for the next ping.
-            State::Up | State::PeerLeaves => (self.heard.max(self.pinged) + self.ping)
-                .min(self.heard + self.ping * SILENT_PINGS),
+            State::Up | State::PeerLeaves => {
+                (self.heard.max(self.pinged) + self.ping).min(self.heard + self.ping * SILENT_PINGS)
+            }
         }
     }
 
@@ -194,13 +213,20 @@ impl Session {
     ) -> Vec<Action> {
         if station != self.peer {
             let proven = self.peer.clone();
-            return vec![Action::Close(Broken::OtherName { said: station, proven })];
+            return vec![Action::Close(Broken::OtherName {
+                said: station,
+                proven,
+            })];
         }
         let Some(version) = Versions::OURS.common(versions) else {
             return vec![Action::Close(Broken::NoVersion(versions))];
         };
         self.state = State::Up;
-        vec![Action::Up(PeerHello { version, clock_offset_ms, limits })]
+        vec![Action::Up(PeerHello {
+            version,
+            clock_offset_ms,
+            limits,
+        })]
     }
 }
 
@@ -234,7 +260,10 @@ mod tests {
 
     fn hello(station: &str, highest: u32) -> Control {
         Control::Hello {
-            versions: Versions { lowest: highest, highest },
+            versions: Versions {
+                lowest: highest,
+                highest,
+            },
             station: name(station),
             clock: clock().plus_ms(1_500),
             limits: OWN_LIMITS,
@@ -245,7 +274,9 @@ mod tests {
     fn hello_of_the_proven_station_brings_the_link_up_and_tells_the_clock() {
         let mut session = session();
         let actions = session.on_frame(hello("b-1.tram.test", 1), SECOND, clock());
-        let [Action::Up(peer)] = actions.as_slice() else { panic!("{actions:?}") };
+        let [Action::Up(peer)] = actions.as_slice() else {
+            panic!("{actions:?}")
+        };
         assert_eq!((peer.version, peer.clock_offset_ms), (1, 1_500));
     }
 
@@ -256,16 +287,34 @@ mod tests {
             ("other name", vec![hello("c-1.tram.test", 1)]),
             ("other version", vec![hello("b-1.tram.test", 2)]),
             ("ping first", vec![Control::Ping { number: 1 }]),
-            ("two hellos", vec![hello("b-1.tram.test", 1), hello("b-1.tram.test", 1)]),
-            ("pong to nothing", vec![
-                hello("b-1.tram.test", 1),
-                Control::Pong { number: 1, clock: clock() },
-            ]),
-            ("two byes", vec![
-                hello("b-1.tram.test", 1),
-                Control::Bye { reason: Reason::Busy, retry_after_ms: None },
-                Control::Bye { reason: Reason::Busy, retry_after_ms: None },
-            ]),
+            (
+                "two hellos",
+                vec![hello("b-1.tram.test", 1), hello("b-1.tram.test", 1)],
+            ),
+            (
+                "pong to nothing",
+                vec![
+                    hello("b-1.tram.test", 1),
+                    Control::Pong {
+                        number: 1,
+                        clock: clock(),
+                    },
+                ],
+            ),
+            (
+                "two byes",
+                vec![
+                    hello("b-1.tram.test", 1),
+                    Control::Bye {
+                        reason: Reason::Busy,
+                        retry_after_ms: None,
+                    },
+                    Control::Bye {
+                        reason: Reason::Busy,
+                        retry_after_ms: None,
+                    },
+                ],
+            ),
         ];
         for (case, frames) in table {
             let mut session = session();
@@ -273,7 +322,10 @@ mod tests {
             for frame in frames {
                 last = session.on_frame(frame, SECOND, clock());
             }
-            assert!(matches!(last.as_slice(), [Action::Close(_)]), "{case}: {last:?}");
+            assert!(
+                matches!(last.as_slice(), [Action::Close(_)]),
+                "{case}: {last:?}"
+            );
         }
     }
 
@@ -287,17 +339,30 @@ mod tests {
         let asked = session.on_time(SECOND * 11);
         assert_eq!(asked, vec![Action::Send(Control::Ping { number: 1 })]);
         // The answer counts as life; without one the third silent interval is the last.
-        let mut answered = session.on_frame(Control::Pong { number: 1, clock: clock() }, SECOND * 12, clock());
+        let mut answered = session.on_frame(
+            Control::Pong {
+                number: 1,
+                clock: clock(),
+            },
+            SECOND * 12,
+            clock(),
+        );
         assert_eq!(answered, vec![]);
         assert_eq!(session.deadline(), SECOND * 22);
         answered = session.on_time(SECOND * 22);
         assert_eq!(answered, vec![Action::Send(Control::Ping { number: 2 })]);
-        assert!(matches!(session.on_time(SECOND * 42).as_slice(), [Action::Close(Broken::Silent(_))]));
+        assert!(matches!(
+            session.on_time(SECOND * 42).as_slice(),
+            [Action::Close(Broken::Silent(_))]
+        ));
     }
 
     #[test]
     fn a_peer_without_hello_is_given_up_after_the_greeting_time() {
         let mut session = session();
-        assert!(matches!(session.on_time(SECOND * 5).as_slice(), [Action::Close(_)]));
+        assert!(matches!(
+            session.on_time(SECOND * 5).as_slice(),
+            [Action::Close(_)]
+        ));
     }
 }

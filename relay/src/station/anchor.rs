@@ -1,6 +1,6 @@
-//! Anchor: the pinned signer of the trust list. From the configuration, or from the identity folder where enrolment
-//! puts it, or, where neither has it, the only one in the records folder at the very first start: that one is
-//! written down in the data folder and never changed by itself again.
+//! Anchor: the pinned signer of the trust list. From the configuration, or from the identity folder
+//! where enrolment puts it, or, where neither has it, the only one in the records folder at the
+//! very first start: that one is written down in the data folder and never changed by itself again.
 //!
 //! Fails at start. Must not know what the trust list says.
 
@@ -27,7 +27,7 @@ pub(super) fn pinned(config: &StationConfig) -> Result<Certificate, StartError> 
         code = "TRAM-302",
         sha256 = %found.sha256(),
         subject = found.subject(),
-        "trust list signer taken from the records folder; compare this fingerprint with the authority's"
+        "trust list signer taken from the records folder; compare its fingerprint"
     );
     std::fs::create_dir_all(&config.data).map_err(|error| identity_error(&config.data, &error))?;
     store(&enrolled, &found)?;
@@ -47,8 +47,12 @@ fn only_in(records: &Path) -> Result<Certificate, StartError> {
         .filter_map(|path| Certificate::load(&path).ok());
     let mut found: Option<Certificate> = None;
     for certificate in certificates.filter(|one| one.role().ok() == Some(Role::TrustList)) {
-        if found.as_ref().is_some_and(|other| other.sha256() != certificate.sha256()) {
-            let why = "holds more than one trust list signer; name the right one in `[trust] list_key`";
+        if found
+            .as_ref()
+            .is_some_and(|other| other.sha256() != certificate.sha256())
+        {
+            let why =
+                "holds more than one trust list signer; name the right one in `[trust] list_key`";
             return Err(identity_error(records, &why));
         }
         found = Some(certificate);

@@ -1,6 +1,6 @@
-//! Commit: the station's one way into its store, and who is told afterwards. New local legs go to the desk, new
-//! legs for others to the forwarder (small bodies stay in memory on the way, so a leg that is passed on at
-//! once is never read back), owed receipts wake the receipt task.
+//! Commit: the station's one way into its store, and who is told afterwards. New local legs go to
+//! the desk, new legs for others to the forwarder (small bodies stay in memory on the way, so a leg
+//! that is passed on at once is never read back), owed receipts wake the receipt task.
 //!
 //! Everything told here is only a shortcut: after a crash the same work is found in the store.
 //! Must not know: why a change is made.
@@ -37,7 +37,9 @@ impl ToTell {
                     tell.requeues |= one.to.same_kind(&LegState::Queued);
                 }
                 Write::Route { next_hop: None, .. } => tell.comes_home = true,
-                Write::Route { next_hop: Some(_), .. } => tell.requeues = true,
+                Write::Route {
+                    next_hop: Some(_), ..
+                } => tell.requeues = true,
                 Write::SettleReceipts { .. }
                 | Write::ReleaseBody { .. }
                 | Write::KeepEvidence { .. } => {}
@@ -63,7 +65,9 @@ impl Core {
 
     fn tell(self: &Arc<Self>, tell: ToTell, committed: &Committed) {
         for (index, accept) in tell.accepts {
-            let Some(outcome) = committed.outcomes.get(index) else { continue };
+            let Some(outcome) = committed.outcomes.get(index) else {
+                continue;
+            };
             let (envelope, fresh) = fresh_legs(outcome, &accept);
             if !fresh.is_empty() {
                 self.tell_accept(envelope, *accept, fresh);
@@ -92,7 +96,11 @@ impl Core {
         let mut onward: BTreeMap<StationName, Vec<BatchLeg>> = BTreeMap::new();
         for (leg, recipient, next_hop) in fresh {
             if let Some(hop) = next_hop {
-                onward.entry(hop).or_default().push(BatchLeg { leg, recipient, tries: 0 });
+                onward.entry(hop).or_default().push(BatchLeg {
+                    leg,
+                    recipient,
+                    tries: 0,
+                });
                 continue;
             }
             self.deliver(Arrival {
@@ -122,8 +130,9 @@ impl Core {
         }
     }
 
-    /// Hands a local leg to the desk. A station without a desk can only be the recipient of receipts and
-    /// control messages about what it sent itself; it has taken note of them by storing them.
+    /// Hands a local leg to the desk. A station without a desk can only be the recipient of
+    /// receipts and control messages about what it sent itself; it has taken note of them by
+    /// storing them.
     pub(crate) fn deliver(self: &Arc<Self>, arrival: Arrival) {
         if let Some(desk) = &self.desk {
             desk.arrived(arrival);
@@ -157,15 +166,26 @@ fn fresh_legs(
     outcome: &Outcome,
     accept: &Accept,
 ) -> (EnvelopeKey, Vec<(LegId, Party, Option<StationName>)>) {
-    let ways = accept.legs.iter().map(|leg| (leg.recipient.clone(), leg.next_hop.clone()));
+    let ways = accept
+        .legs
+        .iter()
+        .map(|leg| (leg.recipient.clone(), leg.next_hop.clone()));
     match outcome {
         Outcome::Accepted { envelope, legs } => {
-            let fresh = legs.iter().zip(ways).map(|(leg, (party, hop))| (*leg, party, hop));
+            let fresh = legs
+                .iter()
+                .zip(ways)
+                .map(|(leg, (party, hop))| (*leg, party, hop));
             (*envelope, fresh.collect())
         }
         Outcome::Duplicate { envelope, legs } => {
             let known = legs.iter().zip(ways).filter(|(known, _)| known.fresh);
-            (*envelope, known.map(|(known, (party, hop))| (known.leg, party, hop)).collect())
+            (
+                *envelope,
+                known
+                    .map(|(known, (party, hop))| (known.leg, party, hop))
+                    .collect(),
+            )
         }
         Outcome::IdConflict { envelope } => (*envelope, vec![]),
         Outcome::Moved | Outcome::Stale => (EnvelopeKey(0), vec![]),

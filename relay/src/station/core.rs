@@ -1,5 +1,6 @@
-//! Core: what every part of the station shares: name, clock, store, directory, links, and the signals between them.
-//! Built once at the start from the configuration; holds no task and does nothing by itself.
+//! Core: what every part of the station shares: name, clock, store, directory, links, and the
+//! signals between them. Built once at the start from the configuration; holds no task and does
+//! nothing by itself.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -63,7 +64,9 @@ pub(crate) struct Core {
 
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Core").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,8 +95,16 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
         .map_err(|error| StartError::Listen(error.to_string()))??;
     let evidence = evidence(config, passphrase, &directory)?;
     let identity = tls_identity(config, passphrase, &directory)?;
-    let tls = LinkTls { identity, directory: directory.clone(), clock: clock.clone() };
-    Ok(Loaded { directory, evidence, tls })
+    let tls = LinkTls {
+        identity,
+        directory: directory.clone(),
+        clock: clock.clone(),
+    };
+    Ok(Loaded {
+        directory,
+        evidence,
+        tls,
+    })
 }
 
 /// See [`super::prepare`].
@@ -135,7 +146,11 @@ pub(crate) async fn build(
     desk: Option<Arc<dyn Desk>>,
     clock: Clock,
 ) -> Result<(Core, Parts), StartError> {
-    let Loaded { directory, evidence, tls } = load(&config, &clock).await?;
+    let Loaded {
+        directory,
+        evidence,
+        tls,
+    } = load(&config, &clock).await?;
     let mut options = Options::new(evidence.clone());
     options.clock = clock.clone();
     options.free_floor_bytes = config.disk_floor_bytes;
@@ -179,13 +194,16 @@ impl Core {
     ) -> Result<Option<StationName>, Reason> {
         let snapshot = self.directory.snapshot();
         let destination = match recipient {
-            Party::Agency(code) => {
-                snapshot.home_station(code, now).ok_or(Reason::UnknownAgency)?
-            }
+            Party::Agency(code) => snapshot
+                .home_station(code, now)
+                .ok_or(Reason::UnknownAgency)?,
             Party::Station(name) if *name == self.name => return Ok(None),
-            Party::Station(name) => {
-                snapshot.station(name).ok_or(Reason::NoRoute)?.record().name.clone()
-            }
+            Party::Station(name) => snapshot
+                .station(name)
+                .ok_or(Reason::NoRoute)?
+                .record()
+                .name
+                .clone(),
         };
         let up = |station: &StationName| self.links.is_up(station);
         match route::next_hop(snapshot.graph(), &self.name, &destination, via, &up) {
@@ -207,19 +225,26 @@ impl Core {
         self.clock_unsure.load(Ordering::Relaxed)
     }
 
-    /// Compares our clock with those of the peers. Our clock is in doubt when most of at least two peers
-    /// disagree with it by more than a minute; one peer alone may be the one who is wrong.
+    /// Compares our clock with those of the peers. Our clock is in doubt when most of at least two
+    /// peers disagree with it by more than a minute; one peer alone may be the one who is wrong.
     pub(crate) fn judge_clock(&self) {
-        let offsets: Vec<i64> =
-            self.links.states().iter().filter_map(|link| link.clock_offset_ms).collect();
-        let far = offsets.iter().filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS).count();
+        let offsets: Vec<i64> = self
+            .links
+            .states()
+            .iter()
+            .filter_map(|link| link.clock_offset_ms)
+            .collect();
+        let far = offsets
+            .iter()
+            .filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS)
+            .count();
         let unsure = offsets.len() >= 2 && far * 2 > offsets.len();
         if self.clock_unsure.swap(unsure, Ordering::Relaxed) != unsure {
             self.store.set_clock_unsure(unsure);
             if unsure {
                 tracing::error!(
                     code = "TRAM-321",
-                    "our clock is over a minute off by most peers; nothing ends by time until it is set"
+                    "our clock is over a minute off by most peers; nothing ends by time"
                 );
             } else {
                 tracing::info!("our clock agrees with the peers again");
@@ -241,7 +266,9 @@ impl Core {
             let Some(last) = open.last() else { return };
             after = Some(last.leg);
             for due in open {
-                let Ok(Some(envelope)) = self.store.envelope(due.envelope).await else { continue };
+                let Ok(Some(envelope)) = self.store.envelope(due.envelope).await else {
+                    continue;
+                };
                 let Some(body) = envelope.body else { continue };
                 self.deliver(Arrival {
                     leg: due.leg,
@@ -259,13 +286,18 @@ impl Core {
 }
 
 fn passphrase(files: &IdentityFiles) -> Result<Option<String>, StartError> {
-    let Some(path) = &files.passphrase_file else { return Ok(None) };
+    let Some(path) = &files.passphrase_file else {
+        return Ok(None);
+    };
     let text = std::fs::read_to_string(path).map_err(|error| identity_error(path, &error))?;
     Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 pub(super) fn identity_error(path: &Path, why: &dyn std::fmt::Display) -> StartError {
-    StartError::Identity { path: path.to_owned(), why: why.to_string() }
+    StartError::Identity {
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 fn evidence(
@@ -280,11 +312,13 @@ fn evidence(
     };
     let evidence_key = SigningKey::load(&files.evidence_key, passphrase)
         .map_err(key_error(&files.evidence_key))?;
-    let log_key =
-        LogKey::load(&files.log_key, passphrase).map_err(key_error(&files.log_key))?;
+    let log_key = LogKey::load(&files.log_key, passphrase).map_err(key_error(&files.log_key))?;
     let evidence_certificate = own_certificate(config, &files.evidence_cert, directory)?;
     if evidence_certificate.spki_der() != evidence_key.spki_der() {
-        return Err(identity_error(&files.evidence_key, &"is not the key of the certificate"));
+        return Err(identity_error(
+            &files.evidence_key,
+            &"is not the key of the certificate",
+        ));
     }
     let origin = directory
         .station(&config.name)
@@ -328,8 +362,7 @@ fn own_certificate(
     path: &Path,
     directory: &Directory,
 ) -> Result<Certificate, StartError> {
-    let certificate =
-        Certificate::load(path).map_err(|error| identity_error(path, &error))?;
+    let certificate = Certificate::load(path).map_err(|error| identity_error(path, &error))?;
     let party = certificate
         .party(directory.snapshot().trust_domain())
         .map_err(|error| identity_error(path, &error))?;

@@ -1,8 +1,9 @@
-//! Tasks: every task of a running station, started together and drained together. A task that panics is our bug and
-//! stops the process; one that ends early does so because the station stops.
+//! Tasks: every task of a running station, started together and drained together. A task that
+//! panics is our bug and stops the process; one that ends early does so because the station stops.
 //!
-//! Order of the end: nothing new is taken (stop); links say Bye and finish what they receive; the forwarder waits
-//! for what it offered; then connections close, then the store. Must not know what the tasks do.
+//! Order of the end: nothing new is taken (stop); links say Bye and finish what they receive; the
+//! forwarder waits for what it offered; then connections close, then the store. Must not know what
+//! the tasks do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use formats::id::Digest;
 use formats::time::Timestamp;
 
-use super::core::{Core, Parts};
 use super::StartError;
+use super::core::{Core, Parts};
 use crate::evidence::stamp::{self, Stamping};
 use crate::link::{dial, keep};
 use crate::{forward, ops, receipts};
@@ -25,17 +26,25 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
             .map_err(|error| StartError::Listen(format!("`ops` {address}: {error}")))?;
         core.tasks.spawn(ops::serve(Arc::clone(core), listener));
     }
-    core.tasks.spawn(forward::run(Arc::clone(core), parts.fresh));
+    core.tasks
+        .spawn(forward::run(Arc::clone(core), parts.fresh));
     core.tasks.spawn(receipts::run(Arc::clone(core)));
     core.tasks.spawn(watch_records(Arc::clone(core)));
     core.tasks.spawn(housekeeping(Arc::clone(core)));
     core.tasks.spawn(watch_clock(Arc::clone(core)));
-    core.tasks.spawn(keep::run_callers(Arc::clone(core), parts.port.clone()));
-    core.tasks.spawn(dial::run(Arc::clone(core), parts.port.clone()));
+    core.tasks
+        .spawn(keep::run_callers(Arc::clone(core), parts.port.clone()));
+    core.tasks
+        .spawn(dial::run(Arc::clone(core), parts.port.clone()));
     core.tasks.spawn(close_port(Arc::clone(core), parts.port));
     if let Some(url) = core.config.time_stamp_url.clone() {
-        let stamping = Stamping { url, check: token_check(core), clock: core.clock.clone() };
-        core.tasks.spawn(stamp::run(core.store.clone(), stamping, core.stop.clone()));
+        let stamping = Stamping {
+            url,
+            check: token_check(core),
+            clock: core.clock.clone(),
+        };
+        core.tasks
+            .spawn(stamp::run(core.store.clone(), stamping, core.stop.clone()));
     }
     tracing::info!(station = %core.name, listen = %core.config.listen, "station runs");
     Ok(())
@@ -46,8 +55,15 @@ pub(super) async fn stop(core: &Arc<Core>) {
     core.stop.cancel();
     core.tasks.close();
     let patience = core.config.timing.drain * 3;
-    if tokio::time::timeout(patience, core.tasks.wait()).await.is_err() {
-        tracing::warn!(code = "TRAM-303", left = core.tasks.len(), "some tasks did not end in time");
+    if tokio::time::timeout(patience, core.tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            code = "TRAM-303",
+            left = core.tasks.len(),
+            "some tasks did not end in time"
+        );
     }
     core.store.close().await;
     tracing::info!(station = %core.name, "station stopped");
@@ -66,13 +82,17 @@ async fn close_port(core: Arc<Core>, port: crate::link::driver::Port) {
             }
         }
     };
-    if tokio::time::timeout(core.config.timing.drain, all_gone).await.is_err() {
+    if tokio::time::timeout(core.config.timing.drain, all_gone)
+        .await
+        .is_err()
+    {
         tracing::debug!("some links did not end by themselves");
     }
     port.close(CLOSE_WAIT).await;
 }
 
-/// Looks at the records folder. The larger the folder, the longer the pause: at most a twentieth of a core.
+/// Looks at the records folder. The larger the folder, the longer the pause: at most a twentieth of
+/// a core.
 async fn watch_records(core: Arc<Core>) {
     let mut pause = core.config.timing.records;
     loop {
@@ -98,7 +118,7 @@ async fn watch_records(core: Arc<Core>) {
             Ok(Ok(false)) => {}
             Ok(Err(error)) => {
                 if core.facts.first(&format!("records {error}")) {
-                    tracing::error!(code = "TRAM-304", %error, "records not taken over; last good copy stays");
+                    tracing::error!(code = "TRAM-304", %error, "records not taken over");
                 }
             }
             Err(error) => tracing::error!(code = "TRAM-304", %error, "records task failed"),

@@ -92,7 +92,10 @@ impl Authority {
         self.publish("trust-list", &list, &signer);
         self.put("ca.crt", self.ca.certificate().pem().as_bytes());
         for (issuer, file) in [(self.root.clone(), "root.crl"), (self.ca.clone(), "ca.crl")] {
-            let (number, entries) = self.ledger.next_crl(issuer.certificate(), self.now).unwrap();
+            let (number, entries) = self
+                .ledger
+                .next_crl(issuer.certificate(), self.now)
+                .unwrap();
             let crl = issuer
                 .sign_crl(&CrlTemplate {
                     number,
@@ -107,8 +110,10 @@ impl Authority {
 
     /// Revokes a certificate and publishes the new list.
     pub fn revoke(&mut self, certificate: &Certificate, now: Timestamp) {
-        let reason = pki::ledger::reason_from().unwrap();
-        self.ledger.revoke(&certificate.serial_hex(), reason, now).unwrap();
+        let reason = pki::ledger::reason_from("key-compromise").unwrap();
+        self.ledger
+            .revoke(&certificate.serial_hex(), reason, now)
+            .unwrap();
         let (number, entries) = self.ledger.next_crl(self.ca.certificate(), now).unwrap();
         let crl = self
             .ca
@@ -124,7 +129,9 @@ impl Authority {
 
     pub fn credential(&mut self, role: Role, party: Option<Party>) -> Credential {
         let now = self.now;
-        self.credential_with(role, party, |template| template.not_before = now.minus_ms(3_600_000))
+        self.credential_with(role, party, |template| {
+            template.not_before = now.minus_ms(3_600_000)
+        })
     }
 
     /// A credential whose template was changed by hand.
@@ -135,7 +142,9 @@ impl Authority {
         change: impl FnOnce(&mut Template),
     ) -> Credential {
         let key = SigningKey::generate(Algorithm::EcdsaP256).unwrap();
-        let name = party.as_ref().map_or_else(|| role.to_string(), ToString::to_string);
+        let name = party
+            .as_ref()
+            .map_or_else(|| role.to_string(), ToString::to_string);
         let mut template = Template::new(role, &name, key.spki_der(), self.now);
         template.party = party;
         change(&mut template);
@@ -156,7 +165,10 @@ impl Authority {
         let tls = self.credential(Role::StationTls, party.clone());
         let evidence = self.credential(Role::StationEvidence, party);
         let log_key = LogKey::generate().unwrap();
-        self.put(&format!("{label}-evidence.crt"), evidence.certificate.pem().as_bytes());
+        self.put(
+            &format!("{label}-evidence.crt"),
+            evidence.certificate.pem().as_bytes(),
+        );
         let record = Record::Station(Station {
             name: name.clone(),
             sequence: 1,
@@ -171,10 +183,18 @@ impl Authority {
             home_relays: home_relays.to_vec(),
             site: None,
             neighbours: neighbours.to_vec(),
-            limits: StationLimits { body_bytes: 1 << 31, transfers: 64 },
+            limits: StationLimits {
+                body_bytes: 1 << 31,
+                transfers: 64,
+            },
         });
         self.publish(label, &record, &evidence);
-        StationCredentials { name, tls, evidence, log_key }
+        StationCredentials {
+            name,
+            tls,
+            evidence,
+            log_key,
+        }
     }
 
     /// Publishes agencies with their signature keys, attached to a station.
@@ -206,7 +226,10 @@ impl Authority {
             let code: AgencyCode = code.parse().unwrap();
             let signature =
                 self.credential(Role::AgencySignature, Some(Party::Agency(code.clone())));
-            self.put(&format!("{code}.crt"), signature.certificate.pem().as_bytes());
+            self.put(
+                &format!("{code}.crt"),
+                signature.certificate.pem().as_bytes(),
+            );
             self.attach(&code, station, &signature);
             signature
         });
@@ -228,8 +251,7 @@ impl Authority {
     }
 
     pub fn publish(&self, name: &str, record: &Record, signer: &Credential) {
-        let signed =
-            pki::record::sign(record, &signer.key, &signer.certificate, self.now).unwrap();
+        let signed = pki::record::sign(record, &signer.key, &signer.certificate, self.now).unwrap();
         self.put(&format!("{name}.rec"), &signed);
     }
 

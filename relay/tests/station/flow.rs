@@ -27,12 +27,17 @@ async fn deliver(station: &Station, arrival: &Arrival) {
         owe_receipt: true,
         evidence: None,
     };
-    station.commit(Change::of(vec![taken.into()])).await.unwrap();
+    station
+        .commit(Change::of(vec![taken.into()]))
+        .await
+        .unwrap();
 }
 
 /// The statements of an arrived receipt, verified against the records.
 fn receipt(station: &Station, arrival: &Arrival) -> Vec<Statement> {
-    let BodyPlace::Inline(body) = &arrival.body else { panic!("small receipt in a file") };
+    let BodyPlace::Inline(body) = &arrival.body else {
+        panic!("small receipt in a file")
+    };
     let bundle = ReceiptBundle::decode(body).unwrap();
     verified(station, &bundle, arrival.header.context().sender.as_str())
 }
@@ -42,8 +47,9 @@ fn verified(station: &Station, bundle: &ReceiptBundle, from: &str) -> Vec<Statem
     let record = station.directory().station(&from.parse().unwrap()).unwrap();
     let record = record.record();
     let snapshot = station.directory().snapshot();
-    let evidence =
-        snapshot.signer(&record.evidence_sha256[0], Role::StationEvidence, now).unwrap();
+    let evidence = snapshot
+        .signer(&record.evidence_sha256[0], Role::StationEvidence, now)
+        .unwrap();
     let note_key = record.note_key.as_bytes();
     pki::note::verify_checkpoint(&bundle.checkpoint, note_key, &evidence).unwrap();
     bundle.statements().unwrap()
@@ -51,7 +57,8 @@ fn verified(station: &Station, bundle: &ReceiptBundle, from: &str) -> Vec<Statem
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn envelopes_pass_a_relay_with_custody_and_receipts() {
-    // One small envelope (rides with the offer) and one of three pieces, both ways of evidence checked.
+    // One small envelope (rides with the offer) and one of three pieces, both ways of evidence
+    // checked.
     let world = World::new();
     let relay = start(&world.relay, None).await;
     let (desk_a, mut told_a) = noting_desk();
@@ -69,8 +76,12 @@ async fn envelopes_pass_a_relay_with_custody_and_receipts() {
         let committed = a.commit(Change::of(vec![accept.into()])).await.unwrap();
         assert_eq!(committed.bundle.unwrap().statements().unwrap().len(), 1);
 
-        let change = soon("custody at the sender", told_a.changes.recv()).await.unwrap();
-        let What::PassedOn { to, bundle } = change.what else { panic!("{:?}", change.what) };
+        let change = soon("custody at the sender", told_a.changes.recv())
+            .await
+            .unwrap();
+        let What::PassedOn { to, bundle } = change.what else {
+            panic!("{:?}", change.what)
+        };
         assert_eq!(to, *relay.name());
         let custody = verified(&a, &bundle.unwrap(), relay.name().as_str());
         assert_eq!(custody[0].event, Event::RelayAcceptance);
@@ -95,7 +106,11 @@ async fn envelopes_pass_a_relay_with_custody_and_receipts() {
         assert_eq!(statements[0].station, *b.name());
     }
     let status = relay.links();
-    assert_eq!(status.iter().filter(|link| link.up).count(), 2, "{status:?}");
+    assert_eq!(
+        status.iter().filter(|link| link.up).count(),
+        2,
+        "{status:?}"
+    );
     for station in [a, b, relay] {
         station.shutdown().await;
     }
@@ -103,7 +118,8 @@ async fn envelopes_pass_a_relay_with_custody_and_receipts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_relay_goes_on_when_it_comes_and_is_told_again_after_a_restart() {
-    // The sender starts alone; the recipient's desk does not take the envelope before it is restarted.
+    // The sender starts alone; the recipient's desk does not take the envelope before it is
+    // restarted.
     let world = World::new();
     let (desk_a, mut told_a) = noting_desk();
     let a = start(&world.node_a, Some(desk_a)).await;
@@ -128,7 +144,10 @@ async fn what_waits_for_a_relay_goes_on_when_it_comes_and_is_told_again_after_a_
     let (desk_b, mut told_b) = noting_desk();
     let b = start(&world.node_b, Some(desk_b)).await;
     let again = soon("arrival again", told_b.arrivals.recv()).await.unwrap();
-    assert_eq!((first.leg, first.header.digest()), (again.leg, again.header.digest()));
+    assert_eq!(
+        (first.leg, first.header.digest()),
+        (again.leg, again.header.digest())
+    );
     deliver(&b, &again).await;
     let back = soon("receipt", told_a.arrivals.recv()).await.unwrap();
     assert_eq!(receipt(&a, &back)[0].event, Event::ContentConsignment);
@@ -149,7 +168,10 @@ async fn an_unknown_recipient_is_refused_and_the_others_go_on() {
     let recipients = [RECIPIENT, "H99.1"];
     let context = context(SENDER, a.name(), &recipients, &world.agencies[0], now);
     let sent = letter(context, &world.agencies[0], 100);
-    assert_eq!(a.next_hop(&"H99.1".parse().unwrap()), Err(Reason::UnknownAgency));
+    assert_eq!(
+        a.next_hop(&"H99.1".parse().unwrap()),
+        Err(Reason::UnknownAgency)
+    );
     // A desk with older records would still send it.
     let legs = [(RECIPIENT, relay.name()), ("H99.1", relay.name())];
     let accept = submission(a.store(), &sent, &legs, now).await;
@@ -158,7 +180,11 @@ async fn an_unknown_recipient_is_refused_and_the_others_go_on() {
     let (mut passed, mut refused) = (false, false);
     while !(passed && refused) {
         let change = soon("both verdicts", told_a.changes.recv()).await.unwrap();
-        let to: Vec<&str> = change.legs.iter().map(|(_, party)| party.as_str()).collect();
+        let to: Vec<&str> = change
+            .legs
+            .iter()
+            .map(|(_, party)| party.as_str())
+            .collect();
         match change.what {
             What::PassedOn { .. } => passed = to == [RECIPIENT],
             What::Refused { reason, .. } => {

@@ -1,4 +1,5 @@
-//! Envelopes as a desk would make them, except that the sealed body is noise: no station can tell the difference.
+//! Envelopes as a desk would make them, except that the sealed body is noise: no station can tell
+//! the difference.
 
 use std::sync::Arc;
 
@@ -44,7 +45,10 @@ pub fn context(
         class: Class::Document,
         sender: sender.parse().unwrap(),
         sender_station: station.clone(),
-        recipients: recipients.iter().map(|text| text.parse().unwrap()).collect(),
+        recipients: recipients
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect(),
         priority: Priority::Normal,
         created: now,
         expires: now.plus_ms(86_400_000),
@@ -77,7 +81,11 @@ pub fn letter(context: Context, signer: &Credential, chunk_bytes: usize) -> Lett
         Embed::None,
     )
     .unwrap();
-    Letter { header, signature, pieces }
+    Letter {
+        header,
+        signature,
+        pieces,
+    }
 }
 
 /// Hands a letter to a store as its own desk would.
@@ -91,7 +99,10 @@ pub async fn submission(
     for chunk in &letter.pieces[1..] {
         writer.append(Bytes::from(chunk.clone())).await.unwrap();
     }
-    let body = writer.finish(Bytes::from(letter.pieces[0].clone())).await.unwrap();
+    let body = writer
+        .finish(Bytes::from(letter.pieces[0].clone()))
+        .await
+        .unwrap();
     assert_eq!(body.body_digest, letter.header.body_digest());
     let legs = legs.iter().map(|(recipient, hop)| NewLeg {
         recipient: recipient.parse::<Party>().unwrap(),

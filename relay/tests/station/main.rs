@@ -1,7 +1,13 @@
-//! Stations on loopback: real QUIC, real SQLite, a throwaway PKI made with pki's library. Two kinds of story: whole
-//! stations among themselves (`flow`), and a hand-made peer that speaks frames itself and breaks the rules (`peer`).
+//! Stations on loopback: real QUIC, real SQLite, a throwaway PKI made with pki's library. Two kinds
+//! of story: whole stations among themselves (`flow`), and a hand-made peer that speaks frames
+//! itself and breaks the rules (`peer`).
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests"
+)]
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod authority;

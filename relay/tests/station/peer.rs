@@ -1,4 +1,5 @@
-//! A hand-made peer: node-a's real credentials, but it speaks frames itself, so it can break every rule.
+//! A hand-made peer: node-a's real credentials, but it speaks frames itself, so it can break every
+//! rule.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +29,11 @@ pub async fn dial(
     chain: Vec<Certificate>,
     key: SigningKey,
 ) -> Result<(quinn::Endpoint, quinn::Connection), String> {
-    let identity = StationIdentity { name: name.clone(), chain, key };
+    let identity = StationIdentity {
+        name: name.clone(),
+        chain,
+        key,
+    };
     let store = TrustStore {
         trust_domain: crate::authority::domain(),
         roots: vec![world.authority.root().clone()],
@@ -65,14 +70,19 @@ impl Peer {
     pub async fn connect(world: &World) -> Self {
         let node = &world.node_a.credentials;
         let chain = world.authority.chain(&node.tls.certificate);
-        let (endpoint, connection) =
-            dial(world, &node.name, chain, node.tls.key.clone()).await.unwrap();
+        let (endpoint, connection) = dial(world, &node.name, chain, node.tls.key.clone())
+            .await
+            .unwrap();
         let mut control = connection.open_bi().await.unwrap();
         let hello = hello(&node.name);
         control.0.write_all(&hello.encode().unwrap()).await.unwrap();
         let answer = Control::decode(&read(&mut control.1).await.unwrap()).unwrap();
         assert!(matches!(answer, Control::Hello { .. }), "{answer:?}");
-        Self { endpoint, connection, control }
+        Self {
+            endpoint,
+            connection,
+            control,
+        }
     }
 
     /// Sends raw bytes on the control stream.
@@ -104,19 +114,29 @@ pub fn hello(name: &StationName) -> Control {
         versions: Versions::OURS,
         station: name.clone(),
         clock: Clock::system().now(),
-        limits: PeerLimits { transfers: 64, body_bytes: 1 << 30, inline_bytes: 65_536 },
+        limits: PeerLimits {
+            transfers: 64,
+            body_bytes: 1 << 30,
+            inline_bytes: 65_536,
+        },
     }
 }
 
 pub async fn read(recv: &mut quinn::RecvStream) -> Result<Vec<u8>, String> {
     let reading = async {
         let mut prefix = [0; PREFIX_BYTES];
-        recv.read_exact(&mut prefix).await.map_err(|error| error.to_string())?;
+        recv.read_exact(&mut prefix)
+            .await
+            .map_err(|error| error.to_string())?;
         let mut payload = vec![0; payload_bytes(prefix).unwrap()];
-        recv.read_exact(&mut payload).await.map_err(|error| error.to_string())?;
+        recv.read_exact(&mut payload)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(payload)
     };
-    tokio::time::timeout(Duration::from_secs(20), reading).await.map_err(|e| e.to_string())?
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .map_err(|e| e.to_string())?
 }
 
 pub async fn answer(recv: &mut quinn::RecvStream) -> Transfer {
@@ -129,7 +149,10 @@ pub fn offer(letter: &Letter, recipients: &[&str]) -> Offer {
     Offer {
         header: letter.header.bytes().to_vec(),
         header_signature: letter.signature.clone(),
-        legs: recipients.iter().map(|text| text.parse::<Party>().unwrap()).collect(),
+        legs: recipients
+            .iter()
+            .map(|text| text.parse::<Party>().unwrap())
+            .collect(),
         attempt: 1,
         via: vec![],
         capsule_bytes: CAPSULE_BYTES,

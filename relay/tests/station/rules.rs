@@ -25,7 +25,11 @@ fn written(world: &World, chunk_bytes: usize, change: impl FnOnce(&mut Context))
 
 fn refused(transfer: &Transfer) -> (Reason, bool) {
     match transfer {
-        Transfer::Refuse { reason, retry_after_ms, .. } => (*reason, retry_after_ms.is_some()),
+        Transfer::Refuse {
+            reason,
+            retry_after_ms,
+            ..
+        } => (*reason, retry_after_ms.is_some()),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -42,10 +46,21 @@ async fn a_replayed_offer_is_answered_with_the_first_statements_and_stored_once(
     let peer = Peer::connect(&world).await;
     let sent = written(&world, 100, |_| {});
     let first = peer.offer(offer(&sent, &[RECIPIENT])).await;
-    let Transfer::Custody { bundle: Some(first), refused } = first else { panic!("{first:?}") };
+    let Transfer::Custody {
+        bundle: Some(first),
+        refused,
+    } = first
+    else {
+        panic!("{first:?}")
+    };
     assert!(refused.is_empty());
     let again = peer.offer(offer(&sent, &[RECIPIENT])).await;
-    let Transfer::Have { bundle: Some(again) } = again else { panic!("{again:?}") };
+    let Transfer::Have {
+        bundle: Some(again),
+    } = again
+    else {
+        panic!("{again:?}")
+    };
     assert_eq!(first.proven[0].statement, again.proven[0].statement);
     assert_eq!(queued(&relay).await, 1);
     peer.close().await;
@@ -98,28 +113,96 @@ async fn what_does_not_check_is_refused_with_its_reason_and_occupies_nothing() {
     let other_home =
         plain(&|context| context.sender_station = world.node_b.credentials.name.clone());
     let cases: Vec<(&str, Offer, Reason, bool)> = vec![
-        ("garbage header", other(&|offer| offer.header = vec![0; 40]), Reason::InvalidHeader, false),
-        ("expired", offer(&expired, &[RECIPIENT]), Reason::Expired, false),
-        ("from the future", offer(&early, &[RECIPIENT]), Reason::ClockUnsure, true),
-        ("too old", offer(&stale, &[RECIPIENT]), Reason::ClockUnsure, true),
-        ("unknown signer", offer(&unknown_signer, &[RECIPIENT]), Reason::UnknownCertificate, true),
-        ("another sender", offer(&foreign_sender, &[RECIPIENT]), Reason::SenderMismatch, false),
-        ("another home station", offer(&other_home, &[RECIPIENT]), Reason::SenderMismatch, false),
-        ("unsigned", other(&|offer| offer.header_signature[200] ^= 1), Reason::SignatureInvalid, false),
-        ("nobody there", offer(&plain(&|context| {
-            context.recipients = vec!["H99".parse().unwrap()];
-        }), &["H99"]), Reason::UnknownAgency, false),
-        ("not addressed", offer(&plain(&|_| {}), &[SENDER]), Reason::NotAddressed, false),
-        ("forged body", other(&|offer| offer.inline.as_mut().unwrap()[350] ^= 1), Reason::BodyMismatch, false),
-        ("short body", other(&|offer| {
-            offer.inline.as_mut().unwrap().pop();
-        }), Reason::BodyMismatch, false),
-        ("loop", other(&|offer| {
-            offer.via = vec![
-                world.node_a.credentials.name.clone(),
-                world.relay.credentials.name.clone(),
-            ];
-        }), Reason::HopLimit, false),
+        (
+            "garbage header",
+            other(&|offer| offer.header = vec![0; 40]),
+            Reason::InvalidHeader,
+            false,
+        ),
+        (
+            "expired",
+            offer(&expired, &[RECIPIENT]),
+            Reason::Expired,
+            false,
+        ),
+        (
+            "from the future",
+            offer(&early, &[RECIPIENT]),
+            Reason::ClockUnsure,
+            true,
+        ),
+        (
+            "too old",
+            offer(&stale, &[RECIPIENT]),
+            Reason::ClockUnsure,
+            true,
+        ),
+        (
+            "unknown signer",
+            offer(&unknown_signer, &[RECIPIENT]),
+            Reason::UnknownCertificate,
+            true,
+        ),
+        (
+            "another sender",
+            offer(&foreign_sender, &[RECIPIENT]),
+            Reason::SenderMismatch,
+            false,
+        ),
+        (
+            "another home station",
+            offer(&other_home, &[RECIPIENT]),
+            Reason::SenderMismatch,
+            false,
+        ),
+        (
+            "unsigned",
+            other(&|offer| offer.header_signature[200] ^= 1),
+            Reason::SignatureInvalid,
+            false,
+        ),
+        (
+            "nobody there",
+            offer(
+                &plain(&|context| {
+                    context.recipients = vec!["H99".parse().unwrap()];
+                }),
+                &["H99"],
+            ),
+            Reason::UnknownAgency,
+            false,
+        ),
+        (
+            "not addressed",
+            offer(&plain(&|_| {}), &[SENDER]),
+            Reason::NotAddressed,
+            false,
+        ),
+        (
+            "forged body",
+            other(&|offer| offer.inline.as_mut().unwrap()[350] ^= 1),
+            Reason::BodyMismatch,
+            false,
+        ),
+        (
+            "short body",
+            other(&|offer| {
+                offer.inline.as_mut().unwrap().pop();
+            }),
+            Reason::BodyMismatch,
+            false,
+        ),
+        (
+            "loop",
+            other(&|offer| {
+                offer.via = vec![
+                    world.node_a.credentials.name.clone(),
+                    world.relay.credentials.name.clone(),
+                ];
+            }),
+            Reason::HopLimit,
+            false,
+        ),
     ];
     for (case, offer, reason, curable) in cases {
         let answer = peer.offer(offer).await;
@@ -141,18 +224,24 @@ async fn a_transfer_that_was_cut_resumes_at_the_piece_even_after_a_restart() {
     let relay = start(&world.relay, None).await;
     let sent = written(&world, 3_500_000, |_| {});
     let wanted = |from: u32| Transfer::Want { from_piece: from };
-    let leaves = Transfer::Leaves { hashes: sent.leaves() }.encode().unwrap();
+    let leaves = Transfer::Leaves {
+        hashes: sent.leaves(),
+    }
+    .encode()
+    .unwrap();
 
     let peer = Peer::connect(&world).await;
-    let request = Transfer::Offer(offer(&sent, &[RECIPIENT])).encode().unwrap();
+    let request = Transfer::Offer(offer(&sent, &[RECIPIENT]))
+        .encode()
+        .unwrap();
     let (mut send, mut recv) = peer.send(&request).await;
     assert_eq!(answer(&mut recv).await, wanted(0));
     send.write_all(&leaves).await.unwrap();
     send.write_all(&sent.pieces[0]).await.unwrap();
     send.write_all(&sent.pieces[1]).await.unwrap();
     send.write_all(&sent.pieces[2][..1000]).await.unwrap();
-    // A small transfer on another stream is not held up by the large one, and when it is answered the pieces
-    // before it have long been read.
+    // A small transfer on another stream is not held up by the large one, and when it is answered
+    // the pieces before it have long been read.
     let small = written(&world, 100, |_| {});
     let custody = peer.offer(offer(&small, &[RECIPIENT])).await;
     assert!(matches!(custody, Transfer::Custody { .. }), "{custody:?}");
@@ -163,14 +252,28 @@ async fn a_transfer_that_was_cut_resumes_at_the_piece_even_after_a_restart() {
     let relay = start(&world.relay, None).await;
     let peer = Peer::connect(&world).await;
     let (mut send, mut recv) = peer.send(&request).await;
-    let Transfer::Want { from_piece } = answer(&mut recv).await else { panic!("no want") };
-    assert_eq!(from_piece, 2, "the two verified pieces need not be sent again");
+    let Transfer::Want { from_piece } = answer(&mut recv).await else {
+        panic!("no want")
+    };
+    assert_eq!(
+        from_piece, 2,
+        "the two verified pieces need not be sent again"
+    );
     send.write_all(&leaves).await.unwrap();
     for piece in &sent.pieces[2..] {
         send.write_all(piece).await.unwrap();
     }
     let custody = answer(&mut recv).await;
-    assert!(matches!(custody, Transfer::Custody { bundle: Some(_), .. }), "{custody:?}");
+    assert!(
+        matches!(
+            custody,
+            Transfer::Custody {
+                bundle: Some(_),
+                ..
+            }
+        ),
+        "{custody:?}"
+    );
     peer.close().await;
     relay.shutdown().await;
 }
@@ -181,8 +284,14 @@ async fn a_forged_piece_is_noticed_at_once_and_does_not_count() {
     let relay = start(&world.relay, None).await;
     let peer = Peer::connect(&world).await;
     let sent = written(&world, 2_500_000, |_| {});
-    let request = Transfer::Offer(offer(&sent, &[RECIPIENT])).encode().unwrap();
-    let leaves = Transfer::Leaves { hashes: sent.leaves() }.encode().unwrap();
+    let request = Transfer::Offer(offer(&sent, &[RECIPIENT]))
+        .encode()
+        .unwrap();
+    let leaves = Transfer::Leaves {
+        hashes: sent.leaves(),
+    }
+    .encode()
+    .unwrap();
     let (mut send, mut recv) = peer.send(&request).await;
     answer(&mut recv).await;
     send.write_all(&leaves).await.unwrap();
@@ -197,7 +306,9 @@ async fn a_forged_piece_is_noticed_at_once_and_does_not_count() {
     assert_eq!(again, Transfer::Want { from_piece: 1 });
     let mut hashes = sent.leaves();
     hashes.swap(1, 2);
-    send.write_all(&Transfer::Leaves { hashes }.encode().unwrap()).await.unwrap();
+    send.write_all(&Transfer::Leaves { hashes }.encode().unwrap())
+        .await
+        .unwrap();
     assert_eq!(refused(&answer(&mut recv).await).0, Reason::BodyMismatch);
     peer.close().await;
     relay.shutdown().await;
@@ -209,8 +320,8 @@ async fn half_open_streams_and_broken_frames_lose_their_stream_only() {
     world.relay.config.timing.greet = Duration::from_millis(700);
     let relay = start(&world.relay, None).await;
     let peer = Peer::connect(&world).await;
-    // Two bytes of a length and then silence; a frame longer than any; a kind that does not exist; a frame of
-    // the control stream.
+    // Two bytes of a length and then silence; a frame longer than any; a kind that does not exist;
+    // a frame of the control stream.
     let (_open, mut half) = peer.send(&[0, 0]).await;
     let (_long, mut long) = peer.send(&[0xff; 4]).await;
     let (_kind, mut kind) = peer.send(&[0, 0, 0, 4, 0x82, 0x18, 0x63, 0xa0]).await;
@@ -224,7 +335,9 @@ async fn half_open_streams_and_broken_frames_lose_their_stream_only() {
     ] {
         assert!(read(stream).await.is_err(), "{case} must lose its stream");
     }
-    let custody = peer.offer(offer(&written(&world, 100, |_| {}), &[RECIPIENT])).await;
+    let custody = peer
+        .offer(offer(&written(&world, 100, |_| {}), &[RECIPIENT]))
+        .await;
     assert!(matches!(custody, Transfer::Custody { .. }), "{custody:?}");
     peer.close().await;
     relay.shutdown().await;
@@ -246,25 +359,43 @@ async fn only_the_right_certificate_gets_a_link() {
     let node = world.node_a.credentials.name.clone();
     let party = || Some(Party::Station(node.clone()));
     let now = world.authority.now;
-    let expired = world.authority.credential_with(Role::StationTls, party(), |template| {
-        template.not_before = now.minus_ms(10 * 86_400_000);
-        template.not_after = now.minus_ms(86_400_000);
-    });
+    let expired = world
+        .authority
+        .credential_with(Role::StationTls, party(), |template| {
+            template.not_before = now.minus_ms(10 * 86_400_000);
+            template.not_after = now.minus_ms(86_400_000);
+        });
     let wrong_role = world.authority.credential(Role::StationEvidence, party());
     let not_in_record = world.authority.credential(Role::StationTls, party());
     let stranger_name = "node-z.tram.test".parse().unwrap();
-    let stranger = world
-        .authority
-        .credential(Role::StationTls, Some(Party::Station("node-z.tram.test".parse().unwrap())));
+    let stranger = world.authority.credential(
+        Role::StationTls,
+        Some(Party::Station("node-z.tram.test".parse().unwrap())),
+    );
     let elsewhere = tempfile::tempdir().unwrap();
     let mut foreign = Authority::new(elsewhere.path(), now);
     let foreign_tls = foreign.credential(Role::StationTls, party());
     let relay = start(&world.relay, None).await;
 
     let cases = [
-        ("expired", &node, world.authority.chain(&expired.certificate), expired.key.clone()),
-        ("role", &node, world.authority.chain(&wrong_role.certificate), wrong_role.key.clone()),
-        ("foreign root", &node, foreign.chain(&foreign_tls.certificate), foreign_tls.key.clone()),
+        (
+            "expired",
+            &node,
+            world.authority.chain(&expired.certificate),
+            expired.key.clone(),
+        ),
+        (
+            "role",
+            &node,
+            world.authority.chain(&wrong_role.certificate),
+            wrong_role.key.clone(),
+        ),
+        (
+            "foreign root",
+            &node,
+            foreign.chain(&foreign_tls.certificate),
+            foreign_tls.key.clone(),
+        ),
         (
             "not the certificate of the record",
             &node,
@@ -279,12 +410,17 @@ async fn only_the_right_certificate_gets_a_link() {
         ),
     ];
     for (case, name, chain, key) in cases {
-        // In TLS 1.3 the client may think it is connected before the server has judged its certificate.
-        let Ok((endpoint, connection)) = dial(&world, name, chain, key).await else { continue };
+        // In TLS 1.3 the client may think it is connected before the server has judged its
+        // certificate.
+        let Ok((endpoint, connection)) = dial(&world, name, chain, key).await else {
+            continue;
+        };
         let hello = hello(name).encode().unwrap();
         let greeted = async {
             let (mut send, mut recv) = connection.open_bi().await.map_err(|e| e.to_string())?;
-            send.write_all(&hello).await.map_err(|error| error.to_string())?;
+            send.write_all(&hello)
+                .await
+                .map_err(|error| error.to_string())?;
             read(&mut recv).await
         };
         assert!(greeted.await.is_err(), "{case} must get no answer");
@@ -314,11 +450,16 @@ async fn garbage_datagrams_are_ignored() {
         for first in [0x00_u8, 0x40, 0x80, 0xc0, 0xff] {
             let mut datagram = vec![first; length];
             datagram[length / 2] = 0x5a;
-            socket.send_to(&datagram, world.relay.address).await.unwrap();
+            socket
+                .send_to(&datagram, world.relay.address)
+                .await
+                .unwrap();
         }
     }
     let peer = Peer::connect(&world).await;
-    let custody = peer.offer(offer(&written(&world, 100, |_| {}), &[RECIPIENT])).await;
+    let custody = peer
+        .offer(offer(&written(&world, 100, |_| {}), &[RECIPIENT]))
+        .await;
     assert!(matches!(custody, Transfer::Custody { .. }), "{custody:?}");
     peer.close().await;
     relay.shutdown().await;

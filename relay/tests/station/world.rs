@@ -32,11 +32,15 @@ struct NotingDesk {
 
 impl Desk for NotingDesk {
     fn arrived(&self, arrival: Arrival) {
-        self.arrivals.try_send(arrival).expect("room for the test's arrivals");
+        self.arrivals
+            .try_send(arrival)
+            .expect("room for the test's arrivals");
     }
 
     fn leg_changed(&self, change: &LegChange) -> Option<Box<dyn DeskWrite>> {
-        self.changes.try_send(change.clone()).expect("room for the test's changes");
+        self.changes
+            .try_send(change.clone())
+            .expect("room for the test's changes");
         None
     }
 }
@@ -45,7 +49,13 @@ pub fn noting_desk() -> (Arc<dyn Desk>, Told) {
     let (arrivals, told_arrivals) = mpsc::channel(1_024);
     let (changes, told_changes) = mpsc::channel(1_024);
     let desk = Arc::new(NotingDesk { arrivals, changes });
-    (desk, Told { arrivals: told_arrivals, changes: told_changes })
+    (
+        desk,
+        Told {
+            arrivals: told_arrivals,
+            changes: told_changes,
+        },
+    )
 }
 
 /// One planned station: credentials on disk, address free.
@@ -72,21 +82,49 @@ impl World {
         let mut authority = Authority::new(dir.path(), now);
         let relay_name: StationName = "relay-1.tram.test".parse().unwrap();
         let home = [relay_name];
-        let relay = plan(&mut authority, dir.path(), "relay-1", StationKind::Relay, &[]);
-        let node_a = plan(&mut authority, dir.path(), "node-a", StationKind::Node, &home);
-        let node_b = plan(&mut authority, dir.path(), "node-b", StationKind::Node, &home);
+        let relay = plan(
+            &mut authority,
+            dir.path(),
+            "relay-1",
+            StationKind::Relay,
+            &[],
+        );
+        let node_a = plan(
+            &mut authority,
+            dir.path(),
+            "node-a",
+            StationKind::Node,
+            &home,
+        );
+        let node_b = plan(
+            &mut authority,
+            dir.path(),
+            "node-b",
+            StationKind::Node,
+            &home,
+        );
         let agencies = authority.agencies(&[
             (SENDER, &node_a.credentials.name),
             (RECIPIENT, &node_b.credentials.name),
         ]);
-        Self { dir, authority, relay, node_a, node_b, agencies }
+        Self {
+            dir,
+            authority,
+            relay,
+            node_a,
+            node_b,
+            agencies,
+        }
     }
 }
 
 pub async fn start(planned: &Planned, desk: Option<Arc<dyn Desk>>) -> Station {
-    // RUST_LOG=info shows what the stations say when a test fails. Set up once, by whoever is first.
+    // RUST_LOG=info shows what the stations say when a test fails. Set up once, by whoever is
+    // first.
     let filter = tracing_subscriber::EnvFilter::from_default_env();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer();
     drop(log.try_init());
     Station::start(planned.config.clone(), desk).await.unwrap()
 }
@@ -114,7 +152,11 @@ fn plan(
         disk_floor_bytes: 1 << 20,
         timing: short(),
     };
-    Planned { credentials, address, config }
+    Planned {
+        credentials,
+        address,
+        config,
+    }
 }
 
 /// Waits short enough for tests, long enough for a busy machine.
@@ -137,12 +179,19 @@ fn save(keys: &PathBuf, credentials: &StationCredentials) {
     std::fs::write(&files.tls_cert, credentials.tls.certificate.pem()).unwrap();
     std::fs::write(&files.evidence_cert, credentials.evidence.certificate.pem()).unwrap();
     credentials.tls.key.save(&files.tls_key, None).unwrap();
-    credentials.evidence.key.save(&files.evidence_key, None).unwrap();
+    credentials
+        .evidence
+        .key
+        .save(&files.evidence_key, None)
+        .unwrap();
     credentials.log_key.save(&files.log_key, None).unwrap();
 }
 
 fn free_udp() -> SocketAddr {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// Waits for something, at most half a minute.
