@@ -186,14 +186,19 @@ impl StationConfig {
         )?;
         let disk_floor_mib: Option<u64> =
             optional(table, "disk_floor_mib", "disk_floor_mib = 512")?;
+        let identity = identity.files(base)?;
+        let enrolled = identity.tls_cert.with_file_name(TRUST_LIST_FILE);
+        let trust_list_certificate = trust
+            .map(|section| base.join(section.list_key))
+            .or_else(|| enrolled.exists().then_some(enrolled));
         let config = Self {
             name,
             data: base.join(data),
             records: base.join(records),
             listen,
             ops,
-            identity: identity.files(base)?,
-            trust_list_certificate: trust.map(|section| base.join(section.list_key)),
+            identity,
+            trust_list_certificate,
             time_stamp_url: time_stamp.map(|section| section.url),
             disk_floor_bytes: disk_floor_mib
                 .unwrap_or(DISK_FLOOR_MIB)
@@ -371,6 +376,8 @@ struct TimeStampSection {
     url: String,
 }
 
+/// Where enrolment puts the pinned certificate: beside our own.
+const TRUST_LIST_FILE: &str = "trust-list.crt";
 /// Free space that a station keeps for its database, log and receipts.
 const DISK_FLOOR_MIB: u64 = 512;
 

@@ -4,11 +4,13 @@
 //!
 //! Fails by answering 503 with the reason. Must not know how things are decided.
 
+mod metrics;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -56,7 +58,7 @@ fn router(core: Arc<Core>) -> Router {
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .route("/queue", get(queue))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::metrics))
         .with_state(core)
 }
 
@@ -175,135 +177,6 @@ fn queue_json(core: &Core, shape: &QueueShape, now: Timestamp) -> Value {
         })
         .collect();
     json!({ "station": core.name, "now": now.rfc3339(), "destinations": destinations })
-}
-
-async fn metrics(State(core): State<Arc<Core>>) -> Response {
-    let now = core.clock.now();
-    let shape = match core.store.shape(now).await {
-        Ok(shape) => shape,
-        Err(error) => return unreadable(&error),
-    };
-    let mut text = Exposition::default();
-    let version = env!("CARGO_PKG_VERSION");
-    text.gauge("tram_build_info", &[("version", version)], 1);
-    for link in core.links.states() {
-        text.gauge(
-            "tram_link_up",
-            &[("peer", link.station.as_str())],
-            i64::from(link.up),
-        );
-    }
-    for link in core.links.states() {
-        if let Some(rtt_us) = link.rtt_us {
-            let rtt_us = i64::try_from(rtt_us).unwrap_or(i64::MAX);
-            text.gauge(
-                "tram_link_rtt_microseconds",
-                &[("peer", link.station.as_str())],
-                rtt_us,
-            );
-        }
-    }
-    for state in &shape.states {
-        text.gauge(
-            "tram_queue_legs",
-            &[("state", state.state)],
-            clamp(state.legs),
-        );
-    }
-    let oldest = shape
-        .destinations
-        .iter()
-        .map(|one| now.minus(one.oldest))
-        .max();
-    text.gauge("tram_queue_oldest_seconds", &[], oldest.unwrap_or(0) / 1000);
-    text.gauge("tram_receipts_owed", &[], clamp(shape.owed_receipts));
-    text.gauge("tram_log_size", &[], clamp(core.store.head().borrow().size));
-    if let Some(tls) = core.tls.certificate() {
-        let expiry = tls.not_after().unix_s();
-        text.gauge(
-            "tram_certificate_expiry_timestamp_seconds",
-            &[("role", "tls")],
-            expiry,
-        );
-    }
-    let expiry = core.evidence.evidence_certificate.not_after().unix_s();
-    text.gauge(
-        "tram_certificate_expiry_timestamp_seconds",
-        &[("role", "evidence")],
-        expiry,
-    );
-    if let Some(until) = core.directory.validator().freshness(now).until {
-        text.gauge(
-            "tram_crl_next_update_timestamp_seconds",
-            &[],
-            until.unix_s(),
-        );
-    }
-    text.gauge("tram_clock_unsure", &[], i64::from(core.clock_unsure()));
-    let refused = core.directory.snapshot().refused().len();
-    text.gauge(
-        "tram_records_refused",
-        &[],
-        i64::try_from(refused).unwrap_or(i64::MAX),
-    );
-    if let Ok(free) = core.store.bodies().free_bytes() {
-        text.gauge("tram_disk_free_bytes", &[], clamp(free));
-    }
-    let counters = &core.counters;
-    text.counter(
-        "tram_envelopes_accepted_total",
-        counters.accepted.load(Ordering::Relaxed),
-    );
-    text.counter(
-        "tram_offers_refused_total",
-        counters.refused.load(Ordering::Relaxed),
-    );
-    text.counter(
-        "tram_batches_passed_on_total",
-        counters.passed_on.load(Ordering::Relaxed),
-    );
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        text.0,
-    )
-        .into_response()
-}
-
-/// Prometheus text, format 0.0.4.
-#[derive(Default)]
-struct Exposition(String);
-
-impl Exposition {
-    fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
-        self.kind(name, "gauge");
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(key, value)| format!("{key}=\"{value}\""))
-            .collect();
-        let labels = if labels.is_empty() {
-            String::new()
-        } else {
-            format!("{{{}}}", labels.join(","))
-        };
-        self.0.push_str(&format!("{name}{labels} {value}\n"));
-    }
-
-    fn counter(&mut self, name: &str, value: u64) {
-        self.kind(name, "counter");
-        self.0.push_str(&format!("{name} {value}\n"));
-    }
-
-    /// Once a name; samples of one name follow each other.
-    fn kind(&mut self, name: &str, kind: &str) {
-        let line = format!("# TYPE {name} {kind}\n");
-        if !self.0.contains(&line) {
-            self.0.push_str(&line);
-        }
-    }
-}
-
-fn clamp(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {

@@ -202,3 +202,118 @@ const LARGE_URGENT: usize = 1;
 const WAITING_MAX: usize = 256;
 /// Fetch when fewer than this wait.
 const FETCH_BELOW: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use formats::header::Context;
+    use formats::id::{Digest, EnvelopeId};
+    use formats::time::Timestamp;
+
+    use super::*;
+
+    fn batch(number: i64, priority: Priority, class: Class, bytes: u64) -> Batch {
+        let created = Timestamp::from_unix_ms(1_795_000_000_000);
+        let station: StationName = "node-a.tram.test".parse().expect("name");
+        let sealed = class.is_sealed();
+        let sender = if sealed {
+            "H01.36".parse().expect("code")
+        } else {
+            station.clone().into()
+        };
+        let recipient = if sealed {
+            "H02".parse().expect("code")
+        } else {
+            "node-b.tram.test".parse().expect("name")
+        };
+        let context = Context {
+            id: EnvelopeId::new(created, &[7; 10]),
+            class,
+            sender,
+            sender_station: station.clone(),
+            recipients: vec![recipient],
+            priority,
+            created,
+            expires: created.plus_ms(1_000),
+            signer: Digest::of(b"signer"),
+            commitment: sealed.then(|| Digest::of(b"commitment")),
+            supersedes: None,
+            addressed_as: vec![],
+        };
+        Batch {
+            hop: station,
+            envelope: EnvelopeKey(number),
+            header: Arc::new(Header::new(context, Digest::of(b"body"), bytes).expect("header")),
+            header_signature: Arc::from([]),
+            capsule_bytes: 300,
+            body: BodyPlace::Inline(Bytes::new()),
+            via: vec![],
+            own: true,
+            attempt: 1,
+            legs: vec![],
+        }
+    }
+
+    fn order(queue: &mut HopQueue) -> Vec<i64> {
+        std::iter::from_fn(|| queue.next())
+            .map(|batch| batch.envelope.0)
+            .collect()
+    }
+
+    #[test]
+    fn urgent_goes_first_receipts_before_documents_then_by_arrival() {
+        let mut queue = HopQueue::default();
+        for (number, priority, class) in [
+            (1, Priority::Normal, Class::Document),
+            (2, Priority::Normal, Class::Receipt),
+            (3, Priority::ALL[4], Class::Document),
+            (4, Priority::Normal, Class::Document),
+            (5, Priority::ALL[1], Class::Document),
+        ] {
+            assert!(queue.push(batch(number, priority, class, 1_000)));
+        }
+        assert_eq!(order(&mut queue), [3, 5, 2, 1, 4]);
+    }
+
+    #[test]
+    fn a_flood_of_normal_envelopes_leaves_slots_for_urgent_ones() {
+        let mut queue = HopQueue::default();
+        for number in 0..100 {
+            assert!(queue.push(batch(number, Priority::Normal, Class::Document, 1_000)));
+        }
+        assert_eq!(order(&mut queue).len(), SMALL_SLOTS - SMALL_URGENT);
+        assert!(queue.push(batch(777, Priority::ALL[1], Class::Document, 1_000)));
+        assert_eq!(order(&mut queue), [777]);
+        queue.landed(Size::Small);
+        queue.landed(Size::Small);
+        assert_eq!(
+            order(&mut queue).len(),
+            1,
+            "the slot of the urgent one is not for the others"
+        );
+    }
+
+    #[test]
+    fn large_bodies_have_slots_of_their_own_and_do_not_hold_up_small_ones() {
+        let mut queue = HopQueue::default();
+        for number in 0..10 {
+            assert!(queue.push(batch(number, Priority::Normal, Class::Document, 5_000_000)));
+        }
+        assert!(queue.push(batch(99, Priority::Normal, Class::Document, 1_000)));
+        assert_eq!(order(&mut queue), [99, 0, 1, 2]);
+        assert_eq!(queue.flying(), 4);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_in_the_store() {
+        let mut queue = HopQueue::default();
+        let mut number = 0;
+        while queue.push(batch(number, Priority::Normal, Class::Document, 1_000)) {
+            number += 1;
+        }
+        assert_eq!(usize::try_from(number).expect("small"), WAITING_MAX);
+        assert!(queue.more && !queue.hungry());
+        assert_eq!(queue.clear().len(), WAITING_MAX);
+        assert!(queue.hungry());
+    }
+}

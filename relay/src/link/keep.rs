@@ -220,10 +220,12 @@ impl Conversation<'_> {
         loop {
             let due = session.deadline().saturating_sub(self.began.elapsed());
             let actions = tokio::select! {
-                error = &mut reading => return Err(error),
+                // What the peer said comes before the news that it hung up.
+                biased;
                 Some(frame) = incoming.recv() => {
                     session.on_frame(frame, self.began.elapsed(), self.core.clock.now())
                 }
+                error = &mut reading => return Err(error),
                 () = tokio::time::sleep(due) => session.on_time(self.began.elapsed()),
                 stream = self.wire.accept(), if self.link.is_some() => {
                     self.take_transfer(stream.map_err(in_words)?);

@@ -8,6 +8,7 @@
     clippy::expect_used,
     reason = "tests"
 )]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one thing")]
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod authority;

@@ -66,7 +66,7 @@ pub struct Planned {
 }
 
 pub struct World {
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub authority: Authority,
     pub relay: Planned,
     pub node_a: Planned,
@@ -108,7 +108,7 @@ impl World {
             (RECIPIENT, &node_b.credentials.name),
         ]);
         Self {
-            dir,
+            _dir: dir,
             authority,
             relay,
             node_a,

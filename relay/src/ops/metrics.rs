@@ -1,0 +1,147 @@
+//! Metrics: gauges and counters in Prometheus text. Few and hand-written; labels are bounded (peers, states, roles),
+//! never an agency or an envelope. Fails with 503. Must not know what the numbers decide.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::unreadable;
+use crate::station::Core;
+use crate::store::QueueShape;
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
+    let shape = match core.store.shape(core.clock.now()).await {
+        Ok(shape) => shape,
+        Err(error) => return unreadable(&error),
+    };
+    let mut text = Exposition::default();
+    text.gauge(
+        "tram_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    links(&core, &mut text);
+    queue(&core, &shape, &mut text);
+    trust(&core, &mut text);
+    let counters = &core.counters;
+    text.counter(
+        "tram_envelopes_accepted_total",
+        counters.accepted.load(Ordering::Relaxed),
+    );
+    text.counter(
+        "tram_offers_refused_total",
+        counters.refused.load(Ordering::Relaxed),
+    );
+    text.counter(
+        "tram_batches_passed_on_total",
+        counters.passed_on.load(Ordering::Relaxed),
+    );
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        text.0,
+    )
+        .into_response()
+}
+
+fn links(core: &Core, text: &mut Exposition) {
+    let links = core.links.states();
+    for link in &links {
+        text.gauge(
+            "tram_link_up",
+            &[("peer", link.station.as_str())],
+            i64::from(link.up),
+        );
+    }
+    for link in &links {
+        if let Some(rtt_us) = link.rtt_us {
+            text.gauge(
+                "tram_link_rtt_microseconds",
+                &[("peer", link.station.as_str())],
+                clamp(rtt_us),
+            );
+        }
+    }
+    text.gauge("tram_clock_unsure", &[], i64::from(core.clock_unsure()));
+}
+
+fn queue(core: &Core, shape: &QueueShape, text: &mut Exposition) {
+    let now = core.clock.now();
+    for state in &shape.states {
+        text.gauge(
+            "tram_queue_legs",
+            &[("state", state.state)],
+            clamp(state.legs),
+        );
+    }
+    let oldest = shape
+        .destinations
+        .iter()
+        .map(|one| now.minus(one.oldest))
+        .max();
+    text.gauge("tram_queue_oldest_seconds", &[], oldest.unwrap_or(0) / 1000);
+    text.gauge("tram_receipts_owed", &[], clamp(shape.owed_receipts));
+    text.gauge("tram_log_size", &[], clamp(core.store.head().borrow().size));
+    if let Ok(free) = core.store.bodies().free_bytes() {
+        text.gauge("tram_disk_free_bytes", &[], clamp(free));
+    }
+}
+
+fn trust(core: &Core, text: &mut Exposition) {
+    let name = "tram_certificate_expiry_timestamp_seconds";
+    if let Some(tls) = core.tls.certificate() {
+        text.gauge(name, &[("role", "tls")], tls.not_after().unix_s());
+    }
+    let evidence = core.evidence.evidence_certificate.not_after().unix_s();
+    text.gauge(name, &[("role", "evidence")], evidence);
+    let snapshot = core.directory.snapshot();
+    if let Some(until) = snapshot.validator().freshness(core.clock.now()).until {
+        text.gauge(
+            "tram_crl_next_update_timestamp_seconds",
+            &[],
+            until.unix_s(),
+        );
+    }
+    let refused = i64::try_from(snapshot.refused().len()).unwrap_or(i64::MAX);
+    text.gauge("tram_records_refused", &[], refused);
+}
+
+/// Prometheus text, format 0.0.4.
+#[derive(Default)]
+struct Exposition(String);
+
+impl Exposition {
+    fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
+        self.kind(name, "gauge");
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{value}\""))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        self.0.push_str(&format!("{name}{labels} {value}\n"));
+    }
+
+    fn counter(&mut self, name: &str, value: u64) {
+        self.kind(name, "counter");
+        self.0.push_str(&format!("{name} {value}\n"));
+    }
+
+    /// Once a name; samples of one name follow each other.
+    fn kind(&mut self, name: &str, kind: &str) {
+        let line = format!("# TYPE {name} {kind}\n");
+        if !self.0.contains(&line) {
+            self.0.push_str(&line);
+        }
+    }
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
