@@ -19,6 +19,7 @@ pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod desk;
 pub mod directory;
 pub mod evidence;
