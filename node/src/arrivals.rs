@@ -4,7 +4,7 @@
 //! so nothing here has to be durable.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -26,7 +26,8 @@ use crate::receipts;
 pub(crate) struct Arrivals {
     queue: Mutex<Queue>,
     more: Notify,
-    station: OnceLock<Station>,
+    /// Taken away when the desk stops: station and desk hold each other until then.
+    station: Mutex<Option<Station>>,
     schema: &'static [&'static str],
 }
 
@@ -42,7 +43,7 @@ impl Arrivals {
         Arc::new(Self {
             queue: Mutex::default(),
             more: Notify::new(),
-            station: OnceLock::new(),
+            station: Mutex::default(),
             schema,
         })
     }
@@ -51,6 +52,11 @@ impl Arrivals {
     pub(crate) fn shared(this: &Arc<Self>) -> Arc<dyn relay::desk::Desk> {
         let desk: Arc<Self> = Arc::clone(this);
         desk
+    }
+
+    /// Lets the station go; the desk has stopped.
+    pub(crate) fn detach(&self) {
+        self.station.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     fn push(&self, arrival: Arrival, tries: u32) {
@@ -139,8 +145,7 @@ impl relay::desk::Desk for Arrivals {
     }
 
     fn attached(&self, station: &Station) {
-        // Called once; a second station would be a bug that the first one does not suffer from.
-        drop(self.station.set(station.clone()));
+        *self.station.lock().unwrap_or_else(PoisonError::into_inner) = Some(station.clone());
     }
 
     fn arrived(&self, arrival: Arrival) {
@@ -153,9 +158,9 @@ impl relay::desk::Desk for Arrivals {
     }
 
     fn leg_changed(&self, change: &LegChange) -> Option<Box<dyn DeskWrite>> {
-        let now = self.station.get()?.clock().now();
-        let name = self.station.get()?.name().clone();
-        moves::write(change, &name, now)
+        let station = self.station.lock().unwrap_or_else(PoisonError::into_inner);
+        let station = station.as_ref()?;
+        moves::write(change, station.name(), station.clock().now())
     }
 }
 

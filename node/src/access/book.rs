@@ -334,6 +334,7 @@ $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Scope;
 
     #[test]
     fn keys_are_long_random_words_and_show_only_their_first_characters() {

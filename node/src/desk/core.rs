@@ -58,6 +58,7 @@ pub const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sq
 #[derive(Debug)]
 pub(crate) struct Core {
     station: Station,
+    arrivals: Arc<Arrivals>,
     pub(crate) agencies: Agencies,
     pub(crate) tmp: Arc<TemporaryDirectory>,
     pub(crate) packets: Packets,
@@ -89,6 +90,7 @@ impl Core {
             Ok(agencies) => agencies,
             Err(error) => {
                 station.shutdown().await;
+                arrivals.detach();
                 return Err(error.into());
             }
         };
@@ -99,6 +101,7 @@ impl Core {
         let core = Arc::new(Self {
             access: Access::new(station.store().clone()),
             station,
+            arrivals: Arc::clone(&arrivals),
             agencies,
             tmp,
             packets,
@@ -123,6 +126,7 @@ impl Core {
         self.tasks.close();
         self.tasks.wait().await;
         self.station.shutdown().await;
+        self.arrivals.detach();
     }
 
     pub(crate) fn station(&self) -> &Station {

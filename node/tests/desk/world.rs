@@ -1,0 +1,208 @@
+//! Two nodes and a relay between them, in this process: real stations over loopback, a real authority's
+//! output, a time-stamp authority in process. `tram-pki` is taken from the build folder.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use formats::id::{AgencyCode, EnvelopeId};
+use node::config::NodeConfig;
+use node::desk::{Desk, Draft, DraftFile, Submission};
+use node::view::{Accepted, RecipientState};
+
+pub const SENDER: &str = "H01.36";
+pub const RECIPIENT: &str = "H01.36.04";
+
+pub struct World {
+    pub a: Desk,
+    pub b: Desk,
+    relay: relay::station::Station,
+    pub dir: tempfile::TempDir,
+    tsa: tokio::task::JoinHandle<()>,
+}
+
+impl World {
+    /// Starts both nodes and waits until they have a link.
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let tsa_address = listener.local_addr().unwrap();
+        let (link_a, link_b, link_relay) = (free_udp(), free_udp(), free_udp());
+        let plan = format!(
+            "[authority]\nname = \"Thử\"\ntrust_domain = \"tram.test\"\n\
+             [tsa]\nname = \"tsa-1.tram.test\"\nurl = \"http://{tsa_address}/\"\n\
+             [[station]]\nname = \"relay-bac.tram.test\"\nkind = \"relay\"\n\
+             address = \"127.0.0.1:{link_relay}\"\n\
+             [[station]]\nname = \"node-a.tram.test\"\nkind = \"node\"\n\
+             address = \"127.0.0.1:{link_a}\"\nhome_relays = [\"relay-bac.tram.test\"]\n\
+             [[station]]\nname = \"node-b.tram.test\"\nkind = \"node\"\n\
+             address = \"127.0.0.1:{link_b}\"\nhome_relays = [\"relay-bac.tram.test\"]\n\
+             [[agency]]\ncode = \"{SENDER}\"\nname = \"Sở Nội vụ tỉnh A\"\n\
+             aliases = [\"000.00.36.H01\"]\nstation = \"node-a.tram.test\"\n\
+             [[agency]]\ncode = \"H01.37\"\nname = \"Sở Tài chính tỉnh A\"\n\
+             station = \"node-a.tram.test\"\n\
+             [[agency]]\ncode = \"{RECIPIENT}\"\nname = \"UBND xã Đông Tiến\"\n\
+             aliases = [\"000.04.36.H01\"]\nstation = \"node-b.tram.test\"\n"
+        );
+        let plan_file = dir.path().join("plan.toml");
+        std::fs::write(&plan_file, plan).unwrap();
+        let out = dir.path().join("pki");
+        run(
+            &tram_pki(),
+            &["init", "--plan", plan_file.to_str().unwrap(), "--out", out.to_str().unwrap()],
+        );
+        let tsa = serve_tsa(&out, listener);
+        let config = |name: &str, link: u16, agencies: &[&str]| {
+            config(dir.path(), name, link, agencies, &tsa_address.to_string())
+        };
+        let config_a = config("node-a", link_a, &[SENDER, "H01.37"]);
+        let config_b = config("node-b", link_b, &[RECIPIENT]);
+        let config_relay = config("relay-bac", link_relay, &[]);
+        let relay_config = relay::config::StationConfig::load(&config_relay).unwrap();
+        let relay = relay::station::Station::start(relay_config, None).await.unwrap();
+        let a = Desk::start(NodeConfig::load(&config_a).unwrap()).await.unwrap();
+        let b = Desk::start(NodeConfig::load(&config_b).unwrap()).await.unwrap();
+        Self { a, b, relay, dir, tsa }
+    }
+
+    pub async fn stop(self) {
+        self.a.stop().await;
+        self.b.stop().await;
+        self.relay.shutdown().await;
+        self.tsa.abort();
+    }
+
+    /// Stops node B and starts it again on the same data.
+    pub async fn restart_b(self) -> Self {
+        let Self { a, b, relay, dir, tsa } = self;
+        b.stop().await;
+        // The last handle goes: only then is the folder free.
+        drop(b);
+        let config = dir.path().join("node-b.toml");
+        let b = Desk::start(NodeConfig::load(&config).unwrap()).await.unwrap();
+        Self { a, b, relay, dir, tsa }
+    }
+
+    /// Waits for a change of either desk until the question has an answer.
+    pub async fn until<T>(&self, what: &str, mut ask: impl AsyncFnMut(&Self) -> Option<T>) -> T {
+        let (mut a, mut b) = (self.a.changes(), self.b.changes());
+        let answered = async {
+            loop {
+                a.borrow_and_update();
+                b.borrow_and_update();
+                if let Some(answer) = ask(self).await {
+                    return answer;
+                }
+                // A state may change by the station alone (custody), which no desk signals.
+                let pause = tokio::time::sleep(Duration::from_millis(50));
+                tokio::select! { _ = a.changed() => {}, _ = b.changed() => {}, () = pause => {} }
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(60), answered).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("no answer: {what}"),
+        }
+    }
+
+    /// Waits until the one recipient of a document of the sender is in this state.
+    pub async fn until_state(&self, id: EnvelopeId, state: RecipientState) {
+        self.until(state.code(), async |world| {
+            let recipients = world.a.recipients(&sender(), id).await.unwrap();
+            (recipients[0].state == state).then_some(())
+        })
+        .await;
+    }
+
+    /// Submits what `compose` makes of a draft.
+    pub async fn send(&self, draft: Draft, files: Vec<DraftFile>) -> Accepted {
+        let packet = self.a.compose(&sender(), draft, files).await.unwrap();
+        self.a.submit(&sender(), Submission::of(packet)).await.unwrap()
+    }
+}
+
+pub fn sender() -> AgencyCode {
+    AgencyCode::parse(SENDER).unwrap()
+}
+
+pub fn recipient() -> AgencyCode {
+    AgencyCode::parse(RECIPIENT).unwrap()
+}
+
+/// A draft of today that is right in every field.
+pub fn draft(number: &str, to: &[&str]) -> Draft {
+    Draft {
+        to: to.iter().map(|code| (*code).to_owned()).collect(),
+        number: number.to_owned(),
+        notation: "SNV-VP".to_owned(),
+        promulgated: "2026-01-09".to_owned(),
+        type_name: "Công văn".to_owned(),
+        type_detail: Some(18),
+        subject: "V/v kiểm thử liên thông".to_owned(),
+        signer_name: "Trần Văn Mẫu".to_owned(),
+        ..Draft::default()
+    }
+}
+
+pub fn file(name: &str, bytes: &[u8]) -> DraftFile {
+    DraftFile {
+        name: name.to_owned(),
+        mime: "application/pdf".to_owned(),
+        description: None,
+        body: node::body::Body::memory(bytes.to_vec()),
+    }
+}
+
+fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> PathBuf {
+    let pki = dir.join("pki");
+    let http = if agencies.is_empty() { "" } else { "http = \"127.0.0.1:0\"\n" };
+    let mut text = format!(
+        "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
+         listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
+         [time_stamp]\nurl = \"http://{tsa}/\"\n",
+        pki.join("records"),
+        pki.join("stations").join(format!("{name}.tram.test")),
+    );
+    for code in agencies {
+        let keys = pki.join("agencies").join(code);
+        text += &format!("[[agency]]\ncode = \"{code}\"\ndir = {keys:?}\n");
+    }
+    let path = dir.join(format!("{name}.toml"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn serve_tsa(pki: &Path, listener: tokio::net::TcpListener) -> tokio::task::JoinHandle<()> {
+    let folder = pki.join("authority");
+    let key = pki::key::SigningKey::load(&folder.join("tsa.key"), None).unwrap();
+    let certificate = pki::cert::Certificate::load(&folder.join("tsa.crt")).unwrap();
+    let chain = vec![pki::cert::Certificate::load(&folder.join("ca.crt")).unwrap()];
+    let issuer = pki::stamp::TokenIssuer::new(key, certificate, chain);
+    let clock = relay::clock::Clock::system();
+    let now: pki::authority::tsa::Clock = std::sync::Arc::new(move || Some(clock.now()));
+    #[expect(clippy::disallowed_methods, reason = "owned by the world, aborted at its end")]
+    tokio::spawn(async move {
+        let forever = std::future::pending();
+        pki::authority::tsa::serve(listener, issuer, now, forever).await.unwrap();
+    })
+}
+
+fn tram_pki() -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    let folder = me.parent().and_then(Path::parent).unwrap();
+    let path = folder.join("tram-pki");
+    assert!(path.exists(), "{} is missing: run `cargo build --bins` first", path.display());
+    path
+}
+
+pub fn run(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn free_udp() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
