@@ -88,7 +88,7 @@ kinds! {
         ["Chưa có gì thay đổi. Tải lại trang và làm lại.", "Nothing was changed. Reload the page and do it again."];
     IdempotencyKeyInvalid "idempotency_key_invalid" BAD_REQUEST
         ["Idempotency-Key không đúng dạng", "The Idempotency-Key is not well-formed"]
-        ["Dùng 1 đến 255 ký tự ASCII nhìn thấy được, ví dụ một UUID.", "Use 1 to 255 visible ASCII characters, for example a UUID."];
+        ["Dùng 1 đến 255 ký tự (UTF-8, không có ký tự điều khiển), một lần, ví dụ một UUID hoặc mã định danh văn bản.", "Use 1 to 255 characters (UTF-8, no control characters), once, for example a UUID or the document id."];
     IdempotencyKeyMissing "idempotency_key_missing" BAD_REQUEST
         ["Thiếu Idempotency-Key", "The Idempotency-Key is missing"]
         ["Thêm tiêu đề Idempotency-Key, một giá trị mới cho mỗi văn bản; gửi lại thì giữ nguyên giá trị.", "Add the header Idempotency-Key with a new value for each document; keep the value when you retry."];

@@ -77,12 +77,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let value = values
         .next()
         .ok_or_else(|| Problem::new(Kind::IdempotencyKeyMissing))?;
-    let text = value.to_str().unwrap_or("").trim();
+    // Document ids serve as keys and hold letters such as Đ: UTF-8 is read, against RFC 9110's advice.
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or("").trim();
     let text = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text);
-    let good = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let good = (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if good && values.next().is_none() {
         Ok(text.to_owned())
     } else {
@@ -333,7 +334,10 @@ mod tests {
     fn headers(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append("idempotency-key", HeaderValue::from_str(value).unwrap());
+            headers.append(
+                "idempotency-key",
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         headers
     }
@@ -342,9 +346,14 @@ mod tests {
     fn idempotency_keys_are_required_and_read_with_or_without_quotes() {
         assert_eq!(idempotency_key(&headers(&["k-1"])).unwrap(), "k-1");
         assert_eq!(idempotency_key(&headers(&["\"k-1\""])).unwrap(), "k-1");
+        let document_id = "H01.36,2026/11/22,45/QĐ-SNV";
+        assert_eq!(
+            idempotency_key(&headers(&[document_id])).unwrap(),
+            document_id
+        );
         let kind = |values: &[&str]| idempotency_key(&headers(values)).unwrap_err().kind();
         assert_eq!(kind(&[]), Kind::IdempotencyKeyMissing);
-        for bad in ["", "a b", "\"\"", &"x".repeat(256)] {
+        for bad in ["", " ", "\"\"", &"đ".repeat(256)] {
             assert_eq!(kind(&[bad]), Kind::IdempotencyKeyInvalid, "{bad}");
         }
         assert_eq!(kind(&["a", "b"]), Kind::IdempotencyKeyInvalid);
