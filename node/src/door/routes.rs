@@ -17,18 +17,18 @@ use crate::screen;
 /// limit of their spool instead.
 const SMALL_BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Method of a route, for the tests that walk the table.
+/// Method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "only tests ask"))]
-pub(crate) enum Method {
+pub enum Method {
+    /// GET, and HEAD with it.
     Get,
+    /// POST.
     Post,
 }
 
 /// One line of the table.
 pub(crate) struct Route {
     handler: MethodRouter<Doors>,
-    #[cfg_attr(not(test), allow(dead_code, reason = "only tests ask"))]
     pub(crate) method: Method,
     pub(crate) needs: Needs,
     pub(crate) path: &'static str,
@@ -172,6 +172,15 @@ fn pages() -> Vec<Route> {
         ),
         look(Needs::Nobody, "/assets/{*name}", get(screen::assets::get)),
     ]
+}
+
+/// Every address with its method and what it needs, for tests that walk a running node.
+#[must_use]
+pub fn addresses() -> Vec<(Method, &'static str, Needs)> {
+    table()
+        .into_iter()
+        .map(|route| (route.method, route.path, route.needs))
+        .collect()
 }
 
 /// The table as a service.

@@ -33,7 +33,6 @@ struct ProblemPage {
     next: &'static str,
     status: u16,
     w: &'static Words,
-    what: &'static str,
 }
 
 /// `GET /problems`
@@ -65,6 +64,5 @@ pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap, uri: Uri)
         next: kind.next(lang),
         status: kind.status().as_u16(),
         w: lang.words(),
-        what: kind.title(lang),
     })
 }

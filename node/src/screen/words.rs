@@ -130,7 +130,6 @@ catalogue! {
     signed_in_as: "Người dùng: {name}", "Signed in: {name}";
     sign_out: "Đăng xuất", "Sign out";
     other_language: "English", "Tiếng Việt";
-    language: "Ngôn ngữ", "Language";
     back: "Quay lại", "Back";
     close: "Đóng", "Close";
 
@@ -171,8 +170,6 @@ catalogue! {
     col_state: "Trạng thái", "State";
     col_updated: "Cập nhật", "Updated";
     col_arrived: "Đến lúc", "Arrived";
-    col_recipient: "Nơi nhận", "Recipient";
-    col_receipt: "Biên nhận", "Receipt";
     n_of_m: "{n}/{m} nơi nhận", "{n}/{m} recipients";
     shown: "Hiển thị {n} văn bản", "Showing {n} documents";
     next_page: "Trang sau", "Next page";
@@ -196,7 +193,6 @@ catalogue! {
     state_relayed: "Đang chuyển", "On the way";
     state_delivered: "Đã đến", "Delivered";
     state_handed_over: "Hoàn thành", "Done";
-    state_taken_by: "QLVB đã nhận", "Handed over";
     state_refused: "Bị từ chối", "Refused";
     state_expired: "Không giao được", "Expired";
     state_withdrawn: "Đã thu hồi", "Withdrawn";
@@ -232,7 +228,6 @@ catalogue! {
     time_zone: "Giờ Việt Nam (+07:00)", "Vietnam time (+07:00)";
     not_yet: "Chưa có", "Not yet";
     after: "sau {t}", "after {t}";
-    at_station: "tại {name}", "at {name}";
 
     // Steps of a received document
     step_submitted: "Đã ký và nhận vào trạm gửi", "Signed and accepted by the sending station";
@@ -325,7 +320,6 @@ catalogue! {
     went_wrong_next: "Chưa có gì bị mất. Hãy thử lại; nếu vẫn lỗi, báo quản trị trạm mã yêu cầu dưới đây.", "Nothing was lost. Try again; if it stays, give the request id below to the station's administrator.";
     request_id: "Mã yêu cầu", "Request id";
     problems: "Các lỗi của API", "Problems of the API";
-    problem_what: "Chuyện gì", "What";
     problem_next: "Làm gì", "What now";
     problem_http: "Mã HTTP", "HTTP status";
 }
