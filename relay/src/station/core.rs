@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use formats::id::{Party, StationName};
+use formats::id::{Digest, Party, StationName};
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
@@ -156,7 +156,7 @@ pub(crate) async fn build(
     options.free_floor_bytes = config.disk_floor_bytes;
     options.desk_schema = desk.as_ref().map_or(&[], |desk| desk.schema());
     let store = Store::open(&config.data, options).await?;
-    let port = bind(&config, &tls)?;
+    let port = bind(&config, &tls, &reset_secret(&evidence))?;
     let (forward, fresh) = forward::Handle::new();
     let core = Core {
         name: config.name.clone(),
@@ -407,7 +407,12 @@ impl LinkTls {
     }
 }
 
-fn bind(config: &StationConfig, tls: &LinkTls) -> Result<Port, StartError> {
+/// Lasts as long as the log's key and tells nothing about it: Ed25519 signatures are the same every time.
+fn reset_secret(evidence: &LogIdentity) -> [u8; 32] {
+    *Digest::of(&evidence.log_key.sign(b"tram-link-reset-1")).as_bytes()
+}
+
+fn bind(config: &StationConfig, tls: &LinkTls, secret: &[u8; 32]) -> Result<Port, StartError> {
     let listen = |error: &dyn std::fmt::Display| StartError::Listen(error.to_string());
     let server = tls.listening().map_err(|error| listen(&error))?;
     let transport = Transport {
@@ -415,7 +420,7 @@ fn bind(config: &StationConfig, tls: &LinkTls) -> Result<Port, StartError> {
         keep_alive: config.timing.idle / 3,
         peer_streams: PEER_STREAMS,
     };
-    Port::bind(config.listen, server, transport).map_err(|error| listen(&error))
+    Port::bind(config.listen, server, transport, secret).map_err(|error| listen(&error))
 }
 
 /// Handshakes at once: about a millisecond of CPU each.
