@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::client::{NodeClient, recipients};
+use tests::client::NodeClient;
 use tests::process::{bin, run};
 use tests::samples::{self, Letter};
 use tests::world::{Topology, World, agency, node, relay};
@@ -272,7 +272,7 @@ async fn exchange(
     }
     let mut receipts = 0;
     for (letter, (from, id)) in letters.iter().zip(&sent) {
-        receipts += show_receipts(&world.client(from), letter, id).await;
+        receipts += show_receipts(&world.client(from), letter, id).await?;
     }
     let mut taken = 0;
     while let Some(count) = receivers.join_next().await {
@@ -284,25 +284,36 @@ async fn exchange(
     Ok(sent)
 }
 
-async fn show_receipts(client: &NodeClient, letter: &Letter, id: &str) -> usize {
-    let view = client.wait_recipients(id, &["handed_over"], PATIENCE).await;
-    let rows = recipients(&view);
-    for row in &rows {
-        println!(
-            "      {:<16} {:<10} {}  biên nhận {}",
-            format!("{}/{}", letter.number, letter.notation),
-            row["recipient"]
-                .as_str()
-                .or_else(|| row["code"].as_str())
-                .unwrap_or("?"),
-            row["state"].as_str().unwrap_or("?"),
-            row["receipt"]
-                .as_str()
-                .or_else(|| row["receipt_id"].as_str())
-                .unwrap_or("-"),
-        );
+/// Prints every receipt of one document as the sender's desk holds it; how many, or what is wrong with one.
+async fn show_receipts(client: &NodeClient, letter: &Letter, id: &str) -> Result<usize, String> {
+    client.wait_recipients(id, &["handed_over"], PATIENCE).await;
+    let answer = client
+        .get(&format!("/documents/{id}/events"))
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut count = 0;
+    for timeline in answer.json["items"].as_array().into_iter().flatten() {
+        let code = timeline["recipient"]["code"].as_str().unwrap_or("?");
+        for step in timeline["steps"].as_array().into_iter().flatten() {
+            let Some(receipt) = step["receipt_id"].as_str() else {
+                continue;
+            };
+            let verdict = step["verdict"].as_str().unwrap_or("?");
+            println!(
+                "      {:<15} {code:<10} {:<22} receipt {receipt} {verdict}",
+                format!("{}/{}", letter.number, letter.notation),
+                step["event"].as_str().unwrap_or("?"),
+            );
+            if verdict != "valid" {
+                return Err(format!("a receipt of {id} does not hold: {step:#}"));
+            }
+            count += 1;
+        }
     }
-    rows.len()
+    if count < 2 * letter.to.len() {
+        return Err(format!("document {id} has only {count} receipts"));
+    }
+    Ok(count)
 }
 
 async fn verify_by_openssl(world: &World, dir: &Path, from: &str, id: &str) -> Result<(), String> {

@@ -268,7 +268,9 @@ async fn a_relay_that_goes_down_loses_nothing_and_is_caught_up_with() {
     // A connection is given up after 30 s of silence. The returned relay answers what still comes for its
     // former life with a reset, so peers are back well before that.
     for id in &waiting {
-        sender.wait_recipients(id, &["delivered"], Duration::from_secs(20)).await;
+        sender
+            .wait_recipients(id, &["delivered"], Duration::from_secs(20))
+            .await;
     }
     assert_eq!(world.client(B).receive(5, SOON).await.len(), 5);
 }
