@@ -388,6 +388,15 @@ fn lists(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         tabs: Vec::new(),
         w,
     };
+    vec![
+        ("outgoing", outgoing.render().unwrap()),
+        ("empty", empty.render().unwrap()),
+        ("inbox", inbox_list(lang, subject, foot)),
+    ]
+}
+
+fn inbox_list(lang: Lang, subject: &str, foot: Foot) -> String {
+    let w = lang.words();
     let states = [
         InboxState::New,
         InboxState::Claimed,
@@ -405,14 +414,10 @@ fn lists(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         rows: states
             .map(|state| inbox::row(w, &inbox_view(subject, state).row))
             .into(),
-        tabs: vec![tab(w.tab_all, true), tab(w.tab_new, false)],
+        tabs: Vec::new(),
         w,
     };
-    vec![
-        ("outgoing", outgoing.render().unwrap()),
-        ("empty", empty.render().unwrap()),
-        ("inbox", inbox.render().unwrap()),
-    ]
+    inbox.render().unwrap()
 }
 
 fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
