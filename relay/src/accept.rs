@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use formats::body::Layout;
+use formats::body::{Layout, LayoutError};
 use formats::frame::{Offer, Transfer};
 use formats::header::{Class, Context, Header};
 use formats::id::{Party, StationName};
@@ -53,11 +53,12 @@ pub(crate) enum Judgement {
     Answer(Box<Transfer>),
 }
 
-/// Judges an offer by `peer`.
+/// Judges an offer by `peer`, apart from its body: `inline_bytes` of it came along.
 pub(crate) async fn admit(
     core: &Core,
     peer: &StationName,
     offer: Offer,
+    inline_bytes: Option<u64>,
 ) -> Result<Judgement, Refusal> {
     let now = core.clock.now();
     let snapshot = core.directory.snapshot();
@@ -67,7 +68,7 @@ pub(crate) async fn admit(
         let detail = "revocation data is too old here";
         return Err(Refusal::later(Reason::StaleRevocation, RETRY_MS, detail));
     }
-    let layout = check_sizes(&header, &offer)?;
+    let layout = check_sizes(&header, offer.capsule_bytes, inline_bytes)?;
     let first = offer.via.is_empty() && header.context().sender_station == *peer;
     let windows = &snapshot.trust_list().windows;
     check_times(header.context(), windows, first, core.clock_unsure(), now)?;
@@ -84,7 +85,10 @@ pub(crate) async fn admit(
     } else {
         None
     };
-    if let Some(answer) = known(core, &header, &legs, offer.attempt, &refused).await? {
+    // A small offer has its body with it: the commit itself finds out, and no read is needed.
+    if inline_bytes.is_none()
+        && let Some(answer) = known(core, &header, &legs, offer.attempt, &refused).await?
+    {
         return Ok(Judgement::Answer(Box::new(answer)));
     }
     if !core.store.bodies().has_room(header.body_bytes()) {
@@ -158,10 +162,8 @@ pub(crate) async fn take(
             } else {
                 held_statements(core, *envelope, &recipients).await?
             };
-            Ok(Transfer::Custody {
-                bundle,
-                refused: admitted.refused,
-            })
+            let anything_new = legs.iter().any(|leg| leg.fresh);
+            Ok(answer(bundle, admitted.refused, anything_new))
         }
         Some(Outcome::IdConflict { .. }) => Err(Refusal::new(
             Reason::IdConflict,
@@ -175,27 +177,22 @@ pub(crate) async fn take(
     }
 }
 
-fn check_sizes(header: &Header, offer: &Offer) -> Result<Layout, Refusal> {
-    let layout = Layout::new(
-        header.context().class,
-        offer.capsule_bytes,
-        header.body_bytes(),
-    )
-    .map_err(|error| match error {
-        formats::body::LayoutError::TooLarge(_) => Refusal::new(Reason::TooLarge, error),
-        formats::body::LayoutError::Capsule(_) | formats::body::LayoutError::Mismatch { .. } => {
-            Refusal::new(Reason::BodyMismatch, error)
-        }
-    })?;
-    let inline = offer
-        .inline
-        .as_ref()
-        .map(|body| u64::try_from(body.len()).unwrap_or(u64::MAX));
-    if inline.is_some_and(|bytes| bytes != header.body_bytes()) {
-        return Err(Refusal::new(
-            Reason::BodyMismatch,
-            "body in the offer has another size",
-        ));
+fn check_sizes(
+    header: &Header,
+    capsule_bytes: u32,
+    inline_bytes: Option<u64>,
+) -> Result<Layout, Refusal> {
+    let layout = Layout::new(header.context().class, capsule_bytes, header.body_bytes()).map_err(
+        |error| match error {
+            LayoutError::TooLarge(_) => Refusal::new(Reason::TooLarge, error),
+            LayoutError::Capsule(_) | LayoutError::Mismatch { .. } => {
+                Refusal::new(Reason::BodyMismatch, error)
+            }
+        },
+    )?;
+    if inline_bytes.is_some_and(|bytes| bytes != header.body_bytes()) {
+        let detail = "body in the offer has another size";
+        return Err(Refusal::new(Reason::BodyMismatch, detail));
     }
     Ok(layout)
 }
@@ -396,16 +393,10 @@ async fn known(
         return Ok(None);
     };
     if found.header.digest() != header.digest() {
-        // Goes on to the commit, which keeps both as evidence; a body is not needed for that, but
-        // only a small one comes without being asked for.
-        return if header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX {
-            Ok(None)
-        } else {
-            Err(Refusal::new(
-                Reason::IdConflict,
-                "another header has this sender and id",
-            ))
-        };
+        // Small conflicting envelopes reach the commit, which keeps both headers as evidence. For a
+        // large one the refusal is enough: nothing of it is taken.
+        let detail = "another header has this sender and id";
+        return Err(Refusal::new(Reason::IdConflict, detail));
     }
     let stored = core
         .store
@@ -428,13 +419,20 @@ async fn known(
     } else {
         None
     };
-    if refused.is_empty() {
-        return Ok(Some(Transfer::Have { bundle }));
+    Ok(Some(answer(bundle, refused.to_vec(), false)))
+}
+
+/// `Have` says that nothing was new; only `Custody` can name refused legs.
+fn answer(
+    bundle: Option<ReceiptBundle>,
+    refused: Vec<(Party, Reason)>,
+    anything_new: bool,
+) -> Transfer {
+    if anything_new || !refused.is_empty() {
+        Transfer::Custody { bundle, refused }
+    } else {
+        Transfer::Have { bundle }
     }
-    Ok(Some(Transfer::Custody {
-        bundle,
-        refused: refused.to_vec(),
-    }))
 }
 
 async fn held_statements(

@@ -1,5 +1,5 @@
-//! `tram-relay`: arguments and environment in, exit code out. Everything else is the library's. The environment is
-//! read here and nowhere else: `RUST_LOG` sets the level of the log.
+//! `tram-relay`: arguments and environment in, exit code out. Everything else is the library's. The
+//! environment is read here and nowhere else: `RUST_LOG` sets the level of the log.
 
 use std::process::ExitCode;
 

@@ -57,8 +57,14 @@ impl Snapshot {
             encryption: BTreeMap::new(),
             graph: Graph::default(),
             built: now,
+            stale_after: None,
             refused: vec![],
         };
+        // Once here and not at each question: it verifies the lists' signatures.
+        let window_ms = snapshot.trust.windows.revocation_s.saturating_mul(1_000);
+        let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
+        let until = snapshot.validator.freshness(now).until;
+        snapshot.stale_after = until.map(|until| until.plus_ms(window_ms));
         snapshot.index_certificates(folder);
         let subjects = judge::by_subject(folder.claims(), now, &mut refused);
         for (subject, claims) in subjects {

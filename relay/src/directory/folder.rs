@@ -195,6 +195,9 @@ fn certificates(content: &[u8]) -> Result<Parsed, String> {
     } else {
         Certificate::all_from_pem(content).map_err(|error| error.to_string())?
     };
+    if list.is_empty() {
+        return Err("no certificate in it".to_owned());
+    }
     let known = list.iter().map(|certificate| {
         Arc::new(KnownCert {
             sha256: certificate.sha256(),

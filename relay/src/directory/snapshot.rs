@@ -117,6 +117,8 @@ pub struct Snapshot {
     pub(super) encryption: Indexed,
     pub(super) graph: Graph,
     pub(super) built: Timestamp,
+    /// When the oldest of the newest CRLs is past its window; `None`: there are no CRLs.
+    pub(super) stale_after: Option<Timestamp>,
     pub(super) refused: Vec<Refused>,
 }
 
@@ -335,13 +337,11 @@ impl Snapshot {
         self.built
     }
 
-    /// Whether a CRL is older than the window that the trust list allows beyond its nextUpdate:
-    /// then links are restricted (architecture 7).
+    /// Whether a CRL is older than the window that the trust list allows beyond its nextUpdate: then
+    /// links are restricted (architecture 7).
     #[must_use]
     pub fn revocation_stale(&self, now: Timestamp) -> bool {
-        let window_ms = i64::try_from(self.trust.windows.revocation_s.saturating_mul(1000));
-        let earlier = now.minus_ms(window_ms.unwrap_or(i64::MAX));
-        !self.validator.freshness(earlier).stale.is_empty()
+        self.stale_after.is_some_and(|end| now > end)
     }
 }
 

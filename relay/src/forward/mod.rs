@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 pub(crate) use queue::{Batch, BatchLeg, LARGE_SLOTS};
 use queue::{HopQueue, Size};
 
-use crate::link::offer;
+use crate::link::{Link, offer};
 use crate::station::Core;
 use crate::store::LegId;
 
@@ -79,6 +79,10 @@ struct Forwarder {
     core: Arc<Core>,
     hops: HashMap<StationName, HopQueue>,
     active: HashSet<LegId>,
+    /// Hops to look at: a relay has tens of thousands and works on a few at a time.
+    touched: HashSet<StationName>,
+    /// The connection of each hop for which everything that waited has been tried.
+    woken: HashMap<StationName, usize>,
     tasks: JoinSet<Done>,
     expiring: bool,
 }
@@ -93,6 +97,8 @@ pub(crate) async fn run(core: Arc<Core>, mut inbox: mpsc::Receiver<Batch>) {
         core: Arc::clone(&core),
         hops: HashMap::new(),
         active: HashSet::new(),
+        touched: HashSet::new(),
+        woken: HashMap::new(),
         tasks: JoinSet::new(),
         expiring: false,
     };
@@ -134,6 +140,7 @@ impl Forwarder {
             return;
         }
         let legs: Vec<LegId> = batch.legs.iter().map(|leg| leg.leg).collect();
+        self.touched.insert(batch.hop.clone());
         let hop = self.hops.entry(batch.hop.clone()).or_default();
         if hop.push(batch) {
             self.active.extend(legs);
@@ -142,49 +149,38 @@ impl Forwarder {
 
     /// Starts every flight that links and slots allow, and fetches for queues that run dry.
     fn pump(&mut self) {
-        let mut gone = Vec::new();
-        for (hop, queue) in &mut self.hops {
-            let Some(link) = self.core.links.to(hop) else {
-                // Not kept in memory for a link that is away; its legs may also have another way by
-                // now.
-                for batch in queue.clear() {
-                    for leg in batch.legs {
-                        self.active.remove(&leg.leg);
-                    }
-                }
-                if queue.flying() == 0 && !queue.fetching {
-                    gone.push(hop.clone());
-                }
+        for hop in std::mem::take(&mut self.touched) {
+            let Some(queue) = self.hops.get_mut(&hop) else {
                 continue;
             };
-            while let Some(batch) = queue.next() {
-                let (core, link) = (Arc::clone(&self.core), Arc::clone(&link));
-                self.tasks.spawn(async move {
-                    let verdict = offer::run(&core, &link, &batch).await;
-                    let hop = batch.hop.clone();
-                    let size = batch.kind().size;
-                    let legs = batch.legs.iter().map(|leg| leg.leg).collect();
-                    settle::settle(&core, batch, verdict).await;
-                    Done::Landed { hop, size, legs }
-                });
+            match self.core.links.to(&hop) {
+                Some(link) => launch(&self.core, &link, queue, &mut self.tasks),
+                // Not kept in memory for a link that is away: the legs may also have another way by
+                // now.
+                None => {
+                    for batch in queue.clear() {
+                        for leg in batch.legs {
+                            self.active.remove(&leg.leg);
+                        }
+                    }
+                    queue.more = false;
+                    self.woken.remove(&hop);
+                }
             }
             if queue.hungry() {
                 queue.fetching = true;
                 queue.more = false;
                 let wake = std::mem::take(&mut queue.wake);
-                let (core, hop) = (Arc::clone(&self.core), hop.clone());
+                let core = Arc::clone(&self.core);
                 let active = self.active.clone();
                 self.tasks.spawn(async move {
                     let found = fetch::fetch(&core, &hop, &active, wake).await;
-                    Done::Fetched {
-                        hop,
-                        found: found.map_err(|error| error.to_string()),
-                    }
+                    let found = found.map_err(|error| error.to_string());
+                    Done::Fetched { hop, found }
                 });
+            } else if queue.is_idle() {
+                self.hops.remove(&hop);
             }
-        }
-        for hop in gone {
-            self.hops.remove(&hop);
         }
     }
 
@@ -204,6 +200,7 @@ impl Forwarder {
                 }
                 if let Some(queue) = self.hops.get_mut(&hop) {
                     queue.landed(size);
+                    self.touched.insert(hop);
                 }
             }
             Done::Fetched { hop, found } => {
@@ -219,6 +216,7 @@ impl Forwarder {
                         if let Some(queue) = self.hops.get_mut(&hop) {
                             queue.more |= more;
                         }
+                        self.touched.insert(hop);
                     }
                     Err(error) => {
                         tracing::warn!(code = "TRAM-331", %hop, error, "spool cannot be read");
@@ -257,13 +255,16 @@ impl Forwarder {
                 }
                 continue;
             };
+            self.touched.insert(hop.clone());
+            let number = link.wire.number();
+            let first = self.woken.insert(hop.clone(), number) != Some(number);
             let queue = self.hops.entry(hop).or_default();
             queue.more = true;
             // Once for each connection: everything that waited for it is tried at once.
-            if queue.woken != Some(link.wire.number()) {
-                queue.woken = Some(link.wire.number());
-                queue.wake = true;
-            }
+            queue.wake |= first;
+        }
+        if anew {
+            self.touched.extend(self.hops.keys().cloned());
         }
     }
 
@@ -278,6 +279,21 @@ impl Forwarder {
             Done::Expired {
                 more: settle::expire(&core).await,
             }
+        });
+    }
+}
+
+/// Sends off what the slots allow.
+fn launch(core: &Arc<Core>, link: &Arc<Link>, queue: &mut HopQueue, tasks: &mut JoinSet<Done>) {
+    while let Some(batch) = queue.next() {
+        let (core, link) = (Arc::clone(core), Arc::clone(link));
+        tasks.spawn(async move {
+            let verdict = offer::run(&core, &link, &batch).await;
+            let hop = batch.hop.clone();
+            let size = batch.kind().size;
+            let legs = batch.legs.iter().map(|leg| leg.leg).collect();
+            settle::settle(&core, batch, verdict).await;
+            Done::Landed { hop, size, legs }
         });
     }
 }

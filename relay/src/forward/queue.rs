@@ -102,8 +102,6 @@ pub(crate) struct HopQueue {
     sequence: u64,
     /// The store may hold more for this hop than is queued here.
     pub(crate) more: bool,
-    /// The connection for which everything that waited has been tried.
-    pub(crate) woken: Option<usize>,
     /// The next fetch takes also what waits for a later time.
     pub(crate) wake: bool,
     /// A fetch from the store runs.
@@ -172,9 +170,10 @@ impl HopQueue {
         self.small.waiting.len() + self.large.waiting.len()
     }
 
-    /// Batches flying.
-    pub(crate) fn flying(&self) -> usize {
-        self.small.flying + self.large.flying
+    /// Nothing waits, flies or is being fetched.
+    pub(crate) fn is_idle(&self) -> bool {
+        let flying = self.small.flying + self.large.flying;
+        self.waiting() == 0 && flying == 0 && !self.fetching && !self.more
     }
 
     /// Time to fetch more from the store.
@@ -301,7 +300,7 @@ mod tests {
         }
         assert!(queue.push(batch(99, Priority::Normal, Class::Document, 1_000)));
         assert_eq!(order(&mut queue), [99, 0, 1, 2]);
-        assert_eq!(queue.flying(), 4);
+        assert!(!queue.is_idle());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::body::body_digest_of;
-use formats::frame::{Offer, Transfer};
+use formats::frame::Transfer;
 use formats::id::EnvelopeId;
 use formats::limits;
 use formats::reason::Reason;
@@ -88,11 +88,10 @@ async fn exchange(
         return Err(out_of_turn("a transfer begins with an offer").into());
     };
     let inline = offer.inline.take();
-    let offer = Offer {
-        inline: None,
-        ..offer
-    };
-    let admitted = match accept::admit(core, &link.peer, offer).await? {
+    let inline_bytes = inline
+        .as_ref()
+        .map(|body| u64::try_from(body.len()).unwrap_or(u64::MAX));
+    let admitted = match accept::admit(core, &link.peer, offer, inline_bytes).await? {
         Judgement::Admitted(admitted) => *admitted,
         Judgement::Answer(answer) => return Ok(*answer),
     };

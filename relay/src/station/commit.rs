@@ -57,7 +57,10 @@ impl Core {
         match &outcome {
             Ok(committed) => self.tell(tell, committed),
             // Durable without proof: nothing can be answered, but the work is there to be found.
-            Err(CommitError::Unsigned(_)) => self.forward.look(),
+            Err(CommitError::Unsigned(_)) => {
+                self.forward.look();
+                self.tell_open();
+            }
             Err(_) => {}
         }
         outcome
@@ -80,10 +83,15 @@ impl Core {
             self.forward.look();
         }
         if tell.comes_home {
-            // Rare (an agency moved here): all open local legs are told again, which is harmless.
-            let core = Arc::clone(self);
-            self.tasks.spawn(async move { core.deliver_open().await });
+            self.tell_open();
         }
+    }
+
+    /// Rare (an agency moved here, or the evidence key failed): all open local legs are told again,
+    /// which is harmless.
+    fn tell_open(self: &Arc<Self>) {
+        let core = Arc::clone(self);
+        self.tasks.spawn(async move { core.deliver_open().await });
     }
 
     fn tell_accept(

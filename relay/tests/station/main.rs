@@ -15,5 +15,6 @@ mod authority;
 mod flow;
 mod letter;
 mod peer;
+mod records;
 mod rules;
 mod world;
