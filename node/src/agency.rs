@@ -50,10 +50,7 @@ pub(crate) struct Agency {
 pub(crate) struct Agencies(BTreeMap<AgencyCode, Agency>);
 
 impl Agencies {
-    pub(crate) fn load(
-        files: &[AgencyFiles],
-        domain: &TrustDomain,
-    ) -> Result<Self, AgencyError> {
+    pub(crate) fn load(files: &[AgencyFiles], domain: &TrustDomain) -> Result<Self, AgencyError> {
         let mut all = BTreeMap::new();
         for one in files {
             all.insert(one.code.clone(), Agency::load(one, domain)?);
@@ -96,8 +93,8 @@ impl Agency {
 
         let signature_certificate = certificate("signature.crt", Role::AgencySignature)?;
         let path = files.dir.join("signature.key");
-        let signature_key = SigningKey::load(&path, passphrase)
-            .map_err(|error| fault(&path, error.to_string()))?;
+        let signature_key =
+            SigningKey::load(&path, passphrase).map_err(|error| fault(&path, error.to_string()))?;
         if signature_key.spki_der() != signature_certificate.spki_der() {
             return Err(fault(&path, "is not the key of signature.crt".to_owned()));
         }
@@ -150,7 +147,9 @@ fn check(
     if found != role {
         return Err(format!("is a certificate for {found:?}, not for {role:?}"));
     }
-    let party = certificate.party(domain).map_err(|error| error.to_string())?;
+    let party = certificate
+        .party(domain)
+        .map_err(|error| error.to_string())?;
     if party != Party::Agency(code.clone()) {
         return Err(format!("is the certificate of {party}, not of {code}"));
     }

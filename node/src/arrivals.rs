@@ -56,7 +56,10 @@ impl Arrivals {
 
     /// Lets the station go; the desk has stopped.
     pub(crate) fn detach(&self) {
-        self.station.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.station
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     fn push(&self, arrival: Arrival, tries: u32) {
@@ -67,11 +70,19 @@ impl Arrivals {
     }
 
     fn pop(&self) -> Option<(Arrival, u32)> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_front()
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .waiting
+            .pop_front()
     }
 
     fn done(&self, leg: LegId) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).known.remove(&leg);
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known
+            .remove(&leg);
     }
 
     /// Works until told to stop. Runs as one task that the desk owns.
@@ -83,7 +94,9 @@ impl Arrivals {
     ) {
         let places = Arc::new(Semaphore::new(PARALLEL));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let (arrival, tries) = loop {
                 if stop.is_cancelled() {
                     return;

@@ -32,7 +32,10 @@ pub struct Body {
 #[derive(Clone, Debug)]
 enum Place {
     Memory(Bytes),
-    File { path: PathBuf, _temporary: Option<Arc<Temporary>> },
+    File {
+        path: PathBuf,
+        _temporary: Option<Arc<Temporary>>,
+    },
 }
 
 /// A file that goes away with its last holder.
@@ -52,12 +55,23 @@ impl Body {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Self { place: Place::Memory(bytes), bytes: length, digest }
+        Self {
+            place: Place::Memory(bytes),
+            bytes: length,
+            digest,
+        }
     }
 
     /// A durable file whose size and digest were verified by the caller.
     pub fn file(path: PathBuf, bytes: u64, digest: Digest) -> Self {
-        Self { place: Place::File { path, _temporary: None }, bytes, digest }
+        Self {
+            place: Place::File {
+                path,
+                _temporary: None,
+            },
+            bytes,
+            digest,
+        }
     }
 
     /// Size in bytes.
@@ -195,7 +209,11 @@ impl Spool {
             },
             None => Place::Memory(Bytes::from(self.memory)),
         };
-        Body { place, bytes: self.bytes, digest: Digest::from_bytes(hash) }
+        Body {
+            place,
+            bytes: self.bytes,
+            digest: Digest::from_bytes(hash),
+        }
     }
 }
 
@@ -217,7 +235,10 @@ pub struct TemporaryDirectory(PathBuf);
 impl TemporaryDirectory {
     /// Makes the directory (mode 0700) and removes what a former run left in it.
     pub fn open(path: &Path) -> io::Result<Arc<Self>> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
         for entry in std::fs::read_dir(path)? {
             std::fs::remove_file(entry?.path())?;
         }
@@ -237,16 +258,20 @@ impl TemporaryDirectory {
     }
 
     /// A temporary file for a writer that seeks; the second part turns the written file into a body.
-    #[expect(clippy::type_complexity, reason = "named once, used once")]
-    pub(crate) fn file(
-        &self,
-    ) -> io::Result<(File, impl FnOnce(File) -> io::Result<Body> + use<>)> {
+    pub(crate) fn file(&self) -> io::Result<(File, impl FnOnce(File) -> io::Result<Body> + use<>)> {
         let (file, temporary) = self.create()?;
         let finish = move |file: File| {
             let bytes = file.metadata()?.len();
             let path = temporary.0.clone();
-            let place = Place::File { path, _temporary: Some(Arc::new(temporary)) };
-            let body = Body { place, bytes, digest: Digest::of(b"") };
+            let place = Place::File {
+                path,
+                _temporary: Some(Arc::new(temporary)),
+            };
+            let body = Body {
+                place,
+                bytes,
+                digest: Digest::of(b""),
+            };
             let digest = body.hash()?;
             Ok(Body { digest, ..body })
         };
@@ -254,7 +279,9 @@ impl TemporaryDirectory {
     }
 
     fn create(&self) -> io::Result<(File, Temporary)> {
-        let path = self.0.join(format!("{}.tmp", uuid::Uuid::now_v7().simple()));
+        let path = self
+            .0
+            .join(format!("{}.tmp", uuid::Uuid::now_v7().simple()));
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -288,7 +315,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
         assert_eq!(large.digest(), Digest::of(&bytes));
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let second = large.clone();
         drop(large);
         assert!(path.exists());
@@ -302,7 +332,10 @@ mod tests {
         let tmp = TemporaryDirectory::open(root.path()).unwrap();
         let mut spool = tmp.spool(4);
         spool.push(b"1234").unwrap();
-        assert_eq!(spool.push(b"5").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(
+            spool.push(b"5").unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
         std::fs::write(root.path().join("left"), b"x").unwrap();
         TemporaryDirectory::open(root.path()).unwrap();
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);

@@ -96,7 +96,11 @@ enum UserVerb {
         #[arg(long, value_delimiter = ',', default_value = "read,receive,send")]
         scopes: Vec<String>,
         /// The password; better from `--password-file`.
-        #[arg(long, conflicts_with = "password_file", required_unless_present = "password_file")]
+        #[arg(
+            long,
+            conflicts_with = "password_file",
+            required_unless_present = "password_file"
+        )]
         password: Option<String>,
         /// File whose first line is the password.
         #[arg(long, value_name = "FILE")]
@@ -128,11 +132,17 @@ struct Failure {
 }
 
 fn refused(error: &dyn std::error::Error) -> Failure {
-    Failure { code: 1, text: chain(error) }
+    Failure {
+        code: 1,
+        text: chain(error),
+    }
 }
 
 fn unusable(error: &dyn std::error::Error) -> Failure {
-    Failure { code: 2, text: chain(error) }
+    Failure {
+        code: 2,
+        text: chain(error),
+    }
 }
 
 async fn run_node(common: &Common) -> Result<(), Failure> {
@@ -141,8 +151,13 @@ async fn run_node(common: &Common) -> Result<(), Failure> {
     // Bound first: an address in use must not leave a started station behind.
     let listener = tokio::net::TcpListener::bind(http)
         .await
-        .map_err(|error| Failure { code: 2, text: format!("`http` {http}: {error}") })?;
-    let desk = Desk::start(config).await.map_err(|error| unusable(&error))?;
+        .map_err(|error| Failure {
+            code: 2,
+            text: format!("`http` {http}: {error}"),
+        })?;
+    let desk = Desk::start(config)
+        .await
+        .map_err(|error| unusable(&error))?;
     tracing::info!(%http, station = %desk.station().name(), "node takes work");
     let router = crate::door::router(desk.clone());
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -153,12 +168,17 @@ async fn run_node(common: &Common) -> Result<(), Failure> {
         () = async { signal().await; tokio::time::sleep(DRAIN).await } => Ok(()),
     };
     desk.stop().await;
-    served.map_err(|error| Failure { code: 1, text: error.to_string() })
+    served.map_err(|error| Failure {
+        code: 1,
+        text: error.to_string(),
+    })
 }
 
 async fn check(common: &Common) -> Result<(), Failure> {
     let config = NodeConfig::load(&common.config).map_err(|error| unusable(&error))?;
-    let report = relay::station::check(config.station).await.map_err(|error| unusable(&error))?;
+    let report = relay::station::check(config.station)
+        .await
+        .map_err(|error| unusable(&error))?;
     if common.json {
         say(&report.to_string());
     } else {
@@ -168,14 +188,28 @@ async fn check(common: &Common) -> Result<(), Failure> {
 }
 
 async fn add_key(verb: KeyVerb) -> Result<(), Failure> {
-    let KeyVerb::Add { common, agency, label, scopes, live, days } = verb;
+    let KeyVerb::Add {
+        common,
+        agency,
+        label,
+        scopes,
+        live,
+        days,
+    } = verb;
     let config = served_config(&common, &agency)?;
     let now = Clock::system().now();
     let expires = days.map(|days| now.plus_ms(i64::from(days) * DAY_MS));
-    let draft = KeyDraft { label, scopes: parse_scopes(&scopes)?, live, expires };
+    let draft = KeyDraft {
+        label,
+        scopes: parse_scopes(&scopes)?,
+        live,
+        expires,
+    };
     let place = Place::open(config).await?;
     let mut conn = place.connection().await?;
-    let new = put_key_beside(&mut conn, &agency, draft, now).await.map_err(|e| refused(&e))?;
+    let new = put_key_beside(&mut conn, &agency, draft, now)
+        .await
+        .map_err(|e| refused(&e))?;
     drop(conn);
     place.close().await;
     if common.json {
@@ -191,7 +225,15 @@ async fn add_key(verb: KeyVerb) -> Result<(), Failure> {
 }
 
 async fn add_user(verb: UserVerb) -> Result<(), Failure> {
-    let UserVerb::Add { common, name, agency, display, scopes, password, password_file } = verb;
+    let UserVerb::Add {
+        common,
+        name,
+        agency,
+        display,
+        scopes,
+        password,
+        password_file,
+    } = verb;
     let config = served_config(&common, &agency)?;
     let password = match (password, password_file) {
         (Some(password), _) => password,
@@ -209,7 +251,9 @@ async fn add_user(verb: UserVerb) -> Result<(), Failure> {
     let place = Place::open(config).await?;
     let mut conn = place.connection().await?;
     let now: Timestamp = Clock::system().now();
-    put_user_beside(&mut conn, draft, now).await.map_err(|error| refused(&error))?;
+    put_user_beside(&mut conn, draft, now)
+        .await
+        .map_err(|error| refused(&error))?;
     drop(conn);
     place.close().await;
     if common.json {
@@ -230,13 +274,18 @@ impl Place {
         match relay::station::prepare(config.station, SCHEMA).await {
             Ok(store) => {
                 // Opening made or migrated the tables; that is all that is wanted of it.
-                store.commit(Change::of(Vec::new())).await.map_err(|error| refused(&error))?;
+                store
+                    .commit(Change::of(Vec::new()))
+                    .await
+                    .map_err(|error| refused(&error))?;
                 store.close().await;
             }
             Err(StartError::Store(OpenError::InUse { .. })) => {}
             Err(error) => return Err(unusable(&error)),
         }
-        let pool = Store::admin_pool(&data).await.map_err(|error| refused(&error))?;
+        let pool = Store::admin_pool(&data)
+            .await
+            .map_err(|error| refused(&error))?;
         Ok(Self { pool })
     }
 
@@ -257,7 +306,10 @@ fn served_config(common: &Common, agency: &AgencyCode) -> Result<NodeConfig, Fai
     if config.agencies.iter().any(|served| served.code == *agency) {
         return Ok(config);
     }
-    Err(Failure { code: 2, text: format!("agency {agency} is not served by this node") })
+    Err(Failure {
+        code: 2,
+        text: format!("agency {agency} is not served by this node"),
+    })
 }
 
 fn parse_scopes(words: &[String]) -> Result<Vec<Scope>, Failure> {
@@ -273,17 +325,20 @@ fn parse_scopes(words: &[String]) -> Result<Vec<Scope>, Failure> {
 }
 
 fn first_line(path: &PathBuf) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure { code: 2, text: format!("{}: {error}", path.display()) })?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure {
+        code: 2,
+        text: format!("{}: {error}", path.display()),
+    })?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     // Without signal handlers the process is stopped by the system's default, which is safe too.
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {

@@ -28,8 +28,10 @@ pub(crate) fn write(
     now: Timestamp,
 ) -> Result<Body, SubmitError> {
     let packet = packet(agency, draft, files, directory, now).map_err(SubmitError::Faults)?;
-    let mut readers =
-        files.iter().map(|file| file.body.reader()).collect::<Result<Vec<BodyReader>, _>>()?;
+    let mut readers = files
+        .iter()
+        .map(|file| file.body.reader())
+        .collect::<Result<Vec<BodyReader>, _>>()?;
     let mut out = tmp.spool(formats::limits::PACKET_BYTES_MAX);
     edxml::write(&packet, Form::DotNet, &mut readers, &mut out)
         .map_err(|error| SubmitError::Internal(error.to_string()))?;
@@ -44,7 +46,11 @@ fn packet(
     now: Timestamp,
 ) -> Result<DocumentPacket, Vec<FaultView>> {
     let mut faults = Vec::new();
-    let issued = date(&draft.promulgated, "MessageHeader/PromulgationInfo/PromulgationDate", &mut faults);
+    let issued = date(
+        &draft.promulgated,
+        "MessageHeader/PromulgationInfo/PromulgationDate",
+        &mut faults,
+    );
     let due = draft
         .due
         .as_deref()
@@ -60,17 +66,27 @@ fn packet(
         number: draft.number.trim().to_owned(),
         notation: draft.notation.trim().to_owned(),
     };
-    let document_id = draft.local_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| {
-        let day = issued.map(Date::iso).unwrap_or_default().replace('-', "/");
-        format!("{agency},{day},{}", code.joined())
-    });
+    let document_id = draft
+        .local_id
+        .clone()
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| {
+            let day = issued.map(Date::iso).unwrap_or_default().replace('-', "/");
+            format!("{agency},{day},{}", code.joined())
+        });
     let to = draft.to.iter().filter(|code| !code.trim().is_empty());
-    let hop = Hop { organ_id: OrganId::new(agency.as_str()), at: Some(now) };
+    let hop = Hop {
+        organ_id: OrganId::new(agency.as_str()),
+        at: Some(now),
+    };
     Ok(DocumentPacket {
         from: org(agency.as_str(), directory, now),
         to: to.map(|code| org(code.trim(), directory, now)).collect(),
         code,
-        issued: Issued { place: filled(&draft.place), date: issued },
+        issued: Issued {
+            place: filled(&draft.place),
+            date: issued,
+        },
         doc_type: DocumentType {
             class: Some(draft.type_class.unwrap_or(2)),
             detail: draft.type_detail,
@@ -85,7 +101,10 @@ fn packet(
         },
         due,
         to_places: draft.to_places.clone(),
-        other: OtherInfo { priority: draft.priority.map(u32::from), ..OtherInfo::default() },
+        other: OtherInfo {
+            priority: draft.priority.map(u32::from),
+            ..OtherInfo::default()
+        },
         steering: Some(0),
         document_id,
         trace: Trace {
@@ -134,5 +153,7 @@ fn date(text: &str, path: &str, faults: &mut Vec<FaultView>) -> Option<Date> {
 }
 
 fn filled(text: &Option<String>) -> Option<String> {
-    text.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.as_ref()
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }

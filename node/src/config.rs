@@ -31,12 +31,18 @@ impl NodeConfig {
         let (mut table, base) = read_table(path)?;
         let station = StationConfig::take(&mut table, &base)?;
         let http = required(&mut table, "http", r#"http = "127.0.0.1:8080""#)?;
-        let sections: Option<Vec<AgencySection>> =
-            optional(&mut table, "agency", AGENCY_EXAMPLE)?;
+        let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
         refuse_rest(&table)?;
-        let agencies: Vec<AgencyFiles> =
-            sections.unwrap_or_default().into_iter().map(|one| one.files(&base)).collect();
-        let config = Self { station, http, agencies };
+        let agencies: Vec<AgencyFiles> = sections
+            .unwrap_or_default()
+            .into_iter()
+            .map(|one| one.files(&base))
+            .collect();
+        let config = Self {
+            station,
+            http,
+            agencies,
+        };
         config.check()?;
         Ok(config)
     }
@@ -44,11 +50,17 @@ impl NodeConfig {
     /// Whether everything named is there. `load` has done this already.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.agencies.is_empty() {
-            return Err(ConfigError::Missing { key: "agency", example: AGENCY_EXAMPLE });
+            return Err(ConfigError::Missing {
+                key: "agency",
+                example: AGENCY_EXAMPLE,
+            });
         }
         for agency in &self.agencies {
             if !agency.dir.is_dir() {
-                return Err(ConfigError::Absent { key: "agency.dir", path: agency.dir.clone() });
+                return Err(ConfigError::Absent {
+                    key: "agency.dir",
+                    path: agency.dir.clone(),
+                });
             }
         }
         Ok(())

@@ -5,19 +5,21 @@
 //! `SubmitError` and `DeskError`; nothing here panics on input.
 
 pub(crate) mod core;
+mod order;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use formats::id::{AgencyCode, Digest, EnvelopeId};
+use formats::id::{AgencyCode, EnvelopeId};
 use formats::limits;
 use formats::time::Timestamp;
 use relay::clock::Clock;
 use relay::directory::{AgencyEntry, Snapshot};
 use relay::station::Station;
 
-pub use self::core::{NodeError, SCHEMA};
 use self::core::Core;
+pub use self::core::{NodeError, SCHEMA};
+pub use self::order::{DocumentFilter, Draft, DraftFile, Submission};
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;
 use crate::body::{Body, Spool};
@@ -26,109 +28,11 @@ use crate::fault::{DeskError, SubmitError};
 use crate::fold::fold;
 use crate::store::{self, ledger};
 use crate::view::{
-    Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts, DocumentRow,
-    DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page, RecipientState,
+    Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
+    DocumentRow, DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page,
     RecipientView, ServedAgency, StationView, TimelineView,
 };
 use crate::{compose, history, inbox, outbox, station};
-
-/// A submission as a door hands it over.
-#[derive(Clone, Debug)]
-pub struct Submission {
-    /// The edXML packet, exactly as it came: from `Desk::spool` or `Desk::compose`.
-    pub packet: Body,
-    /// The caller's Idempotency-Key, 1 to 255 characters.
-    pub idempotency_key: Option<String>,
-    /// Digest of the canonical request; the packet's digest when absent.
-    pub request_digest: Option<Digest>,
-    /// Why the same document is sent again with another packet, or again after its end.
-    pub resend_reason: Option<String>,
-    /// Hours until it expires, 1 to 720; the default of the desk when absent.
-    pub lifetime_hours: Option<u32>,
-}
-
-impl Submission {
-    /// A plain submission of a packet.
-    pub fn of(packet: Body) -> Self {
-        Self {
-            packet,
-            idempotency_key: None,
-            request_digest: None,
-            resend_reason: None,
-            lifetime_hours: None,
-        }
-    }
-}
-
-/// A document as a form describes it; the desk writes the packet.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Draft {
-    /// Codes of the recipients; aliases are allowed.
-    pub to: Vec<String>,
-    /// Number, at most 11 characters.
-    pub number: String,
-    /// Notation, at most 30 characters, no spaces.
-    pub notation: String,
-    /// Day of issue, `yyyy-mm-dd`.
-    pub promulgated: String,
-    /// Place of issue.
-    pub place: Option<String>,
-    /// 1 normative, 2 administrative (the default).
-    pub type_class: Option<u32>,
-    /// Code of the type within its class.
-    pub type_detail: Option<u32>,
-    /// Name of the type, for example `Công văn`.
-    pub type_name: String,
-    /// Subject (trích yếu).
-    pub subject: String,
-    /// Short content.
-    pub summary: Option<String>,
-    /// Capacity, position and name of the person who signed.
-    pub signer_competence: Option<String>,
-    /// Position of the person who signed.
-    pub signer_position: Option<String>,
-    /// Name of the person who signed.
-    pub signer_name: String,
-    /// Deadline, `yyyy-mm-dd`.
-    pub due: Option<String>,
-    /// Places as printed.
-    #[serde(default)]
-    pub to_places: Vec<String>,
-    /// 0 normal to 4 immediate timed.
-    pub priority: Option<u8>,
-    /// A paper copy follows.
-    #[serde(default)]
-    pub paper_follows: bool,
-    /// The sender's document id; made from code, day and notation when absent.
-    pub local_id: Option<String>,
-}
-
-/// One file of a draft.
-#[derive(Clone, Debug)]
-pub struct DraftFile {
-    /// File name as the user sees it.
-    pub name: String,
-    /// Media type.
-    pub mime: String,
-    /// Description, if any.
-    pub description: Option<String>,
-    /// The bytes.
-    pub body: Body,
-}
-
-/// Which sent documents.
-#[derive(Clone, Debug, Default)]
-pub struct DocumentFilter {
-    /// Any recipient is in one of these states; empty = all.
-    pub states: Vec<RecipientState>,
-    /// Words of subject, code, recipients; diacritics do not matter.
-    pub text: Option<String>,
-    /// Accepted at or after.
-    pub from: Option<Timestamp>,
-    /// Accepted before.
-    pub to: Option<Timestamp>,
-}
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -167,7 +71,11 @@ impl Desk {
 
     /// Agencies that this desk serves.
     pub fn agencies(&self) -> Vec<ServedAgency> {
-        self.0.agencies.all().map(|agency| self.served(agency)).collect()
+        self.0
+            .agencies
+            .all()
+            .map(|agency| self.served(agency))
+            .collect()
     }
 
     /// One agency of the directory by code or alias.
@@ -188,7 +96,9 @@ impl Desk {
             words.iter().all(|word| all.contains(word.as_str()))
         };
         let found = directory.agencies().filter(fits).take(limit.min(50));
-        found.map(|entry| agency_view(&directory, entry, self.now())).collect()
+        found
+            .map(|entry| agency_view(&directory, entry, self.now()))
+            .collect()
     }
 
     /// How the station under the desk is.
@@ -337,7 +247,9 @@ impl Desk {
         id: EnvelopeId,
     ) -> Result<FileView, DeskError> {
         let document = ledger::document(&self.0.reader(), agency, id).await?;
-        self.0.packet_file(document.packet, &document.view.row.code).await
+        self.0
+            .packet_file(document.packet, &document.view.row.code)
+            .await
     }
 
     /// Attachment `n` (from 1) of a sent document, unzipped.
@@ -372,7 +284,9 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        Ok(store::inbox::item(&self.0.reader(), agency, id, self.now()).await?.view)
+        Ok(store::inbox::item(&self.0.reader(), agency, id, self.now())
+            .await?
+            .view)
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).
@@ -487,8 +401,13 @@ impl Desk {
 impl Desk {
     fn served(&self, agency: &Agency) -> ServedAgency {
         let directory = self.0.station().directory().snapshot();
-        let name = directory.agency(&agency.code).map(|entry| entry.agency.name.clone());
-        let encryption = agency.encryption.first().map(|(_, certificate)| certificate.not_after());
+        let name = directory
+            .agency(&agency.code)
+            .map(|entry| entry.agency.name.clone());
+        let encryption = agency
+            .encryption
+            .first()
+            .map(|(_, certificate)| certificate.not_after());
         ServedAgency {
             code: agency.code.clone(),
             name: name.unwrap_or_else(|| agency.code.to_string()),

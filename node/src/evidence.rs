@@ -80,8 +80,10 @@ async fn gather(core: &Core, agency: &AgencyCode, id: EnvelopeId) -> Result<Gath
     let mut envelopes = Vec::new();
     let mut bundles = Vec::new();
     for stored in ledger::envelopes(&pool, id).await? {
-        let envelope: EnvelopeId =
-            stored.id.parse().map_err(|error| internal(&format!("envelope id: {error}")))?;
+        let envelope: EnvelopeId = stored
+            .id
+            .parse()
+            .map_err(|error| internal(&format!("envelope id: {error}")))?;
         bundles.extend(own_statements(core, agency, envelope).await?);
         bundles.extend(receipts::bundles(&pool, &stored.id).await?);
         envelopes.push((envelope, stored));
@@ -101,7 +103,11 @@ async fn gather(core: &Core, agency: &AgencyCode, id: EnvelopeId) -> Result<Gath
         records,
         certificates: certificates.0.into_values().collect(),
         authorities: validator.authorities().cloned().collect(),
-        crls: validator.crls().iter().map(|crl| crl.der().to_vec()).collect(),
+        crls: validator
+            .crls()
+            .iter()
+            .map(|crl| crl.der().to_vec())
+            .collect(),
     })
 }
 
@@ -117,7 +123,10 @@ async fn own_statements(
     let Some(found) = store.find(&sender, &envelope).await.map_err(read)? else {
         return Ok(None);
     };
-    store.statements(found.key, &[], ProofBase::FirstStamped).await.map_err(read)
+    store
+        .statements(found.key, &[], ProofBase::FirstStamped)
+        .await
+        .map_err(read)
 }
 
 /// Receipts about these envelopes, each once, and the checkpoints that they need, each once.
@@ -131,21 +140,31 @@ fn sort_out(
     let mut checkpoints: Vec<SignedCheckpoint> = Vec::new();
     for bundle in bundles {
         let statements = bundle.statements().map_err(|error| internal(&error))?;
-        let note = bundle.checkpoint.parsed().map_err(|error| internal(&error))?;
+        let note = bundle
+            .checkpoint
+            .parsed()
+            .map_err(|error| internal(&error))?;
         let mut number = None;
         for (proven, statement) in bundle.proven.into_iter().zip(statements) {
             if !ours.contains(&statement.envelope) || !known.insert(proven.leaf_hash()) {
                 continue;
             }
             let checkpoint = *number.get_or_insert_with(|| {
-                let at = checkpoints.iter().position(|one| one.note == bundle.checkpoint.note);
+                let at = checkpoints
+                    .iter()
+                    .position(|one| one.note == bundle.checkpoint.note);
                 let at = at.unwrap_or_else(|| {
                     checkpoints.push(bundle.checkpoint.clone());
                     checkpoints.len() - 1
                 });
                 u32::try_from(at + 1).unwrap_or(u32::MAX)
             });
-            receipts.push(Receipt { proven, statement, checkpoint, size: note.checkpoint.size });
+            receipts.push(Receipt {
+                proven,
+                statement,
+                checkpoint,
+                size: note.checkpoint.size,
+            });
         }
     }
     receipts.sort_by_key(|receipt| receipt.statement.time);
@@ -167,7 +186,9 @@ async fn records(
         if let Some(station) = directory.station(&statement.station) {
             keep(&station.signed);
         }
-        let Some(recipient) = statement.recipient.agency() else { continue };
+        let Some(recipient) = statement.recipient.agency() else {
+            continue;
+        };
         if let Some((_, signed)) = directory.attachment(recipient, statement.time) {
             keep(&signed);
         }
@@ -198,7 +219,9 @@ fn rare_records(folder: PathBuf, sequence: u64) -> Result<Vec<Arc<[u8]>>, DeskEr
             continue;
         }
         let bytes = std::fs::read(&path)?;
-        let Ok(opened) = pki::record::open(&bytes) else { continue };
+        let Ok(opened) = pki::record::open(&bytes) else {
+            continue;
+        };
         let wanted = match &opened.record {
             Record::TrustList(list) => list.sequence == sequence,
             Record::Delegation(_) => true,
@@ -236,8 +259,10 @@ impl Certificates {
             .parse()
             .map_err(|_| internal(&"stored certificate digest"))?;
         let mut wanted = BTreeSet::from([signer]);
-        let stations: BTreeSet<&StationName> =
-            receipts.iter().map(|receipt| &receipt.statement.station).collect();
+        let stations: BTreeSet<&StationName> = receipts
+            .iter()
+            .map(|receipt| &receipt.statement.station)
+            .collect();
         for station in stations {
             if let Some(entry) = directory.station(station) {
                 wanted.extend(entry.record().evidence_sha256.iter().copied());
@@ -247,7 +272,10 @@ impl Certificates {
             let parsed = Parsed::parse(&checkpoint.cms).map_err(|error| internal(&error))?;
             wanted.extend(parsed.signer_sha256());
         }
-        for certificate in wanted.iter().filter_map(|digest| directory.certificate(digest)) {
+        for certificate in wanted
+            .iter()
+            .filter_map(|digest| directory.certificate(digest))
+        {
             self.keep(certificate);
         }
         for record in records {
@@ -255,7 +283,10 @@ impl Certificates {
             self.keep(opened.signer);
         }
         let parsed = Parsed::parse(&document.packet_signature).map_err(|error| internal(&error))?;
-        parsed.embedded_certificates().into_iter().for_each(|one| self.keep(one));
+        parsed
+            .embedded_certificates()
+            .into_iter()
+            .for_each(|one| self.keep(one));
         Ok(())
     }
 }

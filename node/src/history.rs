@@ -58,8 +58,14 @@ fn line(
             text: text_of(&one.event),
             at: one.at,
             who: one.who.clone(),
-            receipt_id: one.leaf.map(|leaf| leaf.to_string().chars().take(16).collect()),
-            verdict: if one.leaf.is_some() { Verdict::Valid } else { Verdict::Unproven },
+            receipt_id: one
+                .leaf
+                .map(|leaf| leaf.to_string().chars().take(16).collect()),
+            verdict: if one.leaf.is_some() {
+                Verdict::Valid
+            } else {
+                Verdict::Unproven
+            },
             latency_ms: latency,
             reason: one.reason.map(Into::into),
             clock_unsure: one.clock_unsure,
@@ -86,7 +92,11 @@ fn line(
         });
     }
     let next = next_step(recipient.state, expires);
-    TimelineView { recipient, steps, next }
+    TimelineView {
+        recipient,
+        steps,
+        next,
+    }
 }
 
 fn text_of(event: &str) -> Phrase {
@@ -106,7 +116,11 @@ fn next_step(state: RecipientState, expires: Timestamp) -> Option<NextStep> {
         | RecipientState::Expired
         | RecipientState::Withdrawn => return None,
     };
-    Some(NextStep { event: next.code().to_owned(), text: next.text(), due })
+    Some(NextStep {
+        event: next.code().to_owned(),
+        text: next.text(),
+        due,
+    })
 }
 
 /// Why it is where it is and what to do.
@@ -153,7 +167,10 @@ fn summary(arrived: u64, total: u64, causes: &[Cause]) -> Phrase {
 
 fn cause(line: &TimelineView, now: Timestamp) -> Cause {
     let recipient = &line.recipient;
-    let waiting = recipient.waiting.as_ref().filter(|_| !recipient.state.is_final());
+    let waiting = recipient
+        .waiting
+        .as_ref()
+        .filter(|_| !recipient.state.is_final());
     let (cause, todo, act) = match recipient.state {
         RecipientState::Accepted | RecipientState::Relayed => match waiting {
             Some(waiting) => waits(&waiting.reason.text, waiting.next_at, &waiting.reason.code),
@@ -247,20 +264,23 @@ fn waits(why: &Phrase, next_at: Timestamp, code: &str) -> (Phrase, Phrase, bool)
             true,
         ),
         Ok(Reason::DiskFull) => (
-            Phrase::new("Báo quản trị trạm: hết đĩa.", "Tell the operator: the disk is full."),
+            Phrase::new(
+                "Báo quản trị trạm: hết đĩa.",
+                "Tell the operator: the disk is full.",
+            ),
             true,
         ),
-        _ => (
-            Phrase::new("Chưa cần làm gì.", "Nothing yet."),
-            false,
-        ),
+        _ => (Phrase::new("Chưa cần làm gì.", "Nothing yet."), false),
     };
     (cause, todo, act)
 }
 
 fn refused(recipient: &RecipientView) -> (Phrase, Phrase, bool) {
     let why = recipient.reason.as_ref();
-    let text = why.map_or_else(|| Phrase::new("không rõ", "not known"), |why| why.text.clone());
+    let text = why.map_or_else(
+        || Phrase::new("không rõ", "not known"),
+        |why| why.text.clone(),
+    );
     let todo = match why.and_then(|why| why.code.parse::<Reason>().ok()) {
         Some(Reason::KeyUnavailable) => Phrase::new(
             "Bên nhận đã đổi khóa: gửi lại để mã hóa theo khóa mới.",
@@ -274,15 +294,19 @@ fn refused(recipient: &RecipientView) -> (Phrase, Phrase, bool) {
             "Văn bản mật không được gửi qua trục này; dùng đường riêng.",
             "Classified documents may not travel here; use their own way.",
         ),
-        Some(Reason::TooLarge) => {
-            Phrase::new("Giảm dung lượng tệp rồi gửi lại.", "Make the files smaller and send again.")
-        }
+        Some(Reason::TooLarge) => Phrase::new(
+            "Giảm dung lượng tệp rồi gửi lại.",
+            "Make the files smaller and send again.",
+        ),
         _ => Phrase::new(
             "Sửa nguyên nhân rồi gửi lại, hoặc báo quản trị kèm mã gói tin.",
             "Mend the cause and send again, or tell the operator the document's id.",
         ),
     };
-    let cause = Phrase::new(format!("Bị từ chối: {}.", text.vi), format!("Refused: {}.", text.en));
+    let cause = Phrase::new(
+        format!("Bị từ chối: {}.", text.vi),
+        format!("Refused: {}.", text.en),
+    );
     (cause, todo, true)
 }
 

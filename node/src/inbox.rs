@@ -26,8 +26,14 @@ pub(crate) async fn list(
 ) -> Result<Page<InboxRow>, DeskError> {
     let limit = limit.clamp(1, PAGE_MAX);
     let before = cursor.map(place).transpose()?;
-    let query =
-        InboxQuery { owner, states, text, before, limit: limit + 1, now: core.now() };
+    let query = InboxQuery {
+        owner,
+        states,
+        text,
+        before,
+        limit: limit + 1,
+        now: core.now(),
+    };
     let rows = inbox::list(&core.reader(), &query).await?;
     Ok(page(rows, limit))
 }
@@ -38,7 +44,10 @@ pub(crate) fn page<T>(mut rows: Vec<(i64, T)>, limit: u32) -> Page<T> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(seq, _)| cursor_of(*seq));
-    Page { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+    Page {
+        items: rows.into_iter().map(|(_, row)| row).collect(),
+        next,
+    }
 }
 
 /// A cursor says its place and nothing else; the prefix lets the form change.
@@ -72,9 +81,15 @@ pub(crate) async fn claim(
         }
         .boxed()
     });
-    core.station().commit(Change::with_desk(Vec::new(), write)).await?;
+    core.station()
+        .commit(Change::with_desk(Vec::new(), write))
+        .await?;
     let items = inbox::claimed(&core.reader(), owner, &word, now).await?;
-    Ok(Claim { claim: word, until, items })
+    Ok(Claim {
+        claim: word,
+        until,
+        items,
+    })
 }
 
 pub(crate) async fn acknowledge(
@@ -113,10 +128,18 @@ pub(crate) async fn acknowledge(
         }
         .boxed()
     });
-    match core.station().commit(Change::with_desk(vec![one.into()], write)).await {
+    match core
+        .station()
+        .commit(Change::with_desk(vec![one.into()], write))
+        .await
+    {
         Ok(_) => {
             core.changed();
-            Ok(Acknowledged { id, at: now, duplicate: false })
+            Ok(Acknowledged {
+                id,
+                at: now,
+                duplicate: false,
+            })
         }
         // Two acknowledgements at once: the other one was first.
         Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
@@ -137,7 +160,11 @@ fn first_answer(
     match item.view.row.state {
         InboxState::Acknowledged => {
             let at = item.view.row.acknowledged.unwrap_or(now);
-            Ok(Some(Acknowledged { id, at, duplicate: true }))
+            Ok(Some(Acknowledged {
+                id,
+                at,
+                duplicate: true,
+            }))
         }
         InboxState::Quarantined => Err(DeskError::Quarantined),
         InboxState::New | InboxState::Claimed => {
@@ -146,7 +173,11 @@ fn first_answer(
                 Some(word) => item.claim.as_deref() == Some(word),
                 None => !leased,
             };
-            if ours { Ok(None) } else { Err(DeskError::NotClaimed) }
+            if ours {
+                Ok(None)
+            } else {
+                Err(DeskError::NotClaimed)
+            }
         }
     }
 }
@@ -174,25 +205,29 @@ pub(crate) async fn file(
 }
 
 /// Attachment `n` of a packet.
-pub(crate) async fn extract(
-    core: &Core,
-    package: FileView,
-    n: u32,
-) -> Result<FileView, DeskError> {
+pub(crate) async fn extract(core: &Core, package: FileView, n: u32) -> Result<FileView, DeskError> {
     let tmp = core.tmp.clone();
     let found = tokio::task::spawn_blocking(move || packet::extract(&package.body, n, &tmp))
         .await
         .map_err(|error| DeskError::Internal(error.to_string()))?;
     let found = found.map_err(|error| match error {
         PacketError::Faults(faults) => {
-            let first = faults.first().map(|fault| fault.text.en.clone()).unwrap_or_default();
+            let first = faults
+                .first()
+                .map(|fault| fault.text.en.clone())
+                .unwrap_or_default();
             DeskError::Attachment(first)
         }
         PacketError::Disk(error) => error.into(),
     })?;
     let (view, body) = found.ok_or(DeskError::NotFound)?;
     let digest = body.digest();
-    Ok(FileView { body, file_name: view.file_name, mime: view.mime, digest })
+    Ok(FileView {
+        body,
+        file_name: view.file_name,
+        mime: view.mime,
+        digest,
+    })
 }
 
 const PAGE_MAX: u32 = 200;

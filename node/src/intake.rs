@@ -84,8 +84,16 @@ pub(crate) struct Intake<'a> {
 impl Intake<'_> {
     /// Judges a packet that was read.
     pub(crate) fn judge(&self, body: Body, read: ReadPacket) -> Result<Packet, SubmitError> {
-        let ReadPacket { packet, digest, attachments, mut faults } = read;
-        let Validation { faults: found, warnings } = packet::judge(&packet, self.now);
+        let ReadPacket {
+            packet,
+            digest,
+            attachments,
+            mut faults,
+        } = read;
+        let Validation {
+            faults: found,
+            warnings,
+        } = packet::judge(&packet, self.now);
         faults.extend(found.iter().map(packet::fault_view));
         let from = match &packet {
             edxml::Packet::Document(document) => &document.from,
@@ -122,20 +130,29 @@ impl Intake<'_> {
             // An empty From is reported by the validation.
             return None;
         }
-        Some(packet::fault_view(&Fault::sender(written, self.agency.as_str())))
+        Some(packet::fault_view(&Fault::sender(
+            written,
+            self.agency.as_str(),
+        )))
     }
 
     fn recipients(&self, packet: &edxml::Packet) -> (Vec<Recipient>, Vec<FaultView>) {
         let written: Vec<String> = match packet {
-            edxml::Packet::Document(document) => {
-                document.to.iter().map(|org| org.organ_id.as_str().to_owned()).collect()
-            }
+            edxml::Packet::Document(document) => document
+                .to
+                .iter()
+                .map(|org| org.organ_id.as_str().to_owned())
+                .collect(),
             edxml::Packet::Status(status) => self.status_recipients(status),
         };
         let mut recipients = Vec::new();
         let mut faults = Vec::new();
         let mut seen = BTreeSet::new();
-        for (at, written) in written.iter().enumerate().filter(|(_, written)| !written.is_empty()) {
+        for (at, written) in written
+            .iter()
+            .enumerate()
+            .filter(|(_, written)| !written.is_empty())
+        {
             match self.recipient(written) {
                 Ok(recipient) if seen.insert(recipient.code.clone()) => recipients.push(recipient),
                 Ok(recipient) => {
@@ -143,10 +160,20 @@ impl Intake<'_> {
                         format!("trùng với {} đã ghi ở trên; bỏ dòng này", recipient.code),
                         format!("is {} again; remove this line", recipient.code),
                     );
-                    faults.push(packet::fault_view(&Fault::receiver(at + 1, written, &vi, &en)));
+                    faults.push(packet::fault_view(&Fault::receiver(
+                        at + 1,
+                        written,
+                        &vi,
+                        &en,
+                    )));
                 }
                 Err((vi, en)) => {
-                    faults.push(packet::fault_view(&Fault::receiver(at + 1, written, &vi, &en)));
+                    faults.push(packet::fault_view(&Fault::receiver(
+                        at + 1,
+                        written,
+                        &vi,
+                        &en,
+                    )));
                 }
             }
         }
@@ -156,7 +183,11 @@ impl Intake<'_> {
     /// A status goes to the issuer of the document; a take-back to those who have it.
     fn status_recipients(&self, status: &edxml::StatusPacket) -> Vec<String> {
         if status.code == edxml::StatusCode::TakeBack {
-            return self.holders.iter().map(|code| code.as_str().to_owned()).collect();
+            return self
+                .holders
+                .iter()
+                .map(|code| code.as_str().to_owned())
+                .collect();
         }
         vec![status.response_for.organ_id.as_str().to_owned()]
     }
@@ -168,20 +199,35 @@ impl Intake<'_> {
                 "is not in the directory; check the code or search by name".to_owned(),
             )
         })?;
-        if self.directory.home_station(&entry.agency.code, self.now).is_none() {
+        if self
+            .directory
+            .home_station(&entry.agency.code, self.now)
+            .is_none()
+        {
             return Err((
-                format!("{} chưa nối vào trục; gửi bằng cách khác", entry.agency.name),
-                format!("{} is not connected to the backbone yet; use another way", entry.agency.name),
+                format!(
+                    "{} chưa nối vào trục; gửi bằng cách khác",
+                    entry.agency.name
+                ),
+                format!(
+                    "{} is not connected to the backbone yet; use another way",
+                    entry.agency.name
+                ),
             ));
         }
-        let certificate =
-            self.directory.encryption_certificate(&entry.agency.code, self.now).map_err(|error| {
+        let certificate = self
+            .directory
+            .encryption_certificate(&entry.agency.code, self.now)
+            .map_err(|error| {
                 (
                     format!(
                         "{} không có chứng thư mã hóa dùng được ({error}); báo bên nhận gia hạn",
                         entry.agency.name
                     ),
-                    format!("{} has no usable encryption certificate: {error}", entry.agency.name),
+                    format!(
+                        "{} has no usable encryption certificate: {error}",
+                        entry.agency.name
+                    ),
                 )
             })?;
         let written_as = (written != entry.agency.code.as_str()).then(|| written.to_owned());
@@ -217,7 +263,10 @@ impl Recipient {
 
 /// The searchable words of a packet.
 pub(crate) fn search_words(facts: &PacketFacts, local_id: &str) -> String {
-    format!("{} {} {} {}", facts.code, facts.subject, facts.type_name, local_id)
+    format!(
+        "{} {} {} {}",
+        facts.code, facts.subject, facts.type_name, local_id
+    )
 }
 
 /// DocumentId; for a status that of the document it answers.

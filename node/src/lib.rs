@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod fault;
 pub mod fold;
 mod history;
+mod house;
 mod inbox;
 mod intake;
 mod open;

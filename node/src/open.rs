@@ -5,12 +5,12 @@
 //! never handed to anybody. What cannot be judged yet (a certificate that is on its way, a full disk) is
 //! `Later`. Plaintext lives in memory or in a private temporary file until everything verified.
 
+mod decrypt;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 
-use formats::body::{CHUNK_BYTES, Layout};
 use formats::header::Header;
 use formats::id::{Digest, Party};
 use formats::reason::Reason;
@@ -18,15 +18,13 @@ use formats::statement::Event;
 use formats::time::Timestamp;
 use pki::chain::VerifiedCert;
 use pki::role::Role;
-use pki::seal::{OpenError, Opener, open_capsule};
 use pki::sign::{Parsed, VerifyError, verify_header, verify_packet};
 use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
-use relay::store::body::{BodyError, BodyReader};
 use relay::store::{Change, LegState, Move, StatementDraft};
 
 use crate::agency::Agency;
-use crate::body::{Body, Spool};
+use crate::body::Body;
 use crate::desk::core::Core;
 use crate::intake::{local_id, search_words};
 use crate::packet::{self, PacketError, ReadPacket};
@@ -79,7 +77,15 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         }
         Err(Trouble::Refuse(reason)) => {
             let state = LegState::Refused(reason);
-            settle(core, arrival, state, Event::ContentConsignmentFailure, Some(reason), None).await
+            settle(
+                core,
+                arrival,
+                state,
+                Event::ContentConsignmentFailure,
+                Some(reason),
+                None,
+            )
+            .await
         }
         Err(Trouble::Aside(reason, detail)) => set_aside(core, arrival, reason, detail).await,
     };
@@ -112,12 +118,18 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
     )
     .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
 
-    let (body, digest, capsule) = decrypt(core, arrival, agency).await?;
+    let (body, digest, capsule) = decrypt::decrypt(core, arrival, agency).await?;
     let parsed = Parsed::parse(&capsule.signature)
         .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
     let inner = packet_signer(&directory, &parsed, &signer, context.created)?;
-    verify_packet(&header, digest.clone(), &capsule.signature, &capsule.salt, &inner)
-        .map_err(|error| Trouble::Aside(verify_reason(&error), error.to_string()))?;
+    verify_packet(
+        &header,
+        digest.clone(),
+        &capsule.signature,
+        &capsule.salt,
+        &inner,
+    )
+    .map_err(|error| Trouble::Aside(verify_reason(&error), error.to_string()))?;
     let stamped_at = token_time(&directory, &parsed, now);
     let signed_at = parsed.signing_time().unwrap_or(context.created);
     let certificate = inner.certificate().sha256();
@@ -163,97 +175,19 @@ fn packet_signer(
     if parsed.signer_matches(header_signer.certificate()) {
         return Ok(header_signer.clone());
     }
-    let named = parsed.signer_sha256().and_then(|digest| directory.certificate(&digest));
+    let named = parsed
+        .signer_sha256()
+        .and_then(|digest| directory.certificate(&digest));
     let certificate = named.or_else(|| parsed.embedded_signer()).ok_or_else(|| {
-        Trouble::Aside(Reason::UnknownCertificate, "packet signer is not known".to_owned())
+        Trouble::Aside(
+            Reason::UnknownCertificate,
+            "packet signer is not known".to_owned(),
+        )
     })?;
     directory
         .validator()
         .verify(&certificate, Role::AgencySignature, created)
         .map_err(|error| Trouble::Aside(error.reason(), error.to_string()))
-}
-
-/// The capsule's secrets that are needed after the body is open.
-struct Secrets {
-    salt: [u8; 32],
-    signature: Vec<u8>,
-}
-
-async fn decrypt(
-    core: &Core,
-    arrival: &Arrival,
-    agency: &Agency,
-) -> Result<(Body, pki::sign::PacketDigest, Secrets), Trouble> {
-    let header = &arrival.header;
-    let layout = Layout::new(header.context().class, arrival.capsule_bytes, header.body_bytes())
-        .map_err(|error| Trouble::Aside(Reason::BodyMismatch, error.to_string()))?;
-    let bodies = core.station().store().bodies();
-    let mut reader = bodies
-        .reader(&arrival.body, header.body_digest(), layout)
-        .await
-        .map_err(body_trouble)?;
-    let capsule_bytes = reader.piece(0).await.map_err(body_trouble)?;
-    let capsule = open_with_any(&capsule_bytes, agency, header.ctx())?;
-    let secrets = Secrets { salt: capsule.salt, signature: capsule.packet_signature };
-    let spool = core.tmp.spool(capsule.packet_bytes);
-    let chunks = layout.piece_count().saturating_sub(1);
-    let (body, digest) = open_chunks(&mut reader, capsule.opener, spool, chunks).await?;
-    Ok((body, digest, secrets))
-}
-
-fn open_with_any(
-    capsule: &[u8],
-    agency: &Agency,
-    ctx: Digest,
-) -> Result<pki::seal::Capsule, Trouble> {
-    for (key, certificate) in &agency.encryption {
-        match open_capsule(capsule, key, certificate, ctx) {
-            Ok(capsule) => return Ok(capsule),
-            // Sealed to another of our keys, perhaps.
-            Err(OpenError::NotForUs) => {}
-            Err(error) => return Err(Trouble::Aside(Reason::DecryptionFailed, error.to_string())),
-        }
-    }
-    Err(Trouble::Refuse(Reason::KeyUnavailable))
-}
-
-async fn open_chunks(
-    reader: &mut BodyReader,
-    mut opener: Opener,
-    mut spool: Spool,
-    chunks: u32,
-) -> Result<(Body, pki::sign::PacketDigest), Trouble> {
-    for index in 1..=chunks {
-        let last = index == chunks;
-        let piece: Bytes = reader.piece(index).await.map_err(body_trouble)?;
-        if u64::try_from(piece.len()).unwrap_or(u64::MAX) < CHUNK_BYTES && chunks == 1 {
-            // One small chunk: faster here than on another thread.
-            open_one(&mut opener, &mut spool, last, piece)?;
-            continue;
-        }
-        (opener, spool) = tokio::task::spawn_blocking(move || {
-            open_one(&mut opener, &mut spool, last, piece).map(|()| (opener, spool))
-        })
-        .await
-        .map_err(|error| Trouble::Later(error.to_string()))??;
-    }
-    let digest = opener
-        .finish()
-        .map_err(|error| Trouble::Aside(Reason::DecryptionFailed, error.to_string()))?;
-    Ok((spool.finish(), digest))
-}
-
-fn open_one(
-    opener: &mut Opener,
-    spool: &mut Spool,
-    last: bool,
-    piece: Bytes,
-) -> Result<(), Trouble> {
-    let mut chunk = Vec::from(piece);
-    opener
-        .open_chunk(last, &mut chunk)
-        .map_err(|error| Trouble::Aside(Reason::DecryptionFailed, error.to_string()))?;
-    spool.push(&chunk).map_err(|error| Trouble::Later(error.to_string()))
 }
 
 /// The time of the packet's token, if there is a token and it verifies. A bad token is no reason to set
@@ -274,7 +208,10 @@ fn token_time(directory: &Snapshot, parsed: &Parsed, now: Timestamp) -> Option<T
 async fn read(core: &Core, body: &Body, agency: &Agency) -> Result<ReadPacket, Trouble> {
     let trouble = |error: PacketError| match error {
         PacketError::Faults(faults) => {
-            let first = faults.first().map(|fault| fault.text.en.clone()).unwrap_or_default();
+            let first = faults
+                .first()
+                .map(|fault| fault.text.en.clone())
+                .unwrap_or_default();
             Trouble::Aside(Reason::PacketInvalid, first)
         }
         PacketError::Disk(error) => Trouble::Later(error.to_string()),
@@ -325,22 +262,13 @@ fn verify_reason(error: &VerifyError) -> Reason {
     }
 }
 
-fn body_trouble(error: BodyError) -> Trouble {
-    match error {
-        BodyError::Damaged { .. } | BodyError::Mismatch { .. } => {
-            Trouble::Aside(Reason::BodyMismatch, error.to_string())
-        }
-        BodyError::DiskFull { .. }
-        | BodyError::Missing { .. }
-        | BodyError::InUse
-        | BodyError::Incomplete { .. } => Trouble::Later(error.to_string()),
-    }
-}
-
 /// One commit: packet, inbox row, the leg's final state, its statement and the owed receipt.
 async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), String> {
     let now = core.now();
-    let kept = core.keep(&opened.body).await.map_err(|error| error.to_string())?;
+    let kept = core
+        .keep(&opened.body)
+        .await
+        .map_err(|error| error.to_string())?;
     let facts = packet::facts(&opened.read.packet);
     let number = local_id(&opened.read.packet);
     let found = packet::judge(&opened.read.packet, now);
@@ -368,15 +296,23 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         attachments: opened.read.attachments,
         warnings,
         facts,
-        packet: Some((opened.digest, opened.signature, opened.certificate, opened.salt)),
+        packet: Some((
+            opened.digest,
+            opened.signature,
+            opened.certificate,
+            opened.salt,
+        )),
         packet_bytes: bytes,
         signed_at: Some(opened.signed_at),
         stamped_at: opened.stamped_at,
         trouble: None,
     };
     let digest = opened.digest;
-    let (leg, header, signature) =
-        (arrival.leg, Arc::clone(&arrival.header), Arc::clone(&arrival.header_signature));
+    let (leg, header, signature) = (
+        arrival.leg,
+        Arc::clone(&arrival.header),
+        Arc::clone(&arrival.header_signature),
+    );
     let write = desk_write(move |conn, outcomes| {
         async move {
             inbox::expect_moved(outcomes)?;
@@ -386,7 +322,11 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         }
         .boxed()
     });
-    let draft = StatementDraft { event: Event::ContentConsignment, reason: None, next_station: None };
+    let draft = StatementDraft {
+        event: Event::ContentConsignment,
+        reason: None,
+        next_station: None,
+    };
     commit(core, arrival, LegState::PassedOn, draft, Some(write)).await
 }
 
@@ -406,7 +346,15 @@ async fn set_aside(
         "arrival does not verify and is set aside"
     );
     let state = LegState::Quarantined(reason);
-    settle(core, arrival, state, Event::ContentConsignmentFailure, Some(reason), Some(detail)).await
+    settle(
+        core,
+        arrival,
+        state,
+        Event::ContentConsignmentFailure,
+        Some(reason),
+        Some(detail),
+    )
+    .await
 }
 
 async fn settle(
@@ -420,8 +368,11 @@ async fn settle(
     let now = core.now();
     let write = reason.zip(detail).map(|(reason, detail)| {
         let item = NewItem::aside(&arrival.header, reason, detail);
-        let (leg, header, signature) =
-            (arrival.leg, Arc::clone(&arrival.header), Arc::clone(&arrival.header_signature));
+        let (leg, header, signature) = (
+            arrival.leg,
+            Arc::clone(&arrival.header),
+            Arc::clone(&arrival.header_signature),
+        );
         let owner = arrival.recipient.to_string();
         desk_write(move |conn, outcomes| {
             async move {
@@ -432,7 +383,11 @@ async fn settle(
             .boxed()
         })
     });
-    let draft = StatementDraft { event, reason, next_station: None };
+    let draft = StatementDraft {
+        event,
+        reason,
+        next_station: None,
+    };
     commit(core, arrival, state, draft, write).await
 }
 
@@ -452,7 +407,10 @@ async fn commit(
         owe_receipt: true,
         evidence: None,
     };
-    let change = Change { station: vec![one.into()], desk };
+    let change = Change {
+        station: vec![one.into()],
+        desk,
+    };
     match core.station().commit(change).await {
         Ok(_) => {
             core.changed();

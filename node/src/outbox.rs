@@ -40,11 +40,16 @@ pub(crate) async fn submit(
 ) -> Result<Accepted, SubmitError> {
     let agency = core.agency(code)?;
     let now = core.now();
-    let request = submission.request_digest.unwrap_or_else(|| submission.packet.digest());
+    let request = submission
+        .request_digest
+        .unwrap_or_else(|| submission.packet.digest());
     let _running = match &submission.idempotency_key {
         None => None,
         Some(key) => {
-            let running = core.running.begin(code, key).ok_or(SubmitError::StillRunning)?;
+            let running = core
+                .running
+                .begin(code, key)
+                .ok_or(SubmitError::StillRunning)?;
             if let Some(answer) = replay(core, code, key, request, now).await? {
                 return Ok(answer);
             }
@@ -56,7 +61,13 @@ pub(crate) async fn submit(
     let _turn = core.turns.turn(code, &packet.natural).await;
     let earlier = documents::earlier(&core.reader(), code, &packet.natural).await?;
     let plan = Plan::of(&packet, &earlier, submission.resend_reason.as_deref())?;
-    let work = Work { core, agency, now, request, submission };
+    let work = Work {
+        core,
+        agency,
+        now,
+        request,
+        submission,
+    };
     if plan.recipients.is_empty() {
         return work.answer_duplicate(plan.document).await;
     }
@@ -76,7 +87,9 @@ async fn replay(
         return Ok(None);
     };
     if first.request != request {
-        return Err(SubmitError::IdempotencyMismatch { first: first.document });
+        return Err(SubmitError::IdempotencyMismatch {
+            first: first.document,
+        });
     }
     let mut answer = core.accepted(agency, first.document).await?;
     answer.duplicate = first.duplicate;
@@ -105,7 +118,13 @@ pub(crate) async fn read(
         None => Vec::new(),
     };
     let directory = core.station().directory().snapshot();
-    Intake { agency: &agency.code, directory: &directory, now, holders }.judge(body, read)
+    Intake {
+        agency: &agency.code,
+        directory: &directory,
+        now,
+        holders,
+    }
+    .judge(body, read)
 }
 
 /// What is new in a submission.
@@ -126,8 +145,10 @@ impl Plan {
         earlier: &[Earlier],
         resend_reason: Option<&str>,
     ) -> Result<Self, SubmitError> {
-        let latest: BTreeMap<&str, &Earlier> =
-            earlier.iter().map(|one| (one.recipient.as_str(), one)).collect();
+        let latest: BTreeMap<&str, &Earlier> = earlier
+            .iter()
+            .map(|one| (one.recipient.as_str(), one))
+            .collect();
         let digest = packet.digest.digest();
         let mut recipients = Vec::new();
         for recipient in &packet.recipients {
@@ -148,9 +169,16 @@ impl Plan {
                 recipients.push(recipient.clone());
             }
         }
-        let document =
-            earlier.iter().rev().find(|one| one.packet == digest).map(|one| one.document);
-        Ok(Self { recipients, document, resend_reason: resend_reason.map(str::to_owned) })
+        let document = earlier
+            .iter()
+            .rev()
+            .find(|one| one.packet == digest)
+            .map(|one| one.document);
+        Ok(Self {
+            recipients,
+            document,
+            resend_reason: resend_reason.map(str::to_owned),
+        })
     }
 }
 
@@ -179,8 +207,7 @@ impl Work<'_> {
         &self,
         document: Option<EnvelopeId>,
     ) -> Result<Accepted, SubmitError> {
-        let document =
-            document.ok_or_else(|| SubmitError::Internal("no recipient".to_owned()))?;
+        let document = document.ok_or_else(|| SubmitError::Internal("no recipient".to_owned()))?;
         if let Some(key) = self.submission.idempotency_key.clone() {
             let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
             let write = desk_write(move |conn, _| {
@@ -192,7 +219,11 @@ impl Work<'_> {
                 .boxed()
             });
             let change = Change::with_desk(Vec::new(), write);
-            self.core.station().commit(change).await.map_err(commit_error)?;
+            self.core
+                .station()
+                .commit(change)
+                .await
+                .map_err(commit_error)?;
         }
         let mut answer = self.core.accepted(&self.agency.code, document).await?;
         answer.duplicate = true;
@@ -204,12 +235,20 @@ impl Work<'_> {
         let lifetime_ms = self
             .submission
             .lifetime_hours
-            .map_or(LIFETIME_MS, |hours| i64::from(hours).saturating_mul(3_600_000))
+            .map_or(LIFETIME_MS, |hours| {
+                i64::from(hours).saturating_mul(3_600_000)
+            })
             .clamp(3_600_000, limits::LIFETIME_MS_MAX);
         let expires = self.now.plus_ms(lifetime_ms);
         let directory = station.directory().snapshot();
-        let signed =
-            seal::sign(self.agency, packet, self.core.tsa.as_ref(), &directory, self.now).await?;
+        let signed = seal::sign(
+            self.agency,
+            packet,
+            self.core.tsa.as_ref(),
+            &directory,
+            self.now,
+        )
+        .await?;
         let sealing = Sealing {
             agency: self.agency,
             station: station.name(),
@@ -227,7 +266,8 @@ impl Work<'_> {
         let document = plan.document.unwrap_or(first);
         let accepts = self.accepts(&envelopes)?;
         let answer = self.answer(document, &signed, &envelopes, expires);
-        self.commit(document, plan, signed, envelopes, accepts, expires).await?;
+        self.commit(document, plan, signed, envelopes, accepts, expires)
+            .await?;
         Ok(answer)
     }
 
@@ -242,7 +282,10 @@ impl Work<'_> {
                     .station()
                     .next_hop(&party)
                     .map_err(|reason| no_way(recipient, reason))?;
-                legs.push(NewLeg { recipient: party, next_hop });
+                legs.push(NewLeg {
+                    recipient: party,
+                    next_hop,
+                });
             }
             writes.push(Write::from(Accept {
                 header: Arc::clone(&sealed.header),
@@ -270,18 +313,24 @@ impl Work<'_> {
     ) -> Accepted {
         let recipients = envelopes.iter().flat_map(|sealed| {
             let envelope = sealed.header.context().id;
-            sealed.recipients.iter().map(move |recipient| AcceptedRecipient {
-                code: recipient.code.clone(),
-                name: recipient.name.clone(),
-                written_as: recipient.written_as.clone(),
-                envelope,
-                state: RecipientState::Accepted,
-            })
+            sealed
+                .recipients
+                .iter()
+                .map(move |recipient| AcceptedRecipient {
+                    code: recipient.code.clone(),
+                    name: recipient.name.clone(),
+                    written_as: recipient.written_as.clone(),
+                    envelope,
+                    state: RecipientState::Accepted,
+                })
         });
         Accepted {
             id: document,
             local_id: signed.packet.local_id.clone(),
-            envelopes: envelopes.iter().map(|sealed| sealed.header.context().id).collect(),
+            envelopes: envelopes
+                .iter()
+                .map(|sealed| sealed.header.context().id)
+                .collect(),
             duplicate: false,
             replayed: false,
             accepted_at: self.now,
@@ -314,8 +363,13 @@ impl Work<'_> {
         let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
         let write = desk_write(move |conn, outcomes| {
             async move {
-                if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Accepted { .. })) {
-                    return Err(relay::store::DeskRefusal::refused("envelope id was used before"));
+                if !outcomes
+                    .iter()
+                    .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
+                {
+                    return Err(relay::store::DeskRefusal::refused(
+                        "envelope id was used before",
+                    ));
                 }
                 let packet = &signed.packet;
                 packets::put(conn, packet.digest.digest(), packet.digest.bytes(), &kept).await?;
@@ -336,7 +390,11 @@ impl Work<'_> {
             .boxed()
         });
         let change = Change::with_desk(accepts, write);
-        self.core.station().commit(change).await.map_err(commit_error)?;
+        self.core
+            .station()
+            .commit(change)
+            .await
+            .map_err(commit_error)?;
         Ok(())
     }
 }
@@ -355,12 +413,12 @@ fn no_way(recipient: &Recipient, reason: Reason) -> SubmitError {
 /// A commit's failure as an answer.
 pub(crate) fn commit_error(error: CommitError) -> SubmitError {
     match error {
-        CommitError::Busy { retry_after_ms } => {
-            SubmitError::Busy { retry_after_s: seconds_up(retry_after_ms) }
-        }
-        CommitError::DiskFull { retry_after_ms, .. } => {
-            SubmitError::DiskFull { retry_after_s: seconds_up(retry_after_ms) }
-        }
+        CommitError::Busy { retry_after_ms } => SubmitError::Busy {
+            retry_after_s: seconds_up(retry_after_ms),
+        },
+        CommitError::DiskFull { retry_after_ms, .. } => SubmitError::DiskFull {
+            retry_after_s: seconds_up(retry_after_ms),
+        },
         CommitError::Closed => SubmitError::Busy { retry_after_s: 5 },
         other => SubmitError::Internal(other.to_string()),
     }
@@ -381,13 +439,19 @@ impl Running {
     fn begin(&self, agency: &AgencyCode, key: &str) -> Option<RunningKey> {
         let key = (agency.clone(), key.to_owned());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key.clone()).then(|| RunningKey { all: Arc::clone(&self.0), key })
+        all.insert(key.clone()).then(|| RunningKey {
+            all: Arc::clone(&self.0),
+            key,
+        })
     }
 }
 
 impl Drop for RunningKey {
     fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 

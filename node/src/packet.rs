@@ -9,9 +9,9 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use formats::edxml::{
-    self, AttachmentRef, AttachmentSink, Business, DocumentPacket, Ended, Fault, Limits,
-    ReadError, StatusPacket, Validation, Warning, implicit_zip, implicit_zip::InflateError,
-    safe_file_name, validate,
+    self, AttachmentRef, AttachmentSink, Business, DocumentPacket, Ended, Fault, Limits, ReadError,
+    StatusPacket, Validation, Warning, implicit_zip, implicit_zip::InflateError, safe_file_name,
+    validate,
 };
 use pki::sign::{HashAlgorithm, PacketDigest, PacketHasher};
 
@@ -49,14 +49,27 @@ pub(crate) fn read(
     hash: HashAlgorithm,
     tmp: &Arc<TemporaryDirectory>,
 ) -> Result<ReadPacket, PacketError> {
-    let mut tee = Tee { inner: body.reader()?, hasher: PacketHasher::new(hash) };
-    let mut zipped = Zipped { tmp, limits: Limits::default(), current: None, kept: BTreeMap::new() };
+    let mut tee = Tee {
+        inner: body.reader()?,
+        hasher: PacketHasher::new(hash),
+    };
+    let mut zipped = Zipped {
+        tmp,
+        limits: Limits::default(),
+        current: None,
+        kept: BTreeMap::new(),
+    };
     let read = edxml::read(buffered(&mut tee), &mut zipped, &Limits::default());
     let packet = read.map_err(read_fault)?;
     // The parser may stop before trailing blanks; the digest covers the whole file.
     io::copy(&mut tee, &mut io::sink())?;
     let digest = tee.hasher.finish().map_err(|error| {
-        let fault = Fault::coded("E-XML", "", "Tệp không phải gói tin edXML", error.to_string());
+        let fault = Fault::coded(
+            "E-XML",
+            "",
+            "Tệp không phải gói tin edXML",
+            error.to_string(),
+        );
         PacketError::Faults(vec![fault_view(&fault)])
     })?;
     let mut faults = Vec::new();
@@ -65,7 +78,12 @@ pub(crate) fn read(
         let view = describe(at, reference, &zipped.kept, tmp, &mut faults)?;
         attachments.push(view);
     }
-    Ok(ReadPacket { packet, digest, attachments, faults })
+    Ok(ReadPacket {
+        packet,
+        digest,
+        attachments,
+        faults,
+    })
 }
 
 /// Extracts attachment `n` (from 1), unzipped if it is implicitly zipped. Blocking.
@@ -76,14 +94,20 @@ pub(crate) fn extract(
 ) -> Result<Option<(AttachmentView, Body)>, PacketError> {
     let limits = Limits::default();
     // The index in the file is known only from the references, which may stand after the bytes.
-    let packet = edxml::read(buffered(body.reader()?), &mut edxml::NullSink, &limits)
-        .map_err(read_fault)?;
+    let packet =
+        edxml::read(buffered(body.reader()?), &mut edxml::NullSink, &limits).map_err(read_fault)?;
     let at = usize::try_from(n).unwrap_or(usize::MAX).checked_sub(1);
     let references = references(&packet);
-    let Some((at, reference)) = at.and_then(|at| references.get(at).map(|found| (at, found))) else {
+    let Some((at, reference)) = at.and_then(|at| references.get(at).map(|found| (at, found)))
+    else {
         return Ok(None);
     };
-    let mut one = One { index: reference.index, tmp, spool: None, done: None };
+    let mut one = One {
+        index: reference.index,
+        tmp,
+        spool: None,
+        done: None,
+    };
     edxml::read(buffered(body.reader()?), &mut one, &limits).map_err(read_fault)?;
     let Some(raw) = one.done else { return Ok(None) };
     let kept = BTreeMap::from([(reference.index, raw.clone())]);
@@ -92,8 +116,11 @@ pub(crate) fn extract(
     if !faults.is_empty() {
         return Err(PacketError::Faults(faults));
     }
-    let inflated =
-        if view.zipped { inflate(&raw, tmp)?.map_err(PacketError::Faults)? } else { None };
+    let inflated = if view.zipped {
+        inflate(&raw, tmp)?.map_err(PacketError::Faults)?
+    } else {
+        None
+    };
     Ok(Some((view, inflated.unwrap_or(raw))))
 }
 
@@ -138,7 +165,11 @@ fn references(packet: &edxml::Packet) -> &[AttachmentRef] {
 
 /// The media type of the file inside an implicit zip: the packet names only the zip's.
 fn mime_of(file_name: &str) -> &'static str {
-    let extension = file_name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let extension = file_name
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     match extension.as_str() {
         "doc" => "application/msword",
         "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -160,26 +191,30 @@ fn inflate(
 ) -> Result<Result<Option<Body>, Vec<FaultView>>, PacketError> {
     let limits = Limits::default();
     let mut out = tmp.spool(limits.attachment_bytes);
-    Ok(match implicit_zip::inflate(raw.reader()?, &mut out, &limits) {
-        Ok(_) => Ok(Some(out.finish())),
-        Err(InflateError::NotSingle(_)) => Ok(None),
-        Err(InflateError::Output(error)) => return Err(error.into()),
-        Err(error @ (InflateError::Bomb { .. } | InflateError::Damaged(_))) => {
-            let fault = Fault::coded(
-                "E-ATTACH",
-                "AttachmentEncoded/Attachment",
-                "Tệp đính kèm nén không giải nén được hoặc quá lớn",
-                error.to_string(),
-            );
-            Err(vec![fault_view(&fault)])
-        }
-    })
+    Ok(
+        match implicit_zip::inflate(raw.reader()?, &mut out, &limits) {
+            Ok(_) => Ok(Some(out.finish())),
+            Err(InflateError::NotSingle(_)) => Ok(None),
+            Err(InflateError::Output(error)) => return Err(error.into()),
+            Err(error @ (InflateError::Bomb { .. } | InflateError::Damaged(_))) => {
+                let fault = Fault::coded(
+                    "E-ATTACH",
+                    "AttachmentEncoded/Attachment",
+                    "Tệp đính kèm nén không giải nén được hoặc quá lớn",
+                    error.to_string(),
+                );
+                Err(vec![fault_view(&fault)])
+            }
+        },
+    )
 }
 
 /// Every fault and warning of a packet, on this day in Viet Nam.
 pub(crate) fn judge(packet: &edxml::Packet, now: formats::time::Timestamp) -> Validation {
     // `None` only for years that no clock of ours shows.
-    let Some(today) = edxml::Date::in_vietnam(now) else { return Validation::default() };
+    let Some(today) = edxml::Date::in_vietnam(now) else {
+        return Validation::default();
+    };
     match packet {
         edxml::Packet::Document(document) => validate::document(document, today),
         edxml::Packet::Status(status) => validate::status(status, today),
@@ -226,7 +261,10 @@ fn document_facts(packet: &DocumentPacket) -> PacketFacts {
 fn status_facts(packet: &StatusPacket) -> PacketFacts {
     PacketFacts {
         code: packet.response_for.code.clone(),
-        subject: packet.description.clone().unwrap_or_else(|| packet.code.vi().to_owned()),
+        subject: packet
+            .description
+            .clone()
+            .unwrap_or_else(|| packet.code.vi().to_owned()),
         type_name: packet.code.vi().to_owned(),
         sender_name: packet.from.name.clone(),
         status_code: Some(packet.code.as_str().to_owned()),
@@ -236,7 +274,10 @@ fn status_facts(packet: &StatusPacket) -> PacketFacts {
 }
 
 fn answered(response: &edxml::ResponseFor) -> String {
-    response.document_id.clone().unwrap_or_else(|| response.code.clone())
+    response
+        .document_id
+        .clone()
+        .unwrap_or_else(|| response.code.clone())
 }
 
 /// The natural key without sender and recipient (architecture 4).
@@ -247,7 +288,11 @@ pub(crate) fn natural_key(packet: &edxml::Packet) -> String {
         }
         edxml::Packet::Status(status) => {
             let at = status.at.map_or(0, formats::time::Timestamp::unix_ms);
-            format!("s|{}|{at}|{}", status.code.as_str(), answered(&status.response_for))
+            format!(
+                "s|{}|{at}|{}",
+                status.code.as_str(),
+                answered(&status.response_for)
+            )
         }
     }
 }
@@ -314,7 +359,9 @@ impl AttachmentSink for Zipped<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(spool) = &mut self.current else { return Ok(()) };
+        let Some(spool) = &mut self.current else {
+            return Ok(());
+        };
         let known = spool.bytes();
         // Pieces shorter than the mark are rare; then the reader's own flag decides at the end.
         let looks_zipped =
@@ -355,7 +402,9 @@ impl AttachmentSink for One<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.spool.as_mut().map_or(Ok(()), |spool| spool.push(bytes))
+        self.spool
+            .as_mut()
+            .map_or(Ok(()), |spool| spool.push(bytes))
     }
 
     fn end(&mut self, _ended: Ended) -> io::Result<()> {

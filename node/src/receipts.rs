@@ -39,7 +39,13 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     let directory = core.station().directory().snapshot();
     let context = arrival.header.context();
     let Some(station) = context.sender.station() else {
-        return aside(core, arrival, Reason::SenderMismatch, "sender is no station").await;
+        return aside(
+            core,
+            arrival,
+            Reason::SenderMismatch,
+            "sender is no station",
+        )
+        .await;
     };
     let statements = match verify(&directory, station, &bundle, context.created) {
         Ok(statements) => statements,
@@ -80,8 +86,10 @@ async fn read(core: &Core, arrival: &Arrival) -> Result<ReceiptBundle, Trouble> 
         .map_err(|error| Trouble::Later(error.to_string()))?;
     let mut bytes = Vec::new();
     for piece in 1..layout.piece_count() {
-        let piece =
-            reader.piece(piece).await.map_err(|error| Trouble::Later(error.to_string()))?;
+        let piece = reader
+            .piece(piece)
+            .await
+            .map_err(|error| Trouble::Later(error.to_string()))?;
         bytes.extend_from_slice(&piece);
     }
     ReceiptBundle::decode(&bytes).map_err(|error| wrong(error.to_string()))
@@ -125,7 +133,10 @@ fn evidence_signer(
             Err(UnknownSigner::Refused(why)) => return Err(Trouble::Later(why.to_string())),
         }
     }
-    Err(Trouble::Later(format!("evidence certificate of {} is not here", station.name)))
+    Err(Trouble::Later(format!(
+        "evidence certificate of {} is not here",
+        station.name
+    )))
 }
 
 /// The statement is about one of our headers, and this station may say it.
@@ -148,7 +159,9 @@ async fn about_ours(
         && statement.commitment == context.commitment
         && statement.sender == context.sender
         && context.recipients.contains(&statement.recipient);
-    let Party::Agency(recipient) = &statement.recipient else { return Ok(false) };
+    let Party::Agency(recipient) = &statement.recipient else {
+        return Ok(false);
+    };
     let may_say = receipts::state_of(statement.event).is_none()
         || directory.home_station(recipient, statement.time).as_ref() == Some(station);
     Ok(agrees && may_say)
@@ -178,8 +191,10 @@ async fn settle(
                     reason: statement.reason,
                     clock_unsure: statement.clock_unsure,
                 };
-                let (envelope, recipient) =
-                    (statement.envelope.to_string(), statement.recipient.to_string());
+                let (envelope, recipient) = (
+                    statement.envelope.to_string(),
+                    statement.recipient.to_string(),
+                );
                 receipts::put_step(conn, &envelope, &recipient, &step, now).await?;
             }
             Ok(())
@@ -227,7 +242,14 @@ async fn commit(
         owe_receipt: false,
         evidence: None,
     };
-    match core.station().commit(Change { station: vec![one.into()], desk }).await {
+    match core
+        .station()
+        .commit(Change {
+            station: vec![one.into()],
+            desk,
+        })
+        .await
+    {
         Ok(_) | Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
             core.changed();
             Verdict::Done

@@ -72,7 +72,12 @@ pub(crate) async fn sign(
             Err(why) => tracing::debug!(agency = %agency.code, why, "signed without a time-stamp"),
         }
     }
-    Ok(Signed { packet, signature, signed_at: now, stamped_at })
+    Ok(Signed {
+        packet,
+        signature,
+        signed_at: now,
+        stamped_at,
+    })
 }
 
 async fn stamp(
@@ -140,10 +145,15 @@ impl Sealing<'_> {
             packet_signature: signed.signature.clone(),
             case_id: None,
         };
-        let certificates: Vec<VerifiedCert> =
-            recipients.iter().map(|recipient| recipient.certificate.clone()).collect();
+        let certificates: Vec<VerifiedCert> = recipients
+            .iter()
+            .map(|recipient| recipient.certificate.clone())
+            .collect();
         let capsule = sealer.finish(&secrets, &certificates).map_err(internal)?;
-        let body = writer.finish(Bytes::from(capsule)).await.map_err(body_error)?;
+        let body = writer
+            .finish(Bytes::from(capsule))
+            .await
+            .map_err(body_error)?;
         let header = Header::new(context, body.body_digest, body.body_bytes).map_err(internal)?;
         let header_signature = sign_detached(
             &self.agency.signature_key,
@@ -153,7 +163,13 @@ impl Sealing<'_> {
             Embed::None,
         )
         .map_err(internal)?;
-        Ok(Sealed { header: Arc::new(header), header_signature, body, salt, recipients })
+        Ok(Sealed {
+            header: Arc::new(header),
+            header_signature,
+            body,
+            salt,
+            recipients,
+        })
     }
 }
 
@@ -169,7 +185,10 @@ async fn seal_chunks(
         let mut chunk = Vec::with_capacity(bytes.len() + 16);
         chunk.extend_from_slice(bytes);
         sealer.seal_chunk(true, &mut chunk).map_err(internal)?;
-        writer.append(Bytes::from(chunk)).await.map_err(body_error)?;
+        writer
+            .append(Bytes::from(chunk))
+            .await
+            .map_err(body_error)?;
         return Ok(sealer);
     }
     let mut reader = packet.reader()?;
@@ -183,7 +202,10 @@ async fn seal_chunks(
                 .await
                 .map_err(internal)??;
         (sealer, reader) = (back, source);
-        writer.append(Bytes::from(sealed)).await.map_err(body_error)?;
+        writer
+            .append(Bytes::from(sealed))
+            .await
+            .map_err(body_error)?;
         if last {
             return Ok(sealer);
         }

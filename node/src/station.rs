@@ -16,7 +16,10 @@ pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
     let mut links: Vec<LinkView> = station
         .links()
         .into_iter()
-        .map(|link| LinkView { peer: link.station.to_string(), up: link.up })
+        .map(|link| LinkView {
+            peer: link.station.to_string(),
+            up: link.up,
+        })
         .collect();
     links.sort_by(|a, b| a.peer.cmp(&b.peer));
     Ok(StationView {
@@ -26,8 +29,16 @@ pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
         log_origin: store.log_identity().origin.to_string(),
         log_entries: store.head().borrow().size,
         stamped_at: token.and_then(|token| pki::stamp::claimed_time(&token).ok()),
-        waiting: shape.destinations.iter().map(|destination| destination.legs).sum(),
-        oldest: shape.destinations.iter().map(|destination| destination.oldest).min(),
+        waiting: shape
+            .destinations
+            .iter()
+            .map(|destination| destination.legs)
+            .sum(),
+        oldest: shape
+            .destinations
+            .iter()
+            .map(|destination| destination.oldest)
+            .min(),
         at: now,
     })
 }

@@ -26,8 +26,15 @@ pub(crate) struct Tsa {
 impl Tsa {
     pub(crate) fn new(url: String) -> Self {
         // The builder fails only for settings that are not used here.
-        let client = Client::builder().timeout(DEADLINE).build().unwrap_or_default();
-        Self { client, url, quiet_until: AtomicI64::new(i64::MIN) }
+        let client = Client::builder()
+            .timeout(DEADLINE)
+            .build()
+            .unwrap_or_default();
+        Self {
+            client,
+            url,
+            quiet_until: AtomicI64::new(i64::MIN),
+        }
     }
 
     /// A token over `imprint` (SHA-256 of the signature value), or why there is none.
@@ -37,7 +44,8 @@ impl Tsa {
         }
         let answer = self.ask(imprint).await;
         if answer.is_err() {
-            self.quiet_until.store(now.plus_ms(QUIET_MS).unix_ms(), Ordering::Relaxed);
+            self.quiet_until
+                .store(now.plus_ms(QUIET_MS).unix_ms(), Ordering::Relaxed);
         }
         answer
     }
@@ -61,7 +69,9 @@ impl Tsa {
             }
             body.extend_from_slice(&chunk);
         }
-        request.token_from_response(&body).map_err(|error| error.to_string())
+        request
+            .token_from_response(&body)
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -15,6 +15,6 @@ pub use document::{
 pub use inbox::{
     Acknowledged, AgencyView, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency,
 };
-pub(crate) use state::{as_text_time, as_text_time_option};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
+pub(crate) use state::{as_text_time, as_text_time_option};
 pub use station::{LinkView, StationView};

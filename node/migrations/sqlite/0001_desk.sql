@@ -43,10 +43,12 @@ CREATE TABLE desk_envelope (
   header_digest BLOB NOT NULL,
   header_signature BLOB NOT NULL,
   salt BLOB NOT NULL,                      -- opens the commitment in the header
+  released INTEGER NOT NULL DEFAULT 0,     -- the station keeps the sealed body no longer
   created INTEGER NOT NULL,
   expires INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX desk_envelope_by_document ON desk_envelope (document);
+CREATE INDEX desk_envelope_held ON desk_envelope (created) WHERE released = 0;
 
 CREATE TABLE desk_recipient (
   envelope TEXT NOT NULL,

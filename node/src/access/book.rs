@@ -36,7 +36,10 @@ struct Recent {
 
 impl Access {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, recent: Mutex::new(HashMap::new()) }
+        Self {
+            store,
+            recent: Mutex::new(HashMap::new()),
+        }
     }
 
     pub(crate) async fn put_user(&self, draft: UserDraft, now: Timestamp) -> Result<(), DeskError> {
@@ -61,7 +64,9 @@ impl Access {
         );
         let password = password.to_owned();
         let matches = blocking(move || password_matches(&password, &stored)).await?;
-        let (Some(caller), true) = (caller, matches) else { return Ok(None) };
+        let (Some(caller), true) = (caller, matches) else {
+            return Ok(None);
+        };
         let token = base62(&rand::random::<[u8; 32]>());
         let until = now.plus_ms(SESSION_MS);
         let hash = Digest::of(token.as_bytes());
@@ -71,7 +76,11 @@ impl Access {
                 .boxed()
         }))
         .await?;
-        Ok(Some(Login { token, caller, until }))
+        Ok(Some(Login {
+            token,
+            caller,
+            until,
+        }))
     }
 
     pub(crate) async fn session(
@@ -98,8 +107,11 @@ impl Access {
         now: Timestamp,
     ) -> Result<NewKey, DeskError> {
         let new = prepare_key(agency, draft, now)?;
-        let (key, hash, live) =
-            (new.key.clone(), Digest::of(new.secret.as_bytes()), new.secret.starts_with(LIVE));
+        let (key, hash, live) = (
+            new.key.clone(),
+            Digest::of(new.secret.as_bytes()),
+            new.secret.starts_with(LIVE),
+        );
         self.commit(desk_write(move |conn, _| {
             async move { Ok(rows::put_key(conn, hash.as_bytes(), live, &key).await?) }.boxed()
         }))
@@ -123,9 +135,16 @@ impl Access {
         let Some(good) = rows::good_key(&pool, hash.as_bytes(), now).await? else {
             return Ok(None);
         };
-        let recent = Recent { caller: good.caller.clone(), expires: good.expires, checked: now };
+        let recent = Recent {
+            caller: good.caller.clone(),
+            expires: good.expires,
+            checked: now,
+        };
         self.remember(hash, recent);
-        if good.last_used.is_none_or(|last| now.minus(last) > LAST_USED_MS) {
+        if good
+            .last_used
+            .is_none_or(|last| now.minus(last) > LAST_USED_MS)
+        {
             let id = good.id;
             self.commit(desk_write(move |conn, _| {
                 async move { Ok(rows::mark_key_used(conn, &id, now).await?) }.boxed()
@@ -174,12 +193,17 @@ impl Access {
             .boxed()
         }))
         .await?;
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         Ok(())
     }
 
     async fn commit(&self, write: Box<dyn relay::store::DeskWrite>) -> Result<(), DeskError> {
-        self.store.commit(Change::with_desk(Vec::new(), write)).await?;
+        self.store
+            .commit(Change::with_desk(Vec::new(), write))
+            .await?;
         Ok(())
     }
 }
@@ -188,7 +212,9 @@ impl From<CommitError> for DeskError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Busy { retry_after_ms } | CommitError::DiskFull { retry_after_ms, .. } => {
-                Self::Busy { retry_after_s: seconds_up(retry_after_ms) }
+                Self::Busy {
+                    retry_after_s: seconds_up(retry_after_ms),
+                }
             }
             other => Self::Internal(other.to_string()),
         }
@@ -219,7 +245,13 @@ pub async fn put_key_beside(
 ) -> Result<NewKey, DeskError> {
     let new = prepare_key(agency, draft, now)?;
     let hash = Digest::of(new.secret.as_bytes());
-    rows::put_key(conn, hash.as_bytes(), new.secret.starts_with(LIVE), &new.key).await?;
+    rows::put_key(
+        conn,
+        hash.as_bytes(),
+        new.secret.starts_with(LIVE),
+        &new.key,
+    )
+    .await?;
     Ok(new)
 }
 
@@ -230,13 +262,19 @@ async fn prepare_user(draft: UserDraft) -> Result<(Caller, String), DeskError> {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
     if !name_fits {
-        return Err(DeskError::Invalid("user name needs 2 to 40 of a-z 0-9 . _ -".to_owned()));
+        return Err(DeskError::Invalid(
+            "user name needs 2 to 40 of a-z 0-9 . _ -".to_owned(),
+        ));
     }
     if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&draft.password.chars().count()) {
-        return Err(DeskError::Invalid("password needs 4 to 200 characters".to_owned()));
+        return Err(DeskError::Invalid(
+            "password needs 4 to 200 characters".to_owned(),
+        ));
     }
     if draft.scopes.is_empty() {
-        return Err(DeskError::Invalid("a user needs at least one scope".to_owned()));
+        return Err(DeskError::Invalid(
+            "a user needs at least one scope".to_owned(),
+        ));
     }
     let caller = Caller {
         agency: draft.agency,
@@ -257,16 +295,16 @@ async fn prepare_user(draft: UserDraft) -> Result<(Caller, String), DeskError> {
     Ok((caller, hash))
 }
 
-fn prepare_key(
-    agency: &AgencyCode,
-    draft: KeyDraft,
-    now: Timestamp,
-) -> Result<NewKey, DeskError> {
+fn prepare_key(agency: &AgencyCode, draft: KeyDraft, now: Timestamp) -> Result<NewKey, DeskError> {
     if !(1..=80).contains(&draft.label.chars().count()) {
-        return Err(DeskError::Invalid("label of a key needs 1 to 80 characters".to_owned()));
+        return Err(DeskError::Invalid(
+            "label of a key needs 1 to 80 characters".to_owned(),
+        ));
     }
     if draft.scopes.is_empty() {
-        return Err(DeskError::Invalid("a key needs at least one scope".to_owned()));
+        return Err(DeskError::Invalid(
+            "a key needs at least one scope".to_owned(),
+        ));
     }
     let start = if draft.live { LIVE } else { TEST };
     let secret = format!("{start}{}", base62(&rand::random::<[u8; 32]>()));
@@ -285,8 +323,11 @@ fn prepare_key(
 }
 
 fn password_matches(password: &str, stored: &str) -> bool {
-    PasswordHash::new(stored)
-        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(stored).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 /// Argon2 takes tens of milliseconds: never on a thread that serves others.
@@ -350,9 +391,15 @@ mod tests {
         let two = prepare_key(&agency, draft(), now).unwrap();
         assert_ne!(one.secret, two.secret);
         let rest = one.secret.strip_prefix("tram_test_").unwrap();
-        assert!(rest.len() >= 40 && rest.bytes().all(|b| b.is_ascii_alphanumeric()), "{rest}");
+        assert!(
+            rest.len() >= 40 && rest.bytes().all(|b| b.is_ascii_alphanumeric()),
+            "{rest}"
+        );
         assert_eq!(one.key.prefix.len(), 14);
-        let empty = KeyDraft { scopes: vec![], ..draft() };
+        let empty = KeyDraft {
+            scopes: vec![],
+            ..draft()
+        };
         assert!(prepare_key(&agency, empty, now).is_err());
     }
 

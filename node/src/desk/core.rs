@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +13,6 @@ use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use relay::clock::Clock;
 use relay::station::{StartError, Station};
-use relay::store::Change;
 
 use crate::access::book::Access;
 use crate::agency::{Agencies, Agency, AgencyError};
@@ -23,10 +20,10 @@ use crate::arrivals::Arrivals;
 use crate::body::{Body, TemporaryDirectory};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
-use crate::outbox::{KEY_MS, Running, Turns};
-use crate::store::commit::desk_write;
+use crate::house;
+use crate::outbox::{Running, Turns};
+use crate::store::ledger;
 use crate::store::packets::{Kept, Packets};
-use crate::store::{documents, ledger, receipts};
 use crate::tsa::Tsa;
 use crate::view::{Accepted, AcceptedRecipient, FileView};
 
@@ -113,10 +110,10 @@ impl Core {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
-        let work =
-            arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
+        let work = arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
         core.tasks.spawn(work);
-        core.tasks.spawn(keep_house(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks
+            .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
         Ok(core)
     }
 
@@ -142,7 +139,9 @@ impl Core {
     }
 
     pub(crate) fn agency(&self, code: &AgencyCode) -> Result<&Agency, SubmitError> {
-        self.agencies.of(code).ok_or_else(|| SubmitError::NotServed(code.to_string()))
+        self.agencies
+            .of(code)
+            .ok_or_else(|| SubmitError::NotServed(code.to_string()))
     }
 
     pub(crate) fn serves(&self, code: &AgencyCode) -> Result<(), DeskError> {
@@ -177,9 +176,19 @@ impl Core {
         let body = self.packets.read(&self.reader(), digest).await?;
         let name: String = code
             .chars()
-            .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
+            .map(|letter| {
+                if letter.is_alphanumeric() {
+                    letter
+                } else {
+                    '-'
+                }
+            })
             .collect();
-        let file_name = if name.trim_matches('-').is_empty() { "packet".to_owned() } else { name };
+        let file_name = if name.trim_matches('-').is_empty() {
+            "packet".to_owned()
+        } else {
+            name
+        };
         Ok(FileView {
             body,
             file_name: format!("{file_name}.edxml"),
@@ -196,7 +205,9 @@ impl Core {
     ) -> Result<Accepted, SubmitError> {
         let internal = |error: DeskError| SubmitError::Internal(error.to_string());
         let pool = self.reader();
-        let document = ledger::document(&pool, agency, id).await.map_err(internal)?;
+        let document = ledger::document(&pool, agency, id)
+            .await
+            .map_err(internal)?;
         let recipients = ledger::recipients(&pool, id).await.map_err(internal)?;
         Ok(Accepted {
             id,
@@ -221,46 +232,3 @@ impl Core {
         })
     }
 }
-
-/// Ends what time ends: recipients without an answer, keys of old requests. The pace is monotonic, the
-/// judgement is by the clock, and a clock that is not sure ends nothing (architecture 7).
-async fn keep_house(core: std::sync::Weak<Core>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(HOUSE) => {}
-            () = stop.cancelled() => return,
-        }
-        let Some(core) = core.upgrade() else { return };
-        if let Err(error) = keep_house_once(&core).await {
-            tracing::warn!(error, "expiry waits for the next look");
-        }
-    }
-}
-
-/// One look.
-pub(crate) async fn keep_house_once(core: &Core) -> Result<(), String> {
-    let now = core.now();
-    let ended_before = now.minus_ms(GRACE_MS);
-    let due = receipts::to_expire(&core.reader(), ended_before)
-        .await
-        .map_err(|error| error.to_string())?;
-    if !due {
-        return Ok(());
-    }
-    let write = desk_write(move |conn, _| {
-        async move {
-            receipts::expire(conn, ended_before, now).await?;
-            documents::forget_answers(conn, now.minus_ms(KEY_MS)).await?;
-            Ok(())
-        }
-        .boxed()
-    });
-    let change = Change::with_desk(Vec::new(), write);
-    core.station().commit(change).await.map_err(|error| error.to_string())?;
-    core.changed();
-    Ok(())
-}
-
-/// How long after `expires` a statement may still come (architecture 5).
-const GRACE_MS: i64 = 24 * 3_600_000;
-const HOUSE: Duration = Duration::from_secs(60);

@@ -49,11 +49,17 @@ pub struct Report {
 
 impl Report {
     fn ok(&mut self, vi: impl Into<String>, en: impl Into<String>) {
-        self.checks.push(Check { ok: true, text: Phrase::new(vi, en) });
+        self.checks.push(Check {
+            ok: true,
+            text: Phrase::new(vi, en),
+        });
     }
 
     fn bad(&mut self, what: &str, why: impl std::fmt::Display) {
-        let text = Phrase::new(format!("{what}: không hợp lệ ({why})"), format!("{what}: {why}"));
+        let text = Phrase::new(
+            format!("{what}: không hợp lệ ({why})"),
+            format!("{what}: {why}"),
+        );
         self.checks.push(Check { ok: false, text });
     }
 
@@ -98,7 +104,9 @@ fn check<R: Read + Seek>(
     let mut claims = Claims::default();
     for record in &trust.records {
         let verified = pki::record::verify(record, &trust.validator, trust.at);
-        let Some(verified) = report.take("record", verified) else { continue };
+        let Some(verified) = report.take("record", verified) else {
+            continue;
+        };
         report.ok(kind(verified.record()), kind(verified.record()));
         claims.add(verified.into_record());
     }
@@ -123,9 +131,14 @@ struct Trust {
 impl Trust {
     /// The certificate with this digest, believed in this role.
     fn signer(&self, sha256: &Digest, role: Role) -> Result<VerifiedCert, String> {
-        let known = self.certificates.iter().find(|certificate| certificate.sha256() == *sha256);
+        let known = self
+            .certificates
+            .iter()
+            .find(|certificate| certificate.sha256() == *sha256);
         let certificate = known.ok_or_else(|| format!("certificate {sha256} is not inside"))?;
-        self.validator.verify(certificate, role, self.at).map_err(|error| error.to_string())
+        self.validator
+            .verify(certificate, role, self.at)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -144,7 +157,9 @@ fn trust<R: Read + Seek>(
     let members: Vec<Member> = zip.members().cloned().collect();
     let (mut crls, mut certificates, mut records) = (Vec::new(), Vec::new(), Vec::new());
     for member in &members {
-        let (Member::Crl(_) | Member::Certificate(_) | Member::Record(_)) = member else { continue };
+        let (Member::Crl(_) | Member::Certificate(_) | Member::Record(_)) = member else {
+            continue;
+        };
         let bytes = report.take(&member.to_string(), zip.read(member))?;
         match member {
             Member::Crl(_) => crls.extend(report.take(&member.to_string(), Crl::parse(&bytes))),
@@ -152,29 +167,43 @@ fn trust<R: Read + Seek>(
                 report.bad(&member.to_string(), "has other content");
             }
             Member::Certificate(_) => {
-                certificates
-                    .extend(report.take(&member.to_string(), Certificate::parse(&bytes)));
+                certificates.extend(report.take(&member.to_string(), Certificate::parse(&bytes)));
             }
             _ => records.push(bytes),
         }
     }
     let at = judged_at(packet, &crls, report)?;
-    let domain = records.iter().find_map(|record| match pki::record::open(record).ok()?.record {
-        Record::TrustList(list) => Some(list.trust_domain),
-        Record::Agencies(_)
-        | Record::Attachment(_)
-        | Record::Delegation(_)
-        | Record::Station(_) => None,
-    });
+    let domain = records
+        .iter()
+        .find_map(|record| match pki::record::open(record).ok()?.record {
+            Record::TrustList(list) => Some(list.trust_domain),
+            Record::Agencies(_)
+            | Record::Attachment(_)
+            | Record::Delegation(_)
+            | Record::Station(_) => None,
+        });
     let trust_domain = report.take("trust list", domain.ok_or("missing"))?;
-    let store = TrustStore { trust_domain, roots, intermediates, crls };
-    Some(Trust { validator: Validator::new(store), at, certificates, records })
+    let store = TrustStore {
+        trust_domain,
+        roots,
+        intermediates,
+        crls,
+    };
+    Some(Trust {
+        validator: Validator::new(store),
+        at,
+        certificates,
+        records,
+    })
 }
 
 /// Not before the signature, and inside the window of every revocation list.
 fn judged_at(packet: &Parsed, crls: &[Crl], report: &mut Report) -> Option<Timestamp> {
     let signed = report.take("signing time", packet.signing_time().ok_or("missing"))?;
-    let at = crls.iter().map(Crl::this_update).fold(signed, Timestamp::max);
+    let at = crls
+        .iter()
+        .map(Crl::this_update)
+        .fold(signed, Timestamp::max);
     let until = crls.iter().filter_map(Crl::next_update).min();
     match until {
         Some(until) if at <= until => {
@@ -205,7 +234,9 @@ fn packet<R: Read + Seek>(
     }
     let embedded = parsed.embedded_signer().ok_or("no signer inside");
     let certificate = report.take("packet signature", embedded)?;
-    let signer = trust.validator.verify(&certificate, Role::AgencySignature, trust.at);
+    let signer = trust
+        .validator
+        .verify(&certificate, Role::AgencySignature, trust.at);
     let signer = report.take("packet signature", signer)?;
     if let Some(token) = parsed.timestamp_token() {
         let imprint = Digest::of(parsed.signature_value());
@@ -213,7 +244,10 @@ fn packet<R: Read + Seek>(
         let stamp = pki::stamp::verify_token(&token, &imprint, &trust.validator, latest);
         if let Some(stamp) = report.take("time-stamp", stamp) {
             let time = stamp.time.rfc3339();
-            report.ok(format!("dấu thời gian {time}"), format!("time-stamp {time}"));
+            report.ok(
+                format!("dấu thời gian {time}"),
+                format!("time-stamp {time}"),
+            );
         }
     }
     Some((packet, signer))
@@ -258,11 +292,20 @@ fn envelope<R: Read + Seek>(
     id: EnvelopeId,
 ) -> Result<SealedHeader, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let bytes = zip.read(&Member::Header(id)).map_err(|error| text(&error))?;
-    let cms = zip.read(&Member::HeaderSignature(id)).map_err(|error| text(&error))?;
-    let salt = zip.read(&Member::ContentSalt(id)).map_err(|error| text(&error))?;
+    let bytes = zip
+        .read(&Member::Header(id))
+        .map_err(|error| text(&error))?;
+    let cms = zip
+        .read(&Member::HeaderSignature(id))
+        .map_err(|error| text(&error))?;
+    let salt = zip
+        .read(&Member::ContentSalt(id))
+        .map_err(|error| text(&error))?;
     let salt = std::str::from_utf8(&salt).map_err(|error| text(&error))?;
-    let salt: Digest = salt.trim_end().parse().map_err(|_| "salt is malformed".to_owned())?;
+    let salt: Digest = salt
+        .trim_end()
+        .parse()
+        .map_err(|_| "salt is malformed".to_owned())?;
     let header = Header::decode(&bytes).map_err(|error| text(&error))?;
     if header.context().id != id {
         return Err("the header has another id".to_owned());
@@ -278,7 +321,13 @@ fn envelope<R: Read + Seek>(
         digest: header.digest(),
         commitment: header.context().commitment,
         sender: header.context().sender.clone(),
-        recipients: header.context().recipients.iter().filter_map(Party::agency).cloned().collect(),
+        recipients: header
+            .context()
+            .recipients
+            .iter()
+            .filter_map(Party::agency)
+            .cloned()
+            .collect(),
     })
 }
 

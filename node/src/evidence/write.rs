@@ -25,8 +25,9 @@ pub(super) fn package(
     let mut zip = ProofWriter::new(file);
     let done = members(&mut zip, gathered, now);
     done.map_err(|error| DeskError::Internal(format!("evidence: {error}")))?;
-    let mut file =
-        zip.finish().map_err(|error| DeskError::Internal(format!("evidence: {error}")))?;
+    let mut file = zip
+        .finish()
+        .map_err(|error| DeskError::Internal(format!("evidence: {error}")))?;
     file.flush()?;
     Ok(finish(file)?)
 }
@@ -46,11 +47,17 @@ fn members(
     for (id, envelope) in &gathered.envelopes {
         zip.add(&Member::Header(*id), &envelope.header)?;
         zip.add(&Member::HeaderSignature(*id), &envelope.header_signature)?;
-        zip.add(&Member::ContentSalt(*id), hex_line(&envelope.salt).as_bytes())?;
+        zip.add(
+            &Member::ContentSalt(*id),
+            hex_line(&envelope.salt).as_bytes(),
+        )?;
     }
     for (number, receipt) in numbered(&gathered.receipts) {
         zip.add(&Member::Statement(number), &receipt.proven.statement)?;
-        zip.add(&Member::StatementSalt(number), hex_line(&receipt.proven.salt).as_bytes())?;
+        zip.add(
+            &Member::StatementSalt(number),
+            hex_line(&receipt.proven.salt).as_bytes(),
+        )?;
         let inclusion = Inclusion {
             checkpoint: receipt.checkpoint,
             index: receipt.proven.index,
@@ -61,7 +68,10 @@ fn members(
     }
     for (number, checkpoint) in numbered(&gathered.checkpoints) {
         zip.add(&Member::Note(number), checkpoint.note.as_bytes())?;
-        let body = checkpoint.parsed().map(|note| note.checkpoint.body()).unwrap_or_default();
+        let body = checkpoint
+            .parsed()
+            .map(|note| note.checkpoint.body())
+            .unwrap_or_default();
         zip.add(&Member::CheckpointBody(number), body.as_bytes())?;
         zip.add(&Member::CheckpointSignature(number), &checkpoint.cms)?;
         if let Some(token) = &checkpoint.token {
@@ -72,7 +82,10 @@ fn members(
         zip.add(&Member::Record(number), record)?;
     }
     for certificate in &gathered.certificates {
-        zip.add(&Member::Certificate(certificate.sha256()), certificate.der())?;
+        zip.add(
+            &Member::Certificate(certificate.sha256()),
+            certificate.der(),
+        )?;
     }
     let mut anchors = String::new();
     for authority in &gathered.authorities {
@@ -163,7 +176,10 @@ fn receipt_row(number: u32, receipt: &Receipt) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 const VERIFY: &str = include_str!("../../assets/verify.sh");

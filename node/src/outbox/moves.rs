@@ -29,13 +29,19 @@ pub(crate) fn write(
         return None;
     }
     let envelope = context.id.to_string();
-    let recipients: Vec<String> = change.legs.iter().map(|(_, party)| party.to_string()).collect();
+    let recipients: Vec<String> = change
+        .legs
+        .iter()
+        .map(|(_, party)| party.to_string())
+        .collect();
     Some(match &change.what {
         What::PassedOn { to, bundle } => passed_on(envelope, recipients, to, bundle.clone(), now),
         What::Refused { reason, by } => refused(envelope, recipients, *reason, by, now),
-        What::Retry { reason, next_at, attempt } => {
-            retry(envelope, recipients, *reason, *next_at, *attempt, now)
-        }
+        What::Retry {
+            reason,
+            next_at,
+            attempt,
+        } => retry(envelope, recipients, *reason, *next_at, *attempt, now),
         What::Expired => expired(envelope, recipients, own, now),
     })
 }
@@ -150,4 +156,3 @@ fn expired(
         .boxed()
     })
 }
-

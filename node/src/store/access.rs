@@ -45,14 +45,16 @@ pub(crate) async fn put_user(
 }
 
 pub(crate) async fn user(pool: &SqlitePool, name: &str) -> Result<Option<UserRow>, DeskError> {
-    let row = sqlx::query(
-        "SELECT name, display, agency, scopes, password FROM desk_user WHERE name = ?",
-    )
-    .bind(name)
-    .fetch_optional(pool)
-    .await?;
+    let row =
+        sqlx::query("SELECT name, display, agency, scopes, password FROM desk_user WHERE name = ?")
+            .bind(name)
+            .fetch_optional(pool)
+            .await?;
     row.map(|row| {
-        Ok(UserRow { caller: user_caller(&row)?, password: row.try_get("password")? })
+        Ok(UserRow {
+            caller: user_caller(&row)?,
+            password: row.try_get("password")?,
+        })
     })
     .transpose()
 }
@@ -82,7 +84,10 @@ pub(crate) async fn end_session(
     conn: &mut SqliteConnection,
     token: &[u8],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM desk_session WHERE token = ?").bind(token).execute(conn).await?;
+    sqlx::query("DELETE FROM desk_session WHERE token = ?")
+        .bind(token)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -236,7 +241,9 @@ fn agency(row: &SqliteRow) -> Result<AgencyCode, DeskError> {
 }
 
 pub(super) fn time_option(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_unix_ms))
+    Ok(row
+        .try_get::<Option<i64>, _>(column)?
+        .map(Timestamp::from_unix_ms))
 }
 
 fn scopes_text(scopes: &[Scope]) -> String {

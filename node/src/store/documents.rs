@@ -100,18 +100,21 @@ pub(crate) async fn put_envelope(
            state, accepted_at, expires, updated) ",
     );
     let created = context.created.unix_ms();
-    insert.push_values(sealed.recipients.iter().enumerate(), |mut row, (at, recipient)| {
-        row.push_bind(&id)
-            .push_bind(recipient.code.as_str())
-            .push_bind(&document)
-            .push_bind(i64::try_from(first_position + at).unwrap_or(i64::MAX))
-            .push_bind(&recipient.name)
-            .push_bind(&recipient.written_as)
-            .push_bind(RecipientState::Accepted.code())
-            .push_bind(created)
-            .push_bind(context.expires.unix_ms())
-            .push_bind(created);
-    });
+    insert.push_values(
+        sealed.recipients.iter().enumerate(),
+        |mut row, (at, recipient)| {
+            row.push_bind(&id)
+                .push_bind(recipient.code.as_str())
+                .push_bind(&document)
+                .push_bind(i64::try_from(first_position + at).unwrap_or(i64::MAX))
+                .push_bind(&recipient.name)
+                .push_bind(&recipient.written_as)
+                .push_bind(RecipientState::Accepted.code())
+                .push_bind(created)
+                .push_bind(context.expires.unix_ms())
+                .push_bind(created);
+        },
+    );
     insert.build().execute(conn).await?;
     Ok(())
 }
@@ -232,6 +235,19 @@ pub(crate) async fn holders(
     .fetch_all(pool)
     .await?;
     rows.iter().map(|row| code(row, "recipient")).collect()
+}
+
+/// Whether `forget_answers` has work.
+pub(crate) async fn has_old_answers(
+    pool: &SqlitePool,
+    before: Timestamp,
+) -> Result<bool, DeskError> {
+    let row =
+        sqlx::query("SELECT EXISTS (SELECT 1 FROM desk_idempotency WHERE created < ?) AS old")
+            .bind(before.unix_ms())
+            .fetch_one(pool)
+            .await?;
+    Ok(row.try_get("old")?)
 }
 
 /// Forgets Idempotency-Keys that are older than their promise.

@@ -40,7 +40,10 @@ impl NewItem {
     /// What is known of an arrival that did not verify: what its header says.
     pub(crate) fn aside(header: &Header, reason: Reason, detail: String) -> Self {
         let context = header.context();
-        let facts = PacketFacts { priority: context.priority.number(), ..PacketFacts::default() };
+        let facts = PacketFacts {
+            priority: context.priority.number(),
+            ..PacketFacts::default()
+        };
         Self {
             natural: format!("x|{}", context.id),
             local_id: String::new(),
@@ -76,7 +79,11 @@ pub(crate) async fn put(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let context = header.context();
-    let state = if item.trouble.is_some() { InboxState::Quarantined } else { InboxState::New };
+    let state = if item.trouble.is_some() {
+        InboxState::Quarantined
+    } else {
+        InboxState::New
+    };
     let packet = item.packet.as_ref();
     sqlx::query(
         "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
@@ -161,7 +168,9 @@ pub(crate) async fn list(
     query: &InboxQuery<'_>,
 ) -> Result<Vec<(i64, InboxRow)>, DeskError> {
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
-    sql.push(COLUMNS).push(" FROM desk_inbox WHERE agency = ").push_bind(query.owner.as_str());
+    sql.push(COLUMNS)
+        .push(" FROM desk_inbox WHERE agency = ")
+        .push_bind(query.owner.as_str());
     if query.states.is_empty() {
         sql.push(" AND state <> 'quarantined'");
     } else {
@@ -188,14 +197,19 @@ pub(crate) async fn list(
         sql.push(")");
     }
     for pattern in query.text.map(patterns).unwrap_or_default() {
-        sql.push(" AND search_text LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+        sql.push(" AND search_text LIKE ")
+            .push_bind(pattern)
+            .push(" ESCAPE '\\'");
     }
     if let Some(before) = query.before {
         sql.push(" AND seq < ").push_bind(before);
     }
-    sql.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(query.limit));
+    sql.push(" ORDER BY seq DESC LIMIT ")
+        .push_bind(i64::from(query.limit));
     let rows = sql.build().fetch_all(pool).await?;
-    rows.iter().map(|row| Ok((row.try_get("seq")?, inbox_row(row, query.now)?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.try_get("seq")?, inbox_row(row, query.now)?)))
+        .collect()
 }
 
 /// One item as stored.
@@ -220,8 +234,12 @@ pub(crate) async fn item(
         .fetch_optional(pool)
         .await?
         .ok_or(DeskError::NotFound)?;
-    let has_packet = row.try_get::<Option<Vec<u8>>, _>("packet_digest")?.is_some();
-    let packet = has_packet.then(|| digest(&row, "packet_digest")).transpose()?;
+    let has_packet = row
+        .try_get::<Option<Vec<u8>>, _>("packet_digest")?
+        .is_some();
+    let packet = has_packet
+        .then(|| digest(&row, "packet_digest"))
+        .transpose()?;
     let signature = has_packet.then(|| signature(&row)).transpose()?;
     let bytes: i64 = row.try_get("packet_bytes")?;
     let view = InboxView {
@@ -251,7 +269,11 @@ fn signature(row: &SqliteRow) -> Result<SignatureView, DeskError> {
         certificate: digest(row, "certificate")?.to_string(),
         signed_at: time(row, "signed_at")?,
         stamped_at,
-        time_proof: if stamped_at.is_some() { TimeProof::TimeStamp } else { TimeProof::Checkpoint },
+        time_proof: if stamped_at.is_some() {
+            TimeProof::TimeStamp
+        } else {
+            TimeProof::Checkpoint
+        },
     })
 }
 
@@ -331,7 +353,11 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
     let priority: i64 = row.try_get("priority")?;
     Ok(InboxRow {
         id: envelope(row, "envelope")?,
-        kind: if kind == "status" { "status" } else { "document" },
+        kind: if kind == "status" {
+            "status"
+        } else {
+            "document"
+        },
         sender: row.try_get("sender")?,
         sender_name: facts.sender_name,
         local_id: row.try_get("local_id")?,
@@ -340,7 +366,9 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
         type_name: facts.type_name,
         priority: u8::try_from(priority).unwrap_or(0),
         state,
-        reason: reason.and_then(|code| code.parse::<Reason>().ok()).map(Into::into),
+        reason: reason
+            .and_then(|code| code.parse::<Reason>().ok())
+            .map(Into::into),
         received: time(row, "received")?,
         acknowledged: time_option(row, "acknowledged")?,
     })

@@ -15,8 +15,8 @@ use crate::desk::DocumentFilter;
 use crate::fault::DeskError;
 use crate::fold::patterns;
 use crate::view::{
-    Counts, DocumentRow, DocumentView, PacketFacts, RecipientView, SignatureView,
-    StateCounts, TimeProof, WaitingView,
+    Counts, DocumentRow, DocumentView, PacketFacts, RecipientView, SignatureView, StateCounts,
+    TimeProof, WaitingView,
 };
 
 /// A sent document as stored, with what the views do not show.
@@ -47,7 +47,9 @@ pub(crate) async fn list(
         sql.push("))");
     }
     for pattern in filter.text.as_deref().map(patterns).unwrap_or_default() {
-        sql.push(" AND d.search_text LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+        sql.push(" AND d.search_text LIKE ")
+            .push_bind(pattern)
+            .push(" ESCAPE '\\'");
     }
     if let Some(from) = filter.from {
         sql.push(" AND d.created >= ").push_bind(from.unix_ms());
@@ -58,7 +60,8 @@ pub(crate) async fn list(
     if let Some(before) = before {
         sql.push(" AND d.seq < ").push_bind(before);
     }
-    sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(i64::from(limit));
+    sql.push(" ORDER BY d.seq DESC LIMIT ")
+        .push_bind(i64::from(limit));
     let rows = sql.build().fetch_all(pool).await?;
     with_recipients(pool, &rows).await
 }
@@ -77,7 +80,11 @@ pub(crate) async fn by_natural(
     }
     sql.push(") ORDER BY d.seq DESC LIMIT 200");
     let rows = sql.build().fetch_all(pool).await?;
-    Ok(with_recipients(pool, &rows).await?.into_iter().map(|(_, row)| row).collect())
+    Ok(with_recipients(pool, &rows)
+        .await?
+        .into_iter()
+        .map(|(_, row)| row)
+        .collect())
 }
 
 async fn with_recipients(
@@ -109,7 +116,10 @@ async fn with_recipients(
     sql.push(") ORDER BY document, position");
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in sql.build().fetch_all(pool).await? {
-        names.entry(row.try_get("document")?).or_default().push(row.try_get("name")?);
+        names
+            .entry(row.try_get("document")?)
+            .or_default()
+            .push(row.try_get("name")?);
     }
     rows.iter()
         .map(|row| {
@@ -138,7 +148,11 @@ fn document_row(
     let kind: String = row.try_get("kind")?;
     Ok(DocumentRow {
         id: envelope(row, "id")?,
-        kind: if kind == "status" { "status" } else { "document" },
+        kind: if kind == "status" {
+            "status"
+        } else {
+            "document"
+        },
         local_id: row.try_get("local_id")?,
         code: facts.code,
         subject: facts.subject,
@@ -176,7 +190,10 @@ pub(crate) async fn document(
     let view = DocumentView {
         facts: from_json(&row.try_get::<String, _>("facts")?)?,
         sender: code(&row, "agency")?,
-        envelopes: envelopes.iter().map(|row| envelope(row, "id")).collect::<Result<_, _>>()?,
+        envelopes: envelopes
+            .iter()
+            .map(|row| envelope(row, "id"))
+            .collect::<Result<_, _>>()?,
         expires: time(&row, "expires")?,
         packet_bytes: u64::try_from(bytes).unwrap_or(0),
         packet_digest: packet.to_string(),
@@ -196,7 +213,11 @@ pub(crate) async fn document(
         resend_reason: row.try_get("resend_reason")?,
         row: list_row,
     };
-    Ok(Document { view, packet, packet_signature: row.try_get("packet_signature")? })
+    Ok(Document {
+        view,
+        packet,
+        packet_signature: row.try_get("packet_signature")?,
+    })
 }
 
 /// Its recipients in the order of the packet.
@@ -277,7 +298,9 @@ pub(crate) async fn steps(
             reason: reason(row, "reason")?,
             clock_unsure: row.try_get("clock_unsure")?,
         };
-        all.entry((row.try_get("envelope")?, row.try_get("recipient")?)).or_default().push(step);
+        all.entry((row.try_get("envelope")?, row.try_get("recipient")?))
+            .or_default()
+            .push(step);
     }
     Ok(all)
 }
@@ -330,7 +353,10 @@ pub(crate) async fn counts(pool: &SqlitePool, agency: &AgencyCode) -> Result<Cou
         has("'accepted', 'relayed'"),
         has("'refused', 'expired'"),
     );
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(agency.as_str()).fetch_one(pool).await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(agency.as_str())
+        .fetch_one(pool)
+        .await?;
     let count = |column: &str| -> Result<u64, DeskError> {
         Ok(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))
     };
@@ -346,5 +372,6 @@ pub(crate) async fn counts(pool: &SqlitePool, agency: &AgencyCode) -> Result<Cou
 
 fn reason(row: &SqliteRow, column: &str) -> Result<Option<Reason>, DeskError> {
     let code: Option<String> = row.try_get(column)?;
-    code.map(|code| code.parse().map_err(|error| damaged(&error))).transpose()
+    code.map(|code| code.parse().map_err(|error| damaged(&error)))
+        .transpose()
 }

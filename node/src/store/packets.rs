@@ -31,7 +31,10 @@ pub(crate) enum Kept {
 impl Packets {
     /// Makes the directory if there is none.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -40,7 +43,9 @@ impl Packets {
         if let Some(bytes) = body.in_memory() {
             return Ok(Kept::Inline(bytes.clone()));
         }
-        let from = body.path().ok_or_else(|| io::Error::other("body without a place"))?;
+        let from = body
+            .path()
+            .ok_or_else(|| io::Error::other("body without a place"))?;
         let random: u128 = rand::random();
         let name = format!("{random:032x}.edxml");
         // A second name for the same bytes: nothing is copied, and the temporary name may go.
@@ -51,11 +56,7 @@ impl Packets {
     }
 
     /// The packet with this digest, verified against it. Blocking for a file.
-    pub(crate) async fn read(
-        &self,
-        pool: &SqlitePool,
-        digest: Digest,
-    ) -> Result<Body, DeskError> {
+    pub(crate) async fn read(&self, pool: &SqlitePool, digest: Digest) -> Result<Body, DeskError> {
         let row = sqlx::query("SELECT bytes, inline, file FROM desk_packet WHERE digest = ?")
             .bind(digest.as_bytes().as_slice())
             .fetch_optional(pool)
@@ -63,14 +64,22 @@ impl Packets {
             .ok_or(DeskError::NotFound)?;
         if let Some(inline) = row.try_get::<Option<Vec<u8>>, _>("inline")? {
             let body = Body::memory(inline);
-            return if body.digest() == digest { Ok(body) } else { Err(damaged(digest)) };
+            return if body.digest() == digest {
+                Ok(body)
+            } else {
+                Err(damaged(digest))
+            };
         }
         let name: String = row.try_get("file")?;
         let length: i64 = row.try_get("bytes")?;
         let path = self.0.join(name);
         tokio::task::spawn_blocking(move || {
             let body = Body::file(path, u64::try_from(length).unwrap_or(0), digest);
-            if body.hash()? == digest { Ok(body) } else { Err(damaged(digest)) }
+            if body.hash()? == digest {
+                Ok(body)
+            } else {
+                Err(damaged(digest))
+            }
         })
         .await
         .map_err(|error| DeskError::Internal(error.to_string()))?
@@ -81,11 +90,17 @@ impl Packets {
         let rows = sqlx::query("SELECT file FROM desk_packet WHERE file IS NOT NULL")
             .fetch_all(pool)
             .await?;
-        let named: HashSet<String> =
-            rows.iter().map(|row| row.try_get("file")).collect::<Result<_, _>>()?;
+        let named: HashSet<String> = rows
+            .iter()
+            .map(|row| row.try_get("file"))
+            .collect::<Result<_, _>>()?;
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_none_or(|name| !named.contains(name)) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_none_or(|name| !named.contains(name))
+            {
                 fs::remove_file(entry.path())?;
             }
         }

@@ -80,7 +80,11 @@ pub(crate) async fn keep_bundle(
                 .push_bind(digest.as_bytes().as_slice())
                 .push_bind(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX));
         });
-        insert.push(" ON CONFLICT (leaf) DO NOTHING").build().execute(&mut *conn).await?;
+        insert
+            .push(" ON CONFLICT (leaf) DO NOTHING")
+            .build()
+            .execute(&mut *conn)
+            .await?;
     }
     Ok(kept)
 }
@@ -124,7 +128,9 @@ pub(crate) async fn relayed(
     sql.push_bind(now.unix_ms());
     sql.push("), retry_reason = NULL, retry_at = NULL, retry_attempt = NULL, updated = ");
     sql.push_bind(now.unix_ms());
-    sql.push(" WHERE envelope = ").push_bind(envelope).push(" AND recipient IN (");
+    sql.push(" WHERE envelope = ")
+        .push_bind(envelope)
+        .push(" AND recipient IN (");
     let mut list = sql.separated(", ");
     for recipient in recipients {
         list.push_bind(recipient);
@@ -188,8 +194,13 @@ pub(crate) async fn moved(
     statement: &Statement,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let (envelope, recipient) = (statement.envelope.to_string(), statement.recipient.to_string());
-    let Some(to) = state_of(statement.event) else { return Ok(()) };
+    let (envelope, recipient) = (
+        statement.envelope.to_string(),
+        statement.recipient.to_string(),
+    );
+    let Some(to) = state_of(statement.event) else {
+        return Ok(());
+    };
     let sql = match to {
         RecipientState::Delivered => {
             "UPDATE desk_recipient SET delivered_at = coalesce(delivered_at, ?1),
@@ -289,6 +300,41 @@ pub(crate) async fn to_expire(
     .fetch_one(pool)
     .await?;
     Ok(row.try_get("due")?)
+}
+
+/// Envelopes whose last recipient became final before this time and whose body is still held: the id
+/// and the sender, oldest first.
+pub(crate) async fn to_release(
+    pool: &SqlitePool,
+    final_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<(String, String)>, DeskError> {
+    let rows = sqlx::query(
+        "SELECT e.id, d.agency FROM desk_envelope e JOIN desk_document d ON d.id = e.document
+         WHERE e.released = 0 AND e.created < ?1 AND NOT EXISTS (
+           SELECT 1 FROM desk_recipient r WHERE r.envelope = e.id
+             AND (r.final = 0 OR r.updated >= ?1))
+         ORDER BY e.created LIMIT ?2",
+    )
+    .bind(final_before.unix_ms())
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("id")?, row.try_get("agency")?)))
+        .collect()
+}
+
+/// Notes that the station keeps the body no longer.
+pub(crate) async fn released(
+    conn: &mut SqliteConnection,
+    envelope: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE desk_envelope SET released = 1 WHERE id = ?")
+        .bind(envelope)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// What a receipt must agree with: one of our envelopes.

@@ -367,5 +367,3 @@ pub struct Explanation {
     /// Per recipient, those who need a person first.
     pub recipients: Vec<Cause>,
 }
-
-

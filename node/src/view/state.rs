@@ -17,7 +17,10 @@ pub struct Phrase {
 impl Phrase {
     /// A phrase from its two texts.
     pub fn new(vi: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { vi: vi.into(), en: en.into() }
+        Self {
+            vi: vi.into(),
+            en: en.into(),
+        }
     }
 }
 
@@ -167,7 +170,10 @@ impl StateCounts {
 
     /// Recipients in all.
     pub fn total(&self) -> u64 {
-        RecipientState::ALL.into_iter().map(|state| self.of(state)).sum()
+        RecipientState::ALL
+            .into_iter()
+            .map(|state| self.of(state))
+            .sum()
     }
 
     /// Recipients that have it: `delivered` and `handed_over`.
@@ -239,9 +245,14 @@ impl InboxState {
 
     /// The state of a code, if it is one.
     pub fn parse(code: &str) -> Option<Self> {
-        [Self::New, Self::Claimed, Self::Acknowledged, Self::Quarantined]
-            .into_iter()
-            .find(|state| state.code() == code)
+        [
+            Self::New,
+            Self::Claimed,
+            Self::Acknowledged,
+            Self::Quarantined,
+        ]
+        .into_iter()
+        .find(|state| state.code() == code)
     }
 
     /// What a clerk reads.
@@ -256,11 +267,17 @@ impl InboxState {
 }
 
 /// Writes anything with a text form as that text.
-pub(super) fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<T: std::fmt::Display, S: Serializer>(
+    value: &T,
+    out: S,
+) -> Result<S::Ok, S::Error> {
     out.collect_str(value)
 }
 
-pub(super) fn as_texts<T: std::fmt::Display, S: Serializer>(values: &[T], out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_texts<T: std::fmt::Display, S: Serializer>(
+    values: &[T],
+    out: S,
+) -> Result<S::Ok, S::Error> {
     out.collect_seq(values.iter().map(ToString::to_string))
 }
 

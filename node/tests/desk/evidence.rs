@@ -11,10 +11,19 @@ use crate::world::{RECIPIENT, World, draft, file, recipient, sender};
 
 /// Sends, hands over, and unpacks the package into a folder; returns the zip too.
 async fn package(world: &World, number: &str) -> (tempfile::TempDir, Vec<u8>) {
-    let accepted = world.send(draft(number, &[RECIPIENT]), vec![file("a.pdf", b"%PDF-1.4")]).await;
-    world.until_state(accepted.id, RecipientState::Delivered).await;
+    let accepted = world
+        .send(
+            draft(number, &[RECIPIENT]),
+            vec![file("a.pdf", b"%PDF-1.4")],
+        )
+        .await;
+    world
+        .until_state(accepted.id, RecipientState::Delivered)
+        .await;
     world.b.ack(&recipient(), accepted.id, None).await.unwrap();
-    world.until_state(accepted.id, RecipientState::HandedOver).await;
+    world
+        .until_state(accepted.id, RecipientState::HandedOver)
+        .await;
     let zip = world.a.evidence(&sender(), accepted.id).await.unwrap();
     let bytes = zip.body.read_all().unwrap().to_vec();
     let folder = tempfile::tempdir().unwrap();
@@ -74,15 +83,31 @@ async fn a_package_proves_itself_with_dash_and_openssl() {
     let (folder, zip) = package(&world, "21").await;
     let (yes, text) = verify(folder.path(), &[]);
     assert!(yes, "{text}");
-    for event in ["SubmissionAcceptance", "ContentConsignment", "ContentHandover"] {
-        assert!(text.lines().any(|line| line.starts_with("ok") && line.contains(event)), "{text}");
+    for event in [
+        "SubmissionAcceptance",
+        "ContentConsignment",
+        "ContentHandover",
+    ] {
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with("ok") && line.contains(event)),
+            "{text}"
+        );
     }
     let root = world.dir.path().join("pki/authority/root.crt");
     let (yes, text) = verify(folder.path(), &["--ca", root.to_str().unwrap()]);
     assert!(yes, "{text}");
     let stranger = world.dir.path().join("stranger.pem");
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
         .args(["-subj", "/CN=Other", "-keyout", "/dev/null", "-out"])
         .arg(&stranger)
         .output()
@@ -102,10 +127,18 @@ async fn a_package_proves_itself_with_dash_and_openssl() {
 async fn every_tampered_member_is_found() {
     let world = World::start().await;
     let (folder, _) = package(&world, "22").await;
-    let receipts = std::fs::read_dir(folder.path().join("receipts")).unwrap().count();
+    let receipts = std::fs::read_dir(folder.path().join("receipts"))
+        .unwrap()
+        .count();
     assert!(receipts >= 3, "{receipts} receipts");
     let envelope = std::fs::read_dir(folder.path().join("envelopes")).unwrap();
-    let envelope = envelope.flatten().next().unwrap().file_name().into_string().unwrap();
+    let envelope = envelope
+        .flatten()
+        .next()
+        .unwrap()
+        .file_name()
+        .into_string()
+        .unwrap();
     let flip = |bytes: &mut Vec<u8>| {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -123,21 +156,56 @@ async fn every_tampered_member_is_found() {
         ("document/packet.edxml".into(), Box::new(flip)),
         ("document/signature.p7s".into(), Box::new(flip)),
         (format!("envelopes/{envelope}/header.cbor"), Box::new(flip)),
-        (format!("envelopes/{envelope}/salt.hex"), Box::new(|bytes| bytes[3] = if bytes[3] == b'0' { b'1' } else { b'0' })),
-        (format!("{last}/statement.json"), replace("ContentHandover", "ContentConsignment")),
-        (format!("{last}/statement.json"), replace("node-b", "node-a")),
-        (format!("{last}/salt.hex"), Box::new(|bytes| bytes[3] = if bytes[3] == b'0' { b'1' } else { b'0' })),
-        (format!("{last}/inclusion.txt"), Box::new(|bytes| {
-            let text = String::from_utf8(bytes.clone()).unwrap();
-            let index: u64 = text.lines().find_map(|l| l.strip_prefix("index ")).unwrap().parse().unwrap();
-            *bytes = text.replace(&format!("index {index}\n"), &format!("index {}\n", index ^ 1)).into_bytes();
-        })),
-        ("checkpoints/0001/body.txt".into(), replace("/log/", "/lag/")),
+        (
+            format!("envelopes/{envelope}/salt.hex"),
+            Box::new(|bytes| bytes[3] = if bytes[3] == b'0' { b'1' } else { b'0' }),
+        ),
+        (
+            format!("{last}/statement.json"),
+            replace("ContentHandover", "ContentConsignment"),
+        ),
+        (
+            format!("{last}/statement.json"),
+            replace("node-b", "node-a"),
+        ),
+        (
+            format!("{last}/salt.hex"),
+            Box::new(|bytes| bytes[3] = if bytes[3] == b'0' { b'1' } else { b'0' }),
+        ),
+        (
+            format!("{last}/inclusion.txt"),
+            Box::new(|bytes| {
+                let text = String::from_utf8(bytes.clone()).unwrap();
+                let index: u64 = text
+                    .lines()
+                    .find_map(|l| l.strip_prefix("index "))
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                *bytes = text
+                    .replace(
+                        &format!("index {index}\n"),
+                        &format!("index {}\n", index ^ 1),
+                    )
+                    .into_bytes();
+            }),
+        ),
+        (
+            "checkpoints/0001/body.txt".into(),
+            replace("/log/", "/lag/"),
+        ),
         ("checkpoints/0001/signature.p7s".into(), Box::new(flip)),
-        ("records/0001.rec".into(), Box::new(|bytes| {
-            let at = bytes.windows(8).position(|part| part == b"\"issued\"").unwrap() + 14;
-            bytes[at] ^= 1;
-        })),
+        (
+            "records/0001.rec".into(),
+            Box::new(|bytes| {
+                let at = bytes
+                    .windows(8)
+                    .position(|part| part == b"\"issued\"")
+                    .unwrap()
+                    + 14;
+                bytes[at] ^= 1;
+            }),
+        ),
     ];
     for (member, spoil) in cases {
         let path = folder.path().join(&member);

@@ -1,8 +1,14 @@
 //! The desk from submission to proof: two nodes in this process, real stations on loopback.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "test helpers"
+)]
 #![allow(unreachable_pub, missing_docs, reason = "a test program")]
 
 mod evidence;
+mod forged;
 mod story;
 mod world;

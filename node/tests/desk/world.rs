@@ -26,7 +26,9 @@ impl World {
     /// Starts both nodes and waits until they have a link.
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap();
         let tsa_address = listener.local_addr().unwrap();
         let (link_a, link_b, link_relay) = (free_udp(), free_udp(), free_udp());
         let plan = format!(
@@ -50,7 +52,13 @@ impl World {
         let out = dir.path().join("pki");
         run(
             &tram_pki(),
-            &["init", "--plan", plan_file.to_str().unwrap(), "--out", out.to_str().unwrap()],
+            &[
+                "init",
+                "--plan",
+                plan_file.to_str().unwrap(),
+                "--out",
+                out.to_str().unwrap(),
+            ],
         );
         let tsa = serve_tsa(&out, listener);
         let config = |name: &str, link: u16, agencies: &[&str]| {
@@ -60,10 +68,22 @@ impl World {
         let config_b = config("node-b", link_b, &[RECIPIENT]);
         let config_relay = config("relay-bac", link_relay, &[]);
         let relay_config = relay::config::StationConfig::load(&config_relay).unwrap();
-        let relay = relay::station::Station::start(relay_config, None).await.unwrap();
-        let a = Desk::start(NodeConfig::load(&config_a).unwrap()).await.unwrap();
-        let b = Desk::start(NodeConfig::load(&config_b).unwrap()).await.unwrap();
-        Self { a, b, relay, dir, tsa }
+        let relay = relay::station::Station::start(relay_config, None)
+            .await
+            .unwrap();
+        let a = Desk::start(NodeConfig::load(&config_a).unwrap())
+            .await
+            .unwrap();
+        let b = Desk::start(NodeConfig::load(&config_b).unwrap())
+            .await
+            .unwrap();
+        Self {
+            a,
+            b,
+            relay,
+            dir,
+            tsa,
+        }
     }
 
     pub async fn stop(self) {
@@ -75,13 +95,27 @@ impl World {
 
     /// Stops node B and starts it again on the same data.
     pub async fn restart_b(self) -> Self {
-        let Self { a, b, relay, dir, tsa } = self;
+        let Self {
+            a,
+            b,
+            relay,
+            dir,
+            tsa,
+        } = self;
         b.stop().await;
         // The last handle goes: only then is the folder free.
         drop(b);
         let config = dir.path().join("node-b.toml");
-        let b = Desk::start(NodeConfig::load(&config).unwrap()).await.unwrap();
-        Self { a, b, relay, dir, tsa }
+        let b = Desk::start(NodeConfig::load(&config).unwrap())
+            .await
+            .unwrap();
+        Self {
+            a,
+            b,
+            relay,
+            dir,
+            tsa,
+        }
     }
 
     /// Waits for a change of either desk until the question has an answer.
@@ -117,7 +151,10 @@ impl World {
     /// Submits what `compose` makes of a draft.
     pub async fn send(&self, draft: Draft, files: Vec<DraftFile>) -> Accepted {
         let packet = self.a.compose(&sender(), draft, files).await.unwrap();
-        self.a.submit(&sender(), Submission::of(packet)).await.unwrap()
+        self.a
+            .submit(&sender(), Submission::of(packet))
+            .await
+            .unwrap()
     }
 }
 
@@ -155,7 +192,11 @@ pub fn file(name: &str, bytes: &[u8]) -> DraftFile {
 
 fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> PathBuf {
     let pki = dir.join("pki");
-    let http = if agencies.is_empty() { "" } else { "http = \"127.0.0.1:0\"\n" };
+    let http = if agencies.is_empty() {
+        ""
+    } else {
+        "http = \"127.0.0.1:0\"\n"
+    };
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
@@ -180,10 +221,15 @@ fn serve_tsa(pki: &Path, listener: tokio::net::TcpListener) -> tokio::task::Join
     let issuer = pki::stamp::TokenIssuer::new(key, certificate, chain);
     let clock = relay::clock::Clock::system();
     let now: pki::authority::tsa::Clock = std::sync::Arc::new(move || Some(clock.now()));
-    #[expect(clippy::disallowed_methods, reason = "owned by the world, aborted at its end")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "owned by the world, aborted at its end"
+    )]
     tokio::spawn(async move {
         let forever = std::future::pending();
-        pki::authority::tsa::serve(listener, issuer, now, forever).await.unwrap();
+        pki::authority::tsa::serve(listener, issuer, now, forever)
+            .await
+            .unwrap();
     })
 }
 
@@ -191,14 +237,22 @@ fn tram_pki() -> PathBuf {
     let me = std::env::current_exe().unwrap();
     let folder = me.parent().and_then(Path::parent).unwrap();
     let path = folder.join("tram-pki");
-    assert!(path.exists(), "{} is missing: run `cargo build --bins` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --bins` first",
+        path.display()
+    );
     path
 }
 
 pub fn run(program: &Path, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 

@@ -62,12 +62,17 @@ impl Claims {
         for number in numbers {
             let what = format!("checkpoint {number}");
             let checked = self.checkpoint(zip, trust, number);
-            let Some((signed, stamped)) = report.take(&what, checked) else { continue };
+            let Some((signed, stamped)) = report.take(&what, checked) else {
+                continue;
+            };
             let level = stamped.map_or_else(
                 || "signed".to_owned(),
                 |time| format!("stamped {}", time.rfc3339()),
             );
-            report.ok(format!("điểm kiểm tra {number}: {level}"), format!("{what}: {level}"));
+            report.ok(
+                format!("điểm kiểm tra {number}: {level}"),
+                format!("{what}: {level}"),
+            );
             self.checkpoints.insert(number, signed);
         }
     }
@@ -79,13 +84,21 @@ impl Claims {
         number: u32,
     ) -> Result<(SignedCheckpoint, Option<Timestamp>), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let note = zip.read(&Member::Note(number)).map_err(|error| text(&error))?;
+        let note = zip
+            .read(&Member::Note(number))
+            .map_err(|error| text(&error))?;
         let note = String::from_utf8(note).map_err(|error| text(&error))?;
-        let cms =
-            zip.read(&Member::CheckpointSignature(number)).map_err(|error| text(&error))?;
-        let body = zip.read(&Member::CheckpointBody(number)).map_err(|error| text(&error))?;
+        let cms = zip
+            .read(&Member::CheckpointSignature(number))
+            .map_err(|error| text(&error))?;
+        let body = zip
+            .read(&Member::CheckpointBody(number))
+            .map_err(|error| text(&error))?;
         let token = match zip.has(&Member::Token(number)) {
-            true => Some(zip.read(&Member::Token(number)).map_err(|error| text(&error))?),
+            true => Some(
+                zip.read(&Member::Token(number))
+                    .map_err(|error| text(&error))?,
+            ),
             false => None,
         };
         let signed = SignedCheckpoint { note, cms, token };
@@ -141,7 +154,10 @@ impl Claims {
                 statement.time.rfc3339(),
                 statement.station
             );
-            report.ok(format!("biên nhận {number}: {text}"), format!("receipt {number}: {text}"));
+            report.ok(
+                format!("biên nhận {number}: {text}"),
+                format!("receipt {number}: {text}"),
+            );
             good += 1;
         }
         good
@@ -154,11 +170,20 @@ impl Claims {
         number: u32,
     ) -> Result<Statement, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let statement = zip.read(&Member::Statement(number)).map_err(|error| text(&error))?;
-        let salt = zip.read(&Member::StatementSalt(number)).map_err(|error| text(&error))?;
+        let statement = zip
+            .read(&Member::Statement(number))
+            .map_err(|error| text(&error))?;
+        let salt = zip
+            .read(&Member::StatementSalt(number))
+            .map_err(|error| text(&error))?;
         let salt = std::str::from_utf8(&salt).map_err(|error| text(&error))?;
-        let salt: Digest = salt.trim_end().parse().map_err(|_| "salt is malformed".to_owned())?;
-        let place = zip.read(&Member::Inclusion(number)).map_err(|error| text(&error))?;
+        let salt: Digest = salt
+            .trim_end()
+            .parse()
+            .map_err(|_| "salt is malformed".to_owned())?;
+        let place = zip
+            .read(&Member::Inclusion(number))
+            .map_err(|error| text(&error))?;
         let place = std::str::from_utf8(&place).ok().and_then(Inclusion::parse);
         let place = place.ok_or("inclusion.txt is malformed")?;
         let checkpoint = self
@@ -191,7 +216,9 @@ impl Claims {
         statement: &Statement,
         headers: &[SealedHeader],
     ) -> Result<(), String> {
-        let header = headers.iter().find(|header| header.id == statement.envelope);
+        let header = headers
+            .iter()
+            .find(|header| header.id == statement.envelope);
         let header = header.ok_or("speaks of another envelope")?;
         let recipient = statement.recipient.agency().ok_or("speaks of no agency")?;
         let agrees = header.digest == statement.header_digest
@@ -204,7 +231,10 @@ impl Claims {
         if only_home_says(statement.event)
             && !self.is_home(recipient, &statement.station, statement.time)
         {
-            return Err(format!("{} is not the home station of {recipient}", statement.station));
+            return Err(format!(
+                "{} is not the home station of {recipient}",
+                statement.station
+            ));
         }
         Ok(())
     }
