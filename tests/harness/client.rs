@@ -61,7 +61,6 @@ impl NodeClient {
     }
 
     /// A request with the key on it.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}/api/v1{path}", self.base))

@@ -20,8 +20,6 @@ pub struct Sample {
 /// What passed between two looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
-    /// Seconds between them.
-    pub secs: f64,
     /// CPU seconds of the product's processes.
     pub server: f64,
     /// CPU seconds of this program.
@@ -52,7 +50,6 @@ impl Sample {
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         let other = (self.machine - before.machine - server - driver) / (secs * cores).max(0.001);
         Used {
-            secs,
             server,
             driver,
             other: other.max(0.0),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -192,7 +192,6 @@ pub async fn await_receipts(
 pub struct Receiver {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<HashMap<String, u32>>>,
-    taken: Arc<AtomicU64>,
     tasks: JoinSet<()>,
 }
 
@@ -202,11 +201,10 @@ impl Receiver {
         std::fs::create_dir_all(dir).expect("folder of the receiver");
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(HashMap::new()));
-        let taken = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
         for _ in 0..workers {
             let (client, dir, stop) = (client.clone(), dir.to_owned(), stop.clone());
-            let (seen, taken) = (seen.clone(), taken.clone());
+            let seen = seen.clone();
             tasks.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let Ok(items) = client.claim(1, 120, 1).await else {
@@ -220,23 +218,12 @@ impl Receiver {
                                 .expect("no panic holds it")
                                 .entry(number)
                                 .or_insert(0) += 1;
-                            taken.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                 }
             });
         }
-        Self {
-            stop,
-            seen,
-            taken,
-            tasks,
-        }
-    }
-
-    /// Documents acknowledged so far.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+        Self { stop, seen, tasks }
     }
 
     /// Ends the workers; how many documents came, and how many of them more than once.

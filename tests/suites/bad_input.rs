@@ -40,7 +40,7 @@ async fn garbage_datagrams_do_not_disturb_deliveries() {
             if round % 2 == 0 {
                 datagram[0] = 0xC0 | (datagram[0] & 0x3f);
             }
-            let size = 1 + usize::try_from(random.next() % 1400).expect("small");
+            let size = 1 + usize::try_from(random.word() % 1400).expect("small");
             for target in targets {
                 let _ = socket.send_to(&datagram[..size.min(1400)], target);
             }

@@ -55,7 +55,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
             labels[1 + round / 2 % 2]
         };
         wait_for_answers(&ledger).await;
-        tokio::time::sleep(Duration::from_millis(noise.next() % 250)).await;
+        tokio::time::sleep(Duration::from_millis(noise.word() % 250)).await;
         open_at_kill.push(ledger.unanswered.load(Ordering::SeqCst));
         world.station(label).kill();
         world.station(label).start();
