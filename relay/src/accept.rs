@@ -336,8 +336,11 @@ fn sort_legs(
             Err(Reason::NotAddressed)
         };
         match way {
-            // A node carries nothing for others.
+            // A node carries nothing for others; a station without a desk can open nothing.
             Ok(Some(_)) if !core.passes_on() => {
+                refused.push((recipient.clone(), Reason::NotHomeStation));
+            }
+            Ok(None) if core.desk.is_none() && context.class.is_sealed() => {
                 refused.push((recipient.clone(), Reason::NotHomeStation));
             }
             Ok(next_hop) => legs.push(NewLeg {
@@ -363,16 +366,18 @@ fn take_share(
     legs: usize,
     now: Timestamp,
 ) -> Result<Option<OpenTransfer>, Refusal> {
-    let Party::Agency(code) = &header.context().sender else {
-        return Ok(None);
+    let sender = &header.context().sender;
+    let legs = match sender {
+        Party::Agency(_) => u64::try_from(legs).unwrap_or(u64::MAX),
+        // Receipts go in batches for all agencies of a station: only their bytes count.
+        Party::Station(_) => 0,
     };
-    let legs = u64::try_from(legs).unwrap_or(u64::MAX);
-    let share = core.quotas.open(code, header.body_bytes(), legs, now);
+    let share = core.quotas.open(sender, header.body_bytes(), legs, now);
     share.map(Some).map_err(|exhausted| {
         Refusal::later(
             Reason::Quota,
             exhausted.retry_after_ms,
-            format!("share of {code}"),
+            format!("share of {sender}"),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Quota: what one sender agency may take up at its first relay, so that one broken or hostile
+//! Quota: what one sender (agency or station) may take up at its first relay, so that one broken or hostile
 //! system does not fill the spool that all agencies share.
 //!
 //! Two buckets per agency (bytes and legs, refilled evenly) and a count of transfers in flight.
@@ -9,10 +9,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use formats::id::AgencyCode;
+use formats::id::Party;
 use formats::time::Timestamp;
 
-/// What one agency may use.
+/// What one sender may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     /// Body bytes: the size of the bucket, refilled within an hour. At least the largest body.
@@ -35,11 +35,11 @@ impl Default for Allowance {
     }
 }
 
-/// The accounts of all agencies. Clones share them.
+/// The accounts of all senders. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Quotas {
     allowance: Allowance,
-    accounts: Arc<Mutex<HashMap<AgencyCode, Account>>>,
+    accounts: Arc<Mutex<HashMap<Party, Account>>>,
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct Exhausted {
 #[derive(Debug)]
 pub struct OpenTransfer {
     quotas: Quotas,
-    agency: AgencyCode,
+    sender: Party,
 }
 
 impl Quotas {
@@ -74,11 +74,11 @@ impl Quotas {
         }
     }
 
-    /// Takes `bytes` and `legs` from the agency's account and counts a transfer until the guard is
+    /// Takes `bytes` and `legs` from the sender's account and counts a transfer until the guard is
     /// dropped.
     pub fn open(
         &self,
-        agency: &AgencyCode,
+        sender: &Party,
         bytes: u64,
         legs: u64,
         now: Timestamp,
@@ -93,7 +93,7 @@ impl Quotas {
                 account.open > 0 || account.bytes < allowance.bytes_per_hour
             });
         }
-        let account = accounts.entry(agency.clone()).or_insert(Account {
+        let account = accounts.entry(sender.clone()).or_insert(Account {
             bytes: allowance.bytes_per_hour,
             legs: allowance.legs_per_hour,
             open: 0,
@@ -125,7 +125,7 @@ impl Quotas {
         account.open += 1;
         Ok(OpenTransfer {
             quotas: self.clone(),
-            agency: agency.clone(),
+            sender: sender.clone(),
         })
     }
 }
@@ -161,7 +161,7 @@ impl Drop for OpenTransfer {
             .accounts
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get_mut(&self.agency) {
+        if let Some(account) = accounts.get_mut(&self.sender) {
             account.open = account.open.saturating_sub(1);
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         Timestamp::from_unix_ms(1_795_000_000_000 + ms)
     }
 
-    fn code(text: &str) -> AgencyCode {
+    fn code(text: &str) -> Party {
         text.parse().expect("code")
     }
 

@@ -6,6 +6,7 @@
 //! Receipts state nothing and are never answered by receipts. Fails by waiting: what could not be
 //! sent is still owed. Must not know: what the statements say, how they travel.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,10 +46,12 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// One pass over everything that is owed now.
+/// One pass over everything that is owed now. A station that cannot be told (it left the records, no
+/// road) is passed over for the rest of it: what it is owed waits, the others are told.
 async fn settle_all(core: &Arc<Core>) {
+    let mut waiting = BTreeSet::new();
     loop {
-        let owed = match core.store.owed_receipts(BATCH).await {
+        let owed = match core.store.owed_receipts(BATCH, &waiting).await {
             Ok(owed) => owed,
             Err(error) => {
                 tracing::warn!(%error, "owed receipts cannot be read");
@@ -58,15 +61,16 @@ async fn settle_all(core: &Arc<Core>) {
         if owed.is_empty() {
             return;
         }
-        let sends = owed.into_iter().map(|one| settle(core, one));
+        let sends = owed.into_iter().map(|one| async {
+            let station = one.station.clone();
+            settle(core, one).await.map_err(|error| (station, error))
+        });
         let outcomes = futures_util::future::join_all(sends).await;
-        if outcomes.iter().any(Result::is_err) {
-            for error in outcomes.into_iter().filter_map(Result::err) {
-                if core.facts.first(&format!("receipt {error}")) {
-                    tracing::warn!(%error, "receipt stays owed");
-                }
+        for (station, error) in outcomes.into_iter().filter_map(Result::err) {
+            if core.facts.first(&format!("receipt {error}")) {
+                tracing::warn!(%error, "receipt stays owed");
             }
-            return;
+            waiting.insert(station);
         }
     }
 }

@@ -57,10 +57,22 @@ impl Refusal {
     }
 }
 
-/// Whether a refusal that a peer sent ends the leg. A time to come back always wins over the
-/// reason's nature.
+/// Whether a refusal that a peer sent ends the leg. A time to come back always wins over the reason's
+/// nature, and what only the opened letter can show is no neighbour's to say on a link: the home
+/// station states it in its log.
 pub(crate) fn is_final(reason: Reason, retry_after_ms: Option<u64>) -> bool {
-    reason.permanent() && retry_after_ms.is_none()
+    let of_the_desk = matches!(
+        reason,
+        Reason::CommitmentMismatch
+            | Reason::DecryptionFailed
+            | Reason::KeyUnavailable
+            | Reason::PacketInvalid
+            | Reason::Recalled
+            | Reason::RefusedByRecipient
+            | Reason::SecrecyMarked
+            | Reason::Withdrawn
+    );
+    reason.permanent() && retry_after_ms.is_none() && !of_the_desk
 }
 
 impl From<&BodyError> for Refusal {
@@ -115,6 +127,18 @@ mod tests {
         assert!(is_final(Reason::UnknownAgency, None));
         assert!(!is_final(Reason::UnknownAgency, Some(1)));
         assert!(!is_final(Reason::Busy, None));
+    }
+
+    #[test]
+    fn a_neighbour_cannot_say_what_only_the_opener_knows() {
+        for reason in [
+            Reason::RefusedByRecipient,
+            Reason::KeyUnavailable,
+            Reason::SecrecyMarked,
+            Reason::Withdrawn,
+        ] {
+            assert!(reason.permanent() && !is_final(reason, None), "{reason}");
+        }
     }
 
     #[test]

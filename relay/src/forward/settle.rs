@@ -21,6 +21,7 @@ use crate::desk::{LegChange, What};
 use crate::link::offer::Verdict;
 use crate::refusal::is_final;
 use crate::station::Core;
+use crate::store::body::BodyError;
 use crate::store::{Change, EnvelopeKey, LegId, LegState, Move, StatementDraft};
 
 /// Legs of one envelope to which the same happens.
@@ -67,41 +68,57 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
             tracing::debug!(envelope = %group.header.context().id, peer = %hop, why, "offer lost");
             retry(core, group, Reason::LinkLost, None).await;
         }
-        Verdict::Damaged(error) => {
-            tracing::error!(
-                code = "TRAM-342",
+        Verdict::Damaged(error) if is_passing(&error) => {
+            tracing::warn!(
+                code = "TRAM-344",
                 envelope = %group.header.context().id,
                 %error,
-                "stored body is damaged; legs quarantined"
+                "stored body cannot be opened now"
             );
-            let to = LegState::Quarantined(Reason::BodyMismatch);
-            commit(core, &group, &to, None, None, None).await;
+            retry(core, group, Reason::Busy, None).await;
         }
+        Verdict::Damaged(error) => set_aside(core, &group, Reason::BodyMismatch, &error).await,
     }
+}
+
+/// The file is there and could not be opened: no descriptors, no memory. Says nothing about what
+/// lies in it.
+fn is_passing(error: &BodyError) -> bool {
+    matches!(error, BodyError::Missing { source, .. }
+        if source.kind() != std::io::ErrorKind::NotFound)
 }
 
 /// Sets legs aside whose stored body is not what was stored.
 pub(crate) async fn quarantine(core: &Arc<Core>, batch: Batch, reason: Reason) {
-    tracing::error!(
-        code = "TRAM-342",
-        envelope = %batch.header.context().id,
-        "stored body is damaged; legs quarantined"
-    );
     let group = Group {
         header: batch.header,
         envelope: batch.envelope,
         own: batch.own,
         legs: batch.legs,
     };
-    commit(
-        core,
-        &group,
-        &LegState::Quarantined(reason),
-        None,
-        None,
-        None,
-    )
-    .await;
+    set_aside(core, &group, reason, &"row does not have its digest").await;
+}
+
+/// The sender hears of it: only it can offer the envelope again.
+async fn set_aside(
+    core: &Arc<Core>,
+    group: &Group,
+    reason: Reason,
+    error: &(dyn std::fmt::Display + Sync),
+) {
+    tracing::error!(
+        code = "TRAM-342",
+        envelope = %group.header.context().id,
+        %error,
+        "stored body is damaged; legs quarantined"
+    );
+    let to = LegState::Quarantined(reason);
+    let statement = group.statement(Event::RelayFailure, Some(reason));
+    let what = What::Refused {
+        reason,
+        by: core.name.clone(),
+    };
+    commit(core, group, &to, statement, None, Some(what)).await;
 }
 
 async fn custody(

@@ -14,7 +14,8 @@ use super::core::Core;
 use crate::desk::Arrival;
 use crate::forward::{Batch, BatchLeg};
 use crate::store::{
-    Accept, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome, Write,
+    Accept, BodyPlace, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome,
+    Write,
 };
 
 /// What has to be told once the change is durable.
@@ -50,20 +51,42 @@ impl ToTell {
 }
 
 impl Core {
-    /// Commits and tells.
+    /// Commits and tells. Both happen to the end even if the caller goes away meanwhile (a client that
+    /// hangs up drops the handler): what is durable must not wait for a restart to be told.
     pub(crate) async fn commit(self: &Arc<Self>, change: Change) -> Result<Committed, CommitError> {
+        let core = Arc::clone(self);
+        let commit = self
+            .tasks
+            .spawn(async move { core.commit_and_tell(change).await });
+        match commit.await {
+            Ok(outcome) => outcome,
+            Err(error) => match error.try_into_panic() {
+                // A panic is our bug and goes on where it would have without the task.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(CommitError::Closed),
+            },
+        }
+    }
+
+    async fn commit_and_tell(self: &Arc<Self>, change: Change) -> Result<Committed, CommitError> {
         let tell = ToTell::of(&change);
         let outcome = self.store.commit(change).await;
         match &outcome {
             Ok(committed) => self.tell(tell, committed),
             // Durable without proof: nothing can be answered, but the work is there to be found.
-            Err(CommitError::Unsigned(_)) => {
-                self.forward.look();
-                self.tell_open();
-            }
+            Err(CommitError::Unsigned(_)) => self.find_work(),
             Err(_) => {}
         }
         outcome
+    }
+
+    /// Has everybody look into the store: for what is durable and was not told one by one.
+    fn find_work(self: &Arc<Self>) {
+        self.forward.look();
+        self.receipts_owed.notify_one();
+        // Told again is harmless.
+        let core = Arc::clone(self);
+        self.tasks.spawn(async move { core.deliver_open().await });
     }
 
     fn tell(self: &Arc<Self>, tell: ToTell, committed: &Committed) {
@@ -72,7 +95,14 @@ impl Core {
                 continue;
             };
             let (envelope, fresh) = fresh_legs(outcome, &accept);
-            if !fresh.is_empty() {
+            if fresh.is_empty() {
+                continue;
+            }
+            let repeated = matches!(outcome, Outcome::Duplicate { .. });
+            if repeated && matches!(accept.body, BodyPlace::File { .. }) {
+                // The store may have kept the file that was here and dropped this one.
+                self.find_work();
+            } else {
                 self.tell_accept(envelope, *accept, fresh);
             }
         }
@@ -83,15 +113,9 @@ impl Core {
             self.forward.look();
         }
         if tell.comes_home {
-            self.tell_open();
+            // Rare: an agency moved here.
+            self.find_work();
         }
-    }
-
-    /// Rare (an agency moved here, or the evidence key failed): all open local legs are told again,
-    /// which is harmless.
-    fn tell_open(self: &Arc<Self>) {
-        let core = Arc::clone(self);
-        self.tasks.spawn(async move { core.deliver_open().await });
     }
 
     fn tell_accept(

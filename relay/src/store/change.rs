@@ -105,7 +105,8 @@ pub enum Write {
         /// Positions as [`crate::store::OwedReceipts`] gave them.
         positions: Vec<i64>,
     },
-    /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet.
+    /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet or in
+    /// quarantine.
     ReleaseBody {
         /// Whose body.
         envelope: EnvelopeKey,

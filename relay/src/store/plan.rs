@@ -305,15 +305,20 @@ impl Planner<'_> {
         let Some(row) = entry.legs.get_mut(&id) else {
             return false;
         };
-        if accept.attempt <= row.attempt || row.next_hop.is_none() {
+        if row.next_hop.is_none() {
             return false;
         }
-        let again = matches!(row.state, LegState::PassedOn | LegState::Refused(_));
+        // Our copy was damaged: whoever still has a good one gives it to us anew.
+        let damaged = matches!(row.state, LegState::Quarantined(_));
+        if accept.attempt <= row.attempt && !damaged {
+            return false;
+        }
+        let again = damaged || matches!(row.state, LegState::PassedOn | LegState::Refused(_));
         if !again && row.state.is_final() {
             return false;
         }
         // The next station must see the higher attempt, or it would answer for the lower one.
-        row.attempt = accept.attempt;
+        row.attempt = row.attempt.max(accept.attempt);
         self.plan.legs.insert(id);
         if !again {
             return false;
@@ -374,7 +379,7 @@ impl Planner<'_> {
         if let Some(bundle) = &one.evidence {
             self.plan.evidence.push((key, one.at, bundle.encode()));
         }
-        if entry.is_done() && !entry.keep_body {
+        if entry.is_done() && !entry.keep_body && !entry.is_evidence() {
             self.release(&mut entry);
         }
         self.memory.put_back(entry);
@@ -440,7 +445,8 @@ impl Planner<'_> {
     }
 
     fn release_kept(&mut self, key: EnvelopeKey, mark: &mut Mark) -> Outcome {
-        if !self.memory.entry(key).is_some_and(EnvelopeEntry::is_done) {
+        let free = |entry: &EnvelopeEntry| entry.is_done() && !entry.is_evidence();
+        if !self.memory.entry(key).is_some_and(free) {
             return Outcome::Stale;
         }
         self.record(key, mark);

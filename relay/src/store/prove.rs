@@ -10,8 +10,8 @@ use formats::limits;
 use formats::merkle;
 use formats::receipt::{Proven, ReceiptBundle};
 use formats::statement::Statement;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::evidence::Head;
 use crate::evidence::tree::{self, TileId};
@@ -79,20 +79,35 @@ impl Store {
     }
 
     /// At most `limit` of the receipts owed, grouped by the station they are for, proven in the newest
-    /// head. Settle them with [`crate::store::Write::SettleReceipts`] in the change that accepts the
+    /// head; none for the stations `but`, so that one without a road never stands before the others.
+    /// Settle them with [`crate::store::Write::SettleReceipts`] in the change that accepts the
     /// envelope which carries them.
-    pub async fn owed_receipts(&self, limit: usize) -> Result<Vec<OwedReceipts>, ReadError> {
+    pub async fn owed_receipts(
+        &self,
+        limit: usize,
+        but: &BTreeSet<StationName>,
+    ) -> Result<Vec<OwedReceipts>, ReadError> {
         let head = self.newest_head();
-        let rows = sqlx::query(
+        let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT o.station, s.position, s.salt, s.body FROM owed_receipt o \
-             JOIN statement s ON s.position = o.position \
-             WHERE o.position >= ? AND o.position < ? ORDER BY o.position LIMIT ?",
-        )
-        .bind(self.shared.place.first_position)
-        .bind(self.end_of(&head))
-        .bind(count(limit.min(limits::BUNDLE_STATEMENTS_MAX)))
-        .fetch_all(&self.shared.readers)
-        .await?;
+             JOIN statement s ON s.position = o.position WHERE o.position >= ",
+        );
+        query.push_bind(self.shared.place.first_position);
+        query
+            .push(" AND o.position < ")
+            .push_bind(self.end_of(&head));
+        query.push(" AND o.station NOT IN (");
+        let mut list = query.separated(", ");
+        for station in but {
+            list.push_bind(station.as_str().to_owned());
+        }
+        query.push(") ORDER BY o.position LIMIT ");
+        query.push_bind(count(limit.min(limits::BUNDLE_STATEMENTS_MAX)));
+        let rows = query
+            .build()
+            .persistent(but.is_empty())
+            .fetch_all(&self.shared.readers)
+            .await?;
         let mut groups: BTreeMap<StationName, (Vec<i64>, Vec<Stored>)> = BTreeMap::new();
         for row in &rows {
             let position: i64 = row.try_get("position")?;

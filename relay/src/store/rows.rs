@@ -57,6 +57,14 @@ impl EnvelopeEntry {
     pub(super) fn is_done(&self) -> bool {
         self.legs.values().all(|leg| leg.state.is_final())
     }
+
+    /// A leg of our own desk is in quarantine: its body is the evidence of what did not verify and is
+    /// never removed while it is (promise 7).
+    pub(super) fn is_evidence(&self) -> bool {
+        self.legs
+            .values()
+            .any(|leg| leg.next_hop.is_none() && matches!(leg.state, LegState::Quarantined(_)))
+    }
 }
 
 /// One row of `leg`.

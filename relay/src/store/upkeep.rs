@@ -22,7 +22,8 @@ const RETIRED_MS: i64 = limits::LIFETIME_MS_MAX;
 
 impl Store {
     /// Removes envelopes that are done, hold no body and expired 30 days ago, a part at a time; call
-    /// again while it answers more than zero. Their statements stay: they are the log.
+    /// again while it answers more than zero. Their statements stay: they are the log. What was sent
+    /// from here stays too: its row leads from the proof package to the statements.
     pub async fn purge(&self, now: Timestamp) -> Result<u64, CommitError> {
         let before = now.minus_ms(RETIRED_MS);
         self.keep(Chore::Purge {
@@ -122,7 +123,7 @@ impl Store {
     }
 }
 
-/// Removes envelopes that expired before a time, are done and hold no body. Numbers that were given
+/// Removes envelopes of others that expired before a time, are done and hold no body. Numbers that were given
 /// out stay given out.
 pub(super) async fn purge(
     connection: &mut SqliteConnection,
@@ -144,7 +145,7 @@ pub(super) async fn purge(
         .await?;
     let removed = sqlx::query(
         "DELETE FROM envelope WHERE key IN ( \
-           SELECT key FROM envelope WHERE expires < ? AND body_kind = 2 \
+           SELECT key FROM envelope WHERE expires < ? AND body_kind = 2 AND keep_body = 0 \
              AND NOT EXISTS (SELECT 1 FROM leg WHERE envelope = key AND phase < 4) LIMIT ?)",
     )
     .bind(before.unix_ms())

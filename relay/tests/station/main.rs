@@ -15,6 +15,7 @@ mod authority;
 mod flow;
 mod letter;
 mod peer;
+mod promises;
 mod records;
 mod rules;
 mod world;

@@ -288,6 +288,44 @@ async fn a_body_is_released_with_its_last_leg_unless_it_is_kept() {
 }
 
 #[tokio::test]
+async fn what_is_in_quarantine_keeps_its_body_until_a_person_gives_it_up() {
+    let world = World::new();
+    let store = world.open().await;
+    let committed = accept(&store, letter(1).accept(2, None)).await;
+    let Outcome::Accepted { envelope, legs } = committed.outcomes[0].clone() else {
+        panic!()
+    };
+    let stored = async || store.envelope(envelope).await.unwrap().unwrap().body;
+    let aside = LegState::Quarantined(Reason::SignatureInvalid);
+    commit(&store, vec![to(legs[0], LegState::PassedOn).into()]).await;
+    commit(&store, vec![to(legs[1], aside.clone()).into()]).await;
+    assert!(stored().await.is_some());
+    let release = commit(&store, vec![Write::ReleaseBody { envelope }]).await;
+    assert_eq!(release.outcomes, vec![Outcome::Stale]);
+    let mut give_up = to(legs[1], LegState::Refused(Reason::SignatureInvalid));
+    give_up.expect = vec![aside];
+    commit(&store, vec![give_up.into()]).await;
+    assert!(stored().await.is_none());
+}
+
+#[tokio::test]
+async fn a_leg_whose_body_was_damaged_on_the_way_is_taken_up_with_a_good_one() {
+    let world = World::new();
+    let store = world.open().await;
+    let leg = take(&store, letter(1).accept(1, Some("relay-2"))).await[0];
+    let damaged = LegState::Quarantined(Reason::BodyMismatch);
+    commit(&store, vec![to(leg, damaged).into()]).await;
+    let again = accept(&store, letter(1).accept(1, Some("relay-2"))).await;
+    let Outcome::Duplicate { envelope, legs } = &again.outcomes[0] else {
+        panic!()
+    };
+    assert!(legs[0].fresh && legs[0].state == LegState::Queued);
+    assert!(again.bundle.is_some());
+    let stored = store.envelope(*envelope).await.unwrap().unwrap();
+    assert!(stored.body.is_some());
+}
+
+#[tokio::test]
 async fn a_leg_offered_again_by_its_sender_is_a_new_attempt_and_needs_its_body() {
     let world = World::new();
     let store = world.open().await;

@@ -1,5 +1,6 @@
 //! What a start finds after an end that nobody planned.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use formats::reason::Reason;
@@ -60,7 +61,7 @@ async fn everything_answered_is_there_after_a_crash_and_the_head_is_the_same() {
             .unwrap();
         after.check(&bundle);
     }
-    let owed = again.owed_receipts(10).await.unwrap();
+    let owed = again.owed_receipts(10, &BTreeSet::new()).await.unwrap();
     assert_eq!(owed[0].positions.len(), 1);
     after.check(&owed[0].bundle);
     let next = accept(&again, letter(301).accept(1, None)).await;
