@@ -11,7 +11,7 @@ use std::sync::Arc;
 use formats::id::StationName;
 use tokio_util::sync::CancellationToken;
 
-use super::driver::{Port, WireError};
+use super::driver::{Port, Wire, WireError};
 use super::keep;
 use crate::backoff;
 use crate::station::Core;
@@ -75,18 +75,18 @@ fn targets(core: &Core) -> BTreeSet<StationName> {
 async fn dial_on(core: Arc<Core>, port: Port, peer: StationName, stop: CancellationToken) {
     let mut failures = 0_u32;
     loop {
-        let attempt = async {
-            if core.links.to(&peer).is_some() {
-                // It called us meanwhile (it may have older records); leave that link alone.
-                return Ok(());
-            }
-            let wire = reach(&core, &port, &peer).await?;
-            keep::dialled(&core, wire, &peer).await;
-            Ok::<(), WireError>(())
-        };
-        let outcome = tokio::select! {
-            outcome = attempt => outcome,
+        // Only the dialling is cut off when the station stops: a link that is up says Bye by itself.
+        let reached = tokio::select! {
+            reached = reach_unless_linked(&core, &port, &peer) => reached,
             () = stop.cancelled() => return,
+        };
+        let outcome = match reached {
+            Ok(Some(wire)) => {
+                keep::dialled(&core, wire, &peer).await;
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
         match outcome {
             Ok(()) => failures = 1,
@@ -107,12 +107,20 @@ async fn dial_on(core: Arc<Core>, port: Port, peer: StationName, stop: Cancellat
     }
 }
 
-/// Tries every address of the station; the last error tells.
-async fn reach(
+/// Dials, unless the peer called us meanwhile (it may have older records): that link is left alone.
+async fn reach_unless_linked(
     core: &Core,
     port: &Port,
     peer: &StationName,
-) -> Result<super::driver::Wire, WireError> {
+) -> Result<Option<Wire>, WireError> {
+    if core.links.to(peer).is_some() {
+        return Ok(None);
+    }
+    reach(core, port, peer).await.map(Some)
+}
+
+/// Tries every address of the station; the last error tells.
+async fn reach(core: &Core, port: &Port, peer: &StationName) -> Result<Wire, WireError> {
     let Some(station) = core.directory.station(peer) else {
         return Err(WireError::Ended("its record is gone".to_owned()));
     };
