@@ -28,6 +28,7 @@ use crate::directory::{Snapshot, UnknownSigner};
 use crate::quota::OpenTransfer;
 use crate::refusal::{RETRY_MS, Refusal};
 use crate::station::Core;
+use crate::store::needs_room;
 use crate::store::{Accept, BodyPlace, Change, EnvelopeKey, LegState, NewLeg, Outcome, ProofBase};
 
 /// An offer that may go on to its body.
@@ -91,7 +92,7 @@ pub(crate) async fn admit(
     {
         return Ok(Judgement::Answer(Box::new(answer)));
     }
-    if !core.store.bodies().has_room(header.body_bytes()) {
+    if needs_room(&header) && !core.store.bodies().has_room(header.body_bytes()) {
         return Err(Refusal::later(
             Reason::DiskFull,
             RETRY_MS,

@@ -49,6 +49,7 @@ pub use change::{
     Move, NewLeg, Outcome, StatementDraft, Write,
 };
 pub use leg::{DueLeg, EnvelopeKey, LegId, LegState};
+pub(crate) use plan::needs_room;
 pub use read::{
     Destination, LegRecord, LegTurn, OwedReceipts, ProofBase, QueueShape, ReadError, StateCount,
     StoredEnvelope,

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use formats::header::{Class, Header};
 use formats::id::{Digest, EnvelopeId, StationName};
+use formats::limits;
 use formats::reason::Reason;
 use formats::statement::{self, Statement};
 use formats::time::Timestamp;
@@ -183,7 +185,7 @@ impl Planner<'_> {
     }
 
     fn accept(&mut self, accept: Box<Accept>, mark: &mut Mark) -> Result<Outcome, CommitError> {
-        if !self.circle.has_room {
+        if !self.circle.has_room && needs_room(&accept.header) {
             return Err(CommitError::DiskFull {
                 floor_bytes: self.circle.bodies.floor_bytes(),
                 retry_after_ms: DISK_FULL_RETRY_MS,
@@ -561,4 +563,11 @@ fn check(accept: &Accept) -> Result<(), CommitError> {
         return Ok(());
     };
     Err(CommitError::Malformed(problem))
+}
+
+/// Whether the floor of free space holds for this envelope. Small receipts and control messages are taken
+/// below it: they are what lets a full station free the bodies it keeps.
+pub(crate) fn needs_room(header: &Header) -> bool {
+    let returns = matches!(header.context().class, Class::Control | Class::Receipt);
+    !(returns && header.body_bytes() <= limits::INLINE_BODY_BYTES_MAX)
 }
