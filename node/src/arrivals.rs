@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use formats::header::Class;
 use relay::desk::{Arrival, LegChange};
 use relay::station::Station;
-use relay::store::{DeskWrite, LegId};
+use relay::store::{BodyPlace, DeskWrite, LegId};
 
 use crate::desk::core::Core;
 use crate::open::{self, Verdict};
@@ -36,6 +37,47 @@ struct Queue {
     waiting: VecDeque<(Arrival, u32)>,
     /// Waiting, in work or put off: told twice, done once.
     known: HashSet<LegId>,
+}
+
+impl Queue {
+    /// Bodies wait in memory for a few arrivals only; the others are read again when their turn
+    /// comes.
+    fn push(&mut self, mut arrival: Arrival, tries: u32) {
+        if tries > 0 || self.waiting.len() >= WITH_BODY_MAX {
+            lighten(&mut arrival);
+        }
+        self.waiting.push_back((arrival, tries));
+    }
+}
+
+/// Drops a small body from memory: it is in the store.
+fn lighten(arrival: &mut Arrival) {
+    if let BodyPlace::Inline(body) = &mut arrival.body {
+        *body = Bytes::new();
+    }
+}
+
+/// Reads back what [`lighten`] dropped (no envelope has a body without a byte). `false`: the body
+/// is released, so the leg ended while it waited.
+async fn complete(core: &Core, arrival: &mut Arrival) -> Result<bool, String> {
+    if arrival.body != BodyPlace::Inline(Bytes::new()) {
+        return Ok(true);
+    }
+    let stored = core.station().store().envelope(arrival.envelope).await;
+    let stored = stored.map_err(|error| error.to_string())?;
+    let Some(body) = stored.and_then(|envelope| envelope.body) else {
+        return Ok(false);
+    };
+    arrival.body = body;
+    Ok(true)
+}
+
+async fn work_on(core: &Core, arrival: &Arrival) -> Verdict {
+    match arrival.header.context().class {
+        Class::Document | Class::Status => open::take(core, arrival).await,
+        Class::Receipt => receipts::take(core, arrival).await,
+        Class::Control => receipts::set_aside(core, arrival).await,
+    }
 }
 
 impl Arrivals {
@@ -64,7 +106,7 @@ impl Arrivals {
 
     fn push(&self, arrival: Arrival, tries: u32) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.waiting.push_back((arrival, tries));
+        queue.push(arrival, tries);
         drop(queue);
         self.more.notify_one();
     }
@@ -97,7 +139,7 @@ impl Arrivals {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            let (arrival, tries) = loop {
+            let (mut arrival, tries) = loop {
                 if stop.is_cancelled() {
                     return;
                 }
@@ -113,10 +155,10 @@ impl Arrivals {
             let (this, stop, more_tasks) = (Arc::clone(&self), stop.clone(), tasks.clone());
             tasks.spawn(async move {
                 let _place = place;
-                let verdict = match arrival.header.context().class {
-                    Class::Document | Class::Status => open::take(&core, &arrival).await,
-                    Class::Receipt => receipts::take(&core, &arrival).await,
-                    Class::Control => receipts::set_aside(&core, &arrival).await,
+                let verdict = match complete(&core, &mut arrival).await {
+                    Ok(true) => work_on(&core, &arrival).await,
+                    Ok(false) => Verdict::Done,
+                    Err(why) => Verdict::Later(why),
                 };
                 match verdict {
                     Verdict::Done => this.done(arrival.leg),
@@ -142,6 +184,8 @@ impl Arrivals {
         stop: CancellationToken,
         tasks: &TaskTracker,
     ) {
+        let mut arrival = arrival;
+        lighten(&mut arrival);
         let wait = (RETRY_FIRST * 2_u32.saturating_pow(tries.min(10))).min(RETRY_LAST);
         tasks.spawn(async move {
             tokio::select! {
@@ -164,7 +208,7 @@ impl relay::desk::Desk for Arrivals {
     fn arrived(&self, arrival: Arrival) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.known.insert(arrival.leg) {
-            queue.waiting.push_back((arrival, 0));
+            queue.push(arrival, 0);
             drop(queue);
             self.more.notify_one();
         }
@@ -179,5 +223,49 @@ impl relay::desk::Desk for Arrivals {
 
 /// Arrivals in work at once: opening is a few hundred microseconds of CPU, then a shared commit.
 const PARALLEL: usize = 32;
+/// Arrivals that keep their small body while they wait: 16 MiB at most.
+const WITH_BODY_MAX: usize = 256;
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use relay::store::EnvelopeKey;
+
+    use super::*;
+    use crate::store::sample::header;
+
+    #[test]
+    fn only_the_first_arrivals_of_a_long_queue_wait_with_their_bodies() {
+        let arrival = || Arrival {
+            leg: LegId(1),
+            envelope: EnvelopeKey(1),
+            recipient: "H01.36.04".parse().unwrap(),
+            header: Arc::new(header("H01.36", 1)),
+            header_signature: Arc::from([0_u8; 8]),
+            capsule_bytes: 300,
+            body: BodyPlace::Inline(Bytes::from_static(b"body")),
+            from: None,
+        };
+        let mut queue = Queue::default();
+        for _ in 0..WITH_BODY_MAX + 9 {
+            queue.push(arrival(), 0);
+        }
+        queue.waiting.truncate(1);
+        queue.push(arrival(), 1);
+        let bodies: Vec<usize> = queue
+            .waiting
+            .iter()
+            .map(|(arrival, _)| match &arrival.body {
+                BodyPlace::Inline(body) => body.len(),
+                BodyPlace::File { .. } => 0,
+            })
+            .collect();
+        assert_eq!(bodies, [4, 0]);
+        let mut queue = Queue::default();
+        (0..WITH_BODY_MAX + 9).for_each(|_| queue.push(arrival(), 0));
+        let light =
+            |(arrival, _): &&(Arrival, u32)| arrival.body == BodyPlace::Inline(Bytes::new());
+        assert_eq!(queue.waiting.iter().filter(light).count(), 9);
+    }
+}

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::checkpoint::SignedCheckpoint;
+use formats::header::Header;
 use formats::id::{AgencyCode, Digest, EnvelopeId, StationName};
 use formats::receipt::{Proven, ReceiptBundle};
 use formats::record::Record;
@@ -24,6 +25,7 @@ use relay::store::ProofBase;
 use crate::body::Body;
 use crate::desk::core::Core;
 use crate::fault::DeskError;
+use crate::receipts::may_state;
 use crate::store::ledger::{self, Document, StoredEnvelope};
 use crate::store::receipts;
 use crate::view::FileView;
@@ -88,8 +90,8 @@ async fn gather(core: &Core, agency: &AgencyCode, id: EnvelopeId) -> Result<Gath
         bundles.extend(receipts::bundles(&pool, &stored.id).await?);
         envelopes.push((envelope, stored));
     }
-    let (receipts, checkpoints) = sort_out(bundles, &envelopes)?;
     let directory = core.station().directory().snapshot();
+    let (receipts, checkpoints) = sort_out(bundles, &envelopes, &directory)?;
     let records = records(core, &directory, &receipts).await?;
     let mut certificates = Certificates::default();
     certificates.signers(&directory, &document, &receipts, &checkpoints, &records)?;
@@ -129,12 +131,19 @@ async fn own_statements(
         .map_err(read)
 }
 
-/// Receipts about these envelopes, each once, and the checkpoints that they need, each once.
+/// Receipts about these envelopes by who may say them, each once, and the checkpoints that they
+/// need, each once. A bundle is kept as it came, and its station can put anything into it: what it
+/// may not say stays out, or one neighbour could spoil every package.
 fn sort_out(
     bundles: Vec<ReceiptBundle>,
     envelopes: &[(EnvelopeId, StoredEnvelope)],
+    directory: &Snapshot,
 ) -> Result<(Vec<Receipt>, Vec<SignedCheckpoint>), DeskError> {
-    let ours: BTreeSet<EnvelopeId> = envelopes.iter().map(|(id, _)| *id).collect();
+    let mut ours = BTreeMap::new();
+    for (id, stored) in envelopes {
+        let header = Header::decode(&stored.header).map_err(|error| internal(&error))?;
+        ours.insert(*id, header);
+    }
     let mut known = BTreeSet::new();
     let mut receipts = Vec::new();
     let mut checkpoints: Vec<SignedCheckpoint> = Vec::new();
@@ -146,7 +155,10 @@ fn sort_out(
             .map_err(|error| internal(&error))?;
         let mut number = None;
         for (proven, statement) in bundle.proven.into_iter().zip(statements) {
-            if !ours.contains(&statement.envelope) || !known.insert(proven.leaf_hash()) {
+            let header = ours.get(&statement.envelope);
+            if !header.is_some_and(|header| sayable(&statement, header, directory))
+                || !known.insert(proven.leaf_hash())
+            {
                 continue;
             }
             let checkpoint = *number.get_or_insert_with(|| {
@@ -169,6 +181,19 @@ fn sort_out(
     }
     receipts.sort_by_key(|receipt| receipt.statement.time);
     Ok((receipts, checkpoints))
+}
+
+/// The statement agrees with the header it is about, and its station may make it.
+fn sayable(statement: &Statement, header: &Header, directory: &Snapshot) -> bool {
+    let context = header.context();
+    statement.header_digest == header.digest()
+        && statement.commitment == context.commitment
+        && statement.sender == context.sender
+        && context.recipients.contains(&statement.recipient)
+        && statement
+            .recipient
+            .agency()
+            .is_some_and(|recipient| may_state(directory, statement, recipient))
 }
 
 /// The records that show who may speak: trust list, the stations, their agencies' attachments.

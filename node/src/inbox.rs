@@ -144,10 +144,48 @@ pub(crate) async fn acknowledge(
         // Two acknowledgements at once: the other one was first.
         Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
             let item = inbox::item(&core.reader(), owner, id, now).await?;
-            first_answer(&item, id, claim, now)?.ok_or(DeskError::NotClaimed)
+            if let Some(first) = first_answer(&item, id, claim, now)? {
+                return Ok(first);
+            }
+            match core.station().store().leg(item.leg).await {
+                Ok(None) => acknowledge_late(core, owner, id, now).await,
+                Ok(Some(_)) => Err(DeskError::NotClaimed),
+                Err(error) => Err(DeskError::Internal(error.to_string())),
+            }
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Hands over an item whose leg is retired: 30 days after it expired the station has forgotten the
+/// envelope, so there is nobody to tell, and the document is the recipient's all the same.
+async fn acknowledge_late(
+    core: &Core,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    now: Timestamp,
+) -> Result<Acknowledged, DeskError> {
+    let code = owner.to_string();
+    let write = desk_write(move |conn, _| {
+        async move {
+            if inbox::acknowledge(conn, &code, &id.to_string(), now).await? {
+                Ok(())
+            } else {
+                Err(DeskRefusal::refused("acknowledged before"))
+            }
+        }
+        .boxed()
+    });
+    let change = Change::with_desk(Vec::new(), write);
+    let (at, duplicate) = match core.station().commit(change).await {
+        Ok(_) => (now, false),
+        Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
+            let item = inbox::item(&core.reader(), owner, id, now).await?;
+            (item.view.row.acknowledged.unwrap_or(now), true)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Acknowledged { id, at, duplicate })
 }
 
 /// The answer for an item that is not simply ours to acknowledge now.

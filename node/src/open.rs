@@ -89,10 +89,32 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         }
         Err(Trouble::Aside(reason, detail)) => set_aside(core, arrival, reason, detail).await,
     };
+    let outcome = match outcome {
+        Err(why) if why == inbox::ID_TAKEN => refuse_taken_id(core, arrival).await,
+        other => other,
+    };
     match outcome {
         Ok(()) => Verdict::Done,
         Err(why) => Verdict::Later(why),
     }
+}
+
+/// Ids are chosen by senders, so two senders can choose one. The inbox names its items by id: the
+/// second one is not shown under the first one's name, and its sender is told, so that it sends
+/// anew.
+async fn refuse_taken_id(core: &Core, arrival: &Arrival) -> Result<(), String> {
+    let reason = Reason::IdConflict;
+    tracing::warn!(
+        code = "TRAM-324",
+        envelope = %arrival.header.context().id,
+        sender = %arrival.header.context().sender,
+        "another envelope in this inbox has this id; set aside"
+    );
+    let (state, event) = (
+        LegState::Quarantined(reason),
+        Event::ContentConsignmentFailure,
+    );
+    settle(core, arrival, state, event, Some(reason), None).await
 }
 
 async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
@@ -107,7 +129,12 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
         .and_then(|code| core.agencies.of(code))
         .ok_or(Trouble::Refuse(Reason::KeyUnavailable))?;
     if now > context.expires {
-        return Err(Trouble::Expired);
+        // With a clock that may be wrong nothing ends by time (architecture 7).
+        return Err(if core.station().clock_unsure() {
+            Trouble::Later("our clock is not sure that it is expired".to_owned())
+        } else {
+            Trouble::Expired
+        });
     }
     let directory = core.station().directory().snapshot();
     let signer = header_signer(&directory, &arrival.header)?;
@@ -415,6 +442,11 @@ async fn commit(
         Ok(_) => {
             core.changed();
             Ok(())
+        }
+        Err(relay::store::CommitError::Desk(relay::store::DeskRefusal::Refused(why)))
+            if why == inbox::ID_TAKEN =>
+        {
+            Err(why)
         }
         // Somebody else made the leg final: the first outcome stands.
         Err(relay::store::CommitError::Desk(relay::store::DeskRefusal::Refused(why))) => {

@@ -32,8 +32,21 @@ use crate::store::documents::{self, Earlier, NewDocument};
 use crate::store::packets;
 use crate::view::{Accepted, AcceptedRecipient, RecipientState};
 
-/// Accepts a submission.
+/// Accepts a submission. It runs to its end even if the caller goes away (a client that hangs up
+/// drops the request): the turns that keep the same document from being taken twice are held until
+/// the commit is known, so the client that comes back at once finds it.
 pub(crate) async fn submit(
+    core: &Arc<Core>,
+    code: &AgencyCode,
+    submission: Submission,
+) -> Result<Accepted, SubmitError> {
+    let (own, code) = (Arc::clone(core), code.clone());
+    core.to_the_end(async move { accept(&own, &code, submission).await })
+        .await
+        .ok_or(SubmitError::Busy { retry_after_s: 5 })?
+}
+
+async fn accept(
     core: &Core,
     code: &AgencyCode,
     submission: Submission,

@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 
 use formats::body::Layout;
 use formats::header::Header;
-use formats::id::{Party, StationName};
+use formats::id::{AgencyCode, Party, StationName};
+use formats::limits;
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::record;
@@ -124,13 +125,20 @@ fn evidence_signer(
     let parsed = Parsed::parse(cms)
         .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
     for sha256 in &station.evidence_sha256 {
-        match directory.signer(sha256, Role::StationEvidence, at) {
+        let why = match directory.signer(sha256, Role::StationEvidence, at) {
             Ok(signer) if parsed.signer_matches(signer.certificate()) => return Ok(signer),
-            Ok(_) | Err(UnknownSigner::Absent) => {}
-            Err(UnknownSigner::Refused(why)) if why.reason().permanent() => {
-                return Err(Trouble::Aside(why.reason(), why.to_string()));
-            }
-            Err(UnknownSigner::Refused(why)) => return Err(Trouble::Later(why.to_string())),
+            Ok(_) | Err(UnknownSigner::Absent) => continue,
+            Err(UnknownSigner::Refused(why)) => why,
+        };
+        // Only what is wrong with the signer's own certificate counts: while a station renews, its
+        // record names the one that ended beside the one that signs.
+        let own = directory
+            .certificate(sha256)
+            .is_some_and(|one| parsed.signer_matches(&one));
+        match why.reason() {
+            _ if !own => {}
+            reason if reason.permanent() => return Err(Trouble::Aside(reason, why.to_string())),
+            _ => return Err(Trouble::Later(why.to_string())),
         }
     }
     Err(Trouble::Later(format!(
@@ -162,9 +170,20 @@ async fn about_ours(
     let Party::Agency(recipient) = &statement.recipient else {
         return Ok(false);
     };
-    let may_say = receipts::state_of(statement.event).is_none()
-        || directory.home_station(recipient, statement.time).as_ref() == Some(station);
+    // A station whose agency moved away could otherwise speak for ever by dating back.
+    let in_time = statement.time >= context.created.minus_ms(limits::CREATED_AHEAD_MS_MAX);
+    let may_say = in_time && may_state(directory, statement, recipient);
     Ok(agrees && may_say)
+}
+
+/// Final states are the home station's to say, by the attachment in force at that time.
+pub(crate) fn may_state(
+    directory: &Snapshot,
+    statement: &Statement,
+    recipient: &AgencyCode,
+) -> bool {
+    receipts::state_of(statement.event).is_none()
+        || directory.home_station(recipient, statement.time).as_ref() == Some(&statement.station)
 }
 
 async fn settle(

@@ -9,3 +9,5 @@ pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub(crate) mod packets;
 pub(crate) mod receipts;
+#[cfg(test)]
+pub(crate) mod sample;

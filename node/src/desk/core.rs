@@ -126,6 +126,20 @@ impl Core {
         self.arrivals.detach();
     }
 
+    /// Runs work that must not stop half way when its caller goes away. `None` if the runtime ends.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        match self.tasks.spawn(work).await {
+            Ok(done) => Some(done),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => None,
+            },
+        }
+    }
+
     pub(crate) fn station(&self) -> &Station {
         &self.station
     }

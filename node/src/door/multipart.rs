@@ -9,10 +9,11 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
 use formats::id::Digest;
+use formats::limits;
 
 use super::Doors;
 use super::problem::{Fault, Kind, Problem};
-use crate::body::{Body, Spool};
+use crate::body::{Body, MEMORY_BYTES, Spool};
 use crate::desk::{Draft, DraftFile};
 
 /// Bytes of the `metadata` field: a document's facts and some thousand recipients.
@@ -29,12 +30,18 @@ pub async fn spool(doors: &Doors, body: HttpBody) -> Result<Body, Problem> {
         let chunk = chunk.map_err(|error| {
             broken("kết nối bị ngắt giữa chừng", "the connection broke off").cause(error)
         })?;
-        push(&mut spool, &chunk)?;
+        push(doors, &mut spool, &chunk)?;
     }
     Ok(spool.finish())
 }
 
-fn push(spool: &mut Spool, bytes: &[u8]) -> Result<(), Problem> {
+/// Takes the next bytes. What goes to the disk stops at the floor of free space that the store keeps:
+/// uploads must not take the room in which commits are made.
+fn push(doors: &Doors, spool: &mut Spool, bytes: &[u8]) -> Result<(), Problem> {
+    let in_file = spool.bytes() > u64::try_from(MEMORY_BYTES).unwrap_or(u64::MAX);
+    if in_file && !doors.desk().station().store().bodies().has_room(0) {
+        return Err(Problem::new(Kind::DiskFull).retry_after(60));
+    }
     spool.push(bytes).map_err(|error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => Problem::new(Kind::TooLarge),
         std::io::ErrorKind::StorageFull => Problem::new(Kind::DiskFull).retry_after(60),
@@ -55,7 +62,7 @@ fn malformed(error: &MultipartError) -> Problem {
 pub async fn spool_part(doors: &Doors, mut field: Field<'_>) -> Result<Body, Problem> {
     let mut spool = doors.desk().spool();
     while let Some(chunk) = field.chunk().await.map_err(|error| malformed(&error))? {
-        push(&mut spool, &chunk)?;
+        push(doors, &mut spool, &chunk)?;
     }
     Ok(spool.finish())
 }
@@ -107,8 +114,12 @@ pub struct Form {
 /// Reads a form: `metadata` once, any other part with a file name is a file.
 pub async fn form(doors: &Doors, mut form: Multipart) -> Result<Form, Problem> {
     let mut metadata = None;
-    let mut files = Vec::new();
+    let mut files: Vec<DraftFile> = Vec::new();
     while let Some(field) = next_part(&mut form).await? {
+        // No packet could hold more; without this a form could be as large as all its files may be.
+        if files.iter().map(|file| file.body.bytes()).sum::<u64>() > limits::PACKET_BYTES_MAX {
+            return Err(Problem::new(Kind::TooLarge));
+        }
         if field.name() == Some("metadata") && metadata.is_none() {
             metadata = Some(text_part(field, METADATA_BYTES_MAX).await?);
         } else if field.file_name().is_some_and(|name| !name.is_empty()) {

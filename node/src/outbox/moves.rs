@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
 
 use formats::header::Class;
 use formats::id::StationName;
@@ -13,7 +15,7 @@ use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::time::Timestamp;
 use relay::desk::{LegChange, What};
-use relay::store::DeskWrite;
+use relay::store::{DeskRefusal, DeskWrite, Outcome};
 
 use crate::store::commit::desk_write;
 use crate::store::receipts::{self, Step};
@@ -34,7 +36,7 @@ pub(crate) fn write(
         .iter()
         .map(|(_, party)| party.to_string())
         .collect();
-    Some(match &change.what {
+    let rows = match &change.what {
         What::PassedOn { to, bundle } => passed_on(envelope, recipients, to, bundle.clone(), now),
         What::Refused { reason, by } => refused(envelope, recipients, *reason, by, now),
         What::Retry {
@@ -43,7 +45,26 @@ pub(crate) fn write(
             attempt,
         } => retry(envelope, recipients, *reason, *next_at, *attempt, now),
         What::Expired => expired(envelope, recipients, own, now),
-    })
+    };
+    Some(Box::new(IfMoved(rows)))
+}
+
+/// Rows that are written only if a leg really moved: a second verdict about legs that are settled
+/// (offered twice over two links) must not show as a wait or a refusal.
+struct IfMoved(Box<dyn DeskWrite>);
+
+impl DeskWrite for IfMoved {
+    fn apply<'c>(
+        self: Box<Self>,
+        conn: &'c mut SqliteConnection,
+        outcomes: &'c [Outcome],
+    ) -> BoxFuture<'c, Result<(), DeskRefusal>> {
+        if outcomes.contains(&Outcome::Moved) {
+            self.0.apply(conn, outcomes)
+        } else {
+            async { Ok(()) }.boxed()
+        }
+    }
 }
 
 fn passed_on(
@@ -155,4 +176,37 @@ fn expired(
         }
         .boxed()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::store::{EnvelopeKey, LegId};
+    use sqlx::Row;
+
+    use super::*;
+    use crate::store::sample::{NOW, header, tables};
+
+    #[tokio::test]
+    async fn a_verdict_about_a_leg_that_was_settled_before_leaves_no_mark() {
+        let pool = tables().await;
+        let own: StationName = "node-a.tram.test".parse().unwrap();
+        let change = LegChange {
+            header: Arc::new(header("H01.36", 1)),
+            envelope: EnvelopeKey(1),
+            legs: vec![(LegId(1), "H01.36.04".parse().unwrap())],
+            what: What::Refused {
+                reason: Reason::UnknownAgency,
+                by: own.clone(),
+            },
+        };
+        for (outcome, steps) in [(Outcome::Stale, 0), (Outcome::Moved, 1)] {
+            let mut conn = pool.acquire().await.unwrap();
+            let rows = write(&change, &own, NOW).unwrap();
+            rows.apply(&mut conn, &[outcome]).await.unwrap();
+            let row = sqlx::query("SELECT count(*) AS n FROM desk_step")
+                .fetch_one(&mut *conn)
+                .await;
+            assert_eq!(row.unwrap().get::<i64, _>("n"), steps);
+        }
+    }
 }

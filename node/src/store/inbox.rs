@@ -68,7 +68,12 @@ pub(crate) fn expect_moved(outcomes: &[Outcome]) -> Result<(), DeskRefusal> {
     }
 }
 
-/// Writes the row; the same envelope for the same agency keeps its first row.
+/// Another sender's envelope has this id in this inbox.
+pub(crate) const ID_TAKEN: &str = "the id is taken by another envelope of this inbox";
+
+/// Writes the row; the same envelope for the same agency keeps its first row. Refuses with
+/// [`ID_TAKEN`] when the row under this id is another envelope's: it would be stated as delivered
+/// and never be seen.
 pub(crate) async fn put(
     conn: &mut SqliteConnection,
     leg: LegId,
@@ -77,7 +82,7 @@ pub(crate) async fn put(
     header_signature: &[u8],
     item: &NewItem,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), DeskRefusal> {
     let context = header.context();
     let state = if item.trouble.is_some() {
         InboxState::Quarantined
@@ -85,7 +90,7 @@ pub(crate) async fn put(
         InboxState::New
     };
     let packet = item.packet.as_ref();
-    sqlx::query(
+    let done = sqlx::query(
         "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
            attachments, warnings, search_text, priority, state, reason, detail, packet_digest,
            packet_bytes, packet_signature, certificate, signed_at, stamped_at, header,
@@ -119,9 +124,21 @@ pub(crate) async fn put(
     .bind(leg.0)
     .bind(context.created.unix_ms())
     .bind(now.unix_ms())
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    if done.rows_affected() == 1 {
+        return Ok(());
+    }
+    let first = sqlx::query("SELECT header FROM desk_inbox WHERE envelope = ? AND agency = ?")
+        .bind(context.id.to_string())
+        .bind(owner)
+        .fetch_one(conn)
+        .await?;
+    if first.try_get::<Vec<u8>, _>("header")? == header.bytes() {
+        Ok(())
+    } else {
+        Err(DeskRefusal::refused(ID_TAKEN))
+    }
 }
 
 /// The document that this agency has from this sender under the same natural key, in words.
@@ -372,4 +389,25 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
         received: time(row, "received")?,
         acknowledged: time_option(row, "acknowledged")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sample::{NOW, header, tables};
+
+    #[tokio::test]
+    async fn an_id_that_another_sender_used_first_is_refused_and_the_same_envelope_is_not() {
+        let pool = tables().await;
+        let mut conn = pool.acquire().await.unwrap();
+        let (first, second) = (header("H01.36", 1), header("G14", 1));
+        assert_eq!(first.context().id, second.context().id);
+        for header in [&first, &first, &second] {
+            let item = NewItem::aside(header, Reason::SignatureInvalid, String::new());
+            let put = put(&mut conn, LegId(1), "H01.36.04", header, b"cms", &item, NOW).await;
+            let refused = matches!(&put, Err(DeskRefusal::Refused(why)) if why == ID_TAKEN);
+            assert_eq!(refused, *header.bytes() == *second.bytes(), "{put:?}");
+            assert_eq!(put.is_ok(), !refused);
+        }
+    }
 }

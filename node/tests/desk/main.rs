@@ -10,5 +10,6 @@
 
 mod evidence;
 mod forged;
+mod promises;
 mod story;
 mod world;

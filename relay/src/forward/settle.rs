@@ -322,10 +322,11 @@ async fn commit(
     group: &Group,
     to: &LegState,
     statement: Option<StatementDraft>,
-    evidence: Option<Arc<ReceiptBundle>>,
+    mut evidence: Option<Arc<ReceiptBundle>>,
     what: Option<What>,
 ) {
     let at = core.clock.now();
+    // One bundle speaks of all legs: kept once, or 256 legs would carry 256 copies into the commit.
     let moves = group.legs.iter().map(|leg| {
         Move {
             leg: leg.leg,
@@ -334,7 +335,7 @@ async fn commit(
             at,
             owe_receipt: statement.is_some(),
             statement: statement.clone(),
-            evidence: evidence.clone(),
+            evidence: evidence.take(),
         }
         .into()
     });

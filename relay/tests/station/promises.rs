@@ -5,8 +5,10 @@ use std::task::Poll;
 use formats::frame::Transfer;
 use formats::id::StationName;
 use formats::reason::Reason;
+use formats::receipt::ReceiptBundle;
+use formats::statement::Event;
 use relay::desk::What;
-use relay::store::{Change, NewLeg};
+use relay::store::{BodyPlace, Change, NewLeg};
 
 use crate::letter::{context, letter, submission};
 use crate::peer::{Peer, offer};
@@ -80,6 +82,36 @@ async fn a_leg_that_comes_later_travels_with_the_body_that_is_here() {
         assert_eq!(stored.body.as_ref(), Some(&arrival.body));
         assert!(b.store().open_body(&stored).await.unwrap().is_some());
     }
+    for station in [a, b, relay] {
+        station.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sender_hears_that_a_relay_lost_its_copy() {
+    let world = World::new();
+    let (desk_a, mut told_a) = noting_desk();
+    let a = start(&world.node_a, Some(desk_a)).await;
+    let relay = start(&world.relay, None).await;
+    let now = a.clock().now();
+    let context = context(SENDER, a.name(), &[RECIPIENT], &world.agencies[0], now);
+    let sent = letter(context, &world.agencies[0], 200_000);
+    let accept = submission(a.store(), &sent, &[(RECIPIENT, relay.name())], now).await;
+    a.commit(Change::of(vec![accept.into()])).await.unwrap();
+    soon("custody", told_a.changes.recv()).await.unwrap();
+    for file in std::fs::read_dir(world.relay.config.data.join("bodies")).unwrap() {
+        std::fs::write(file.unwrap().path(), vec![0; 300_000]).unwrap();
+    }
+    let (desk_b, _told_b) = noting_desk();
+    let b = start(&world.node_b, Some(desk_b)).await;
+    let back = soon("receipt", told_a.arrivals.recv()).await.unwrap();
+    let BodyPlace::Inline(body) = &back.body else {
+        panic!("small receipt in a file")
+    };
+    let statements = ReceiptBundle::decode(body).unwrap().statements().unwrap();
+    assert_eq!(statements[0].event, Event::RelayFailure);
+    assert_eq!(statements[0].reason, Some(Reason::BodyMismatch));
+    assert_eq!(statements[0].header_digest, sent.header.digest());
     for station in [a, b, relay] {
         station.shutdown().await;
     }
