@@ -9,6 +9,8 @@
     reason = "a harness fails by panic; the modules say what they are for"
 )]
 
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod client;
 pub mod office;
 pub mod process;

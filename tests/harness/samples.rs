@@ -152,24 +152,38 @@ impl Letter {
         }
         x += &tag(
             "Code",
-            &(leaf("CodeNumber", &self.number) + &leaf("CodeNotation", &self.notation)),
+            &[
+                leaf("CodeNumber", &self.number),
+                leaf("CodeNotation", &self.notation),
+            ]
+            .concat(),
         );
         x += &tag(
             "PromulgationInfo",
-            &(leaf("Place", "Tỉnh A") + &leaf("PromulgationDate", &self.date)),
+            &[
+                leaf("Place", "Tỉnh A"),
+                leaf("PromulgationDate", &self.date),
+            ]
+            .concat(),
         );
         x += &tag(
             "DocumentType",
-            &(leaf("Type", "2")
-                + &leaf("TypeDetail", &self.kind.0.to_string())
-                + &leaf("TypeName", self.kind.1)),
+            &[
+                leaf("Type", "2"),
+                leaf("TypeDetail", &self.kind.0.to_string()),
+                leaf("TypeName", self.kind.1),
+            ]
+            .concat(),
         );
         x += &leaf("Subject", &self.subject);
         x += &tag(
             "SignerInfo",
-            &(leaf("Competence", "KT.")
-                + &leaf("Position", "Phó Giám đốc")
-                + &leaf("FullName", "Người Ký Mẫu")),
+            &[
+                leaf("Competence", "KT."),
+                leaf("Position", "Phó Giám đốc"),
+                leaf("FullName", "Người Ký Mẫu"),
+            ]
+            .concat(),
         );
         let circulation = self
             .circulation
@@ -177,7 +191,7 @@ impl Letter {
             .map_or(String::new(), |text| leaf("SphereOfPromulgation", text));
         x += &tag(
             "OtherInfo",
-            &(leaf("Priority", &self.priority.to_string()) + &circulation),
+            &[leaf("Priority", &self.priority.to_string()), circulation].concat(),
         );
         x += &leaf("SteeringType", "0");
         x += &leaf("DocumentId", &self.document_id());
@@ -185,21 +199,27 @@ impl Letter {
         x += "<edXML:TraceHeaderList id=\"a1b2c3d4e5\" version=\"1.0\">";
         x += &tag(
             "TraceHeader",
-            &(leaf("OrganId", &self.from.0)
-                + &leaf("Timestamp", &format!("{} 08:30:00", self.date))),
+            &[
+                leaf("OrganId", &self.from.0),
+                leaf("Timestamp", &format!("{} 08:30:00", self.date)),
+            ]
+            .concat(),
         );
         x += &tag(
             "Bussiness",
-            &(leaf("BussinessDocType", "0") + &leaf("Paper", "0")),
+            &[leaf("BussinessDocType", "0"), leaf("Paper", "0")].concat(),
         );
         x += "</edXML:TraceHeaderList></edXML:edXMLHeader>";
         x += "<edXML:edXMLBody><edXML:edXMLManifest version=\"1.0\">";
         for (index, file) in self.files.iter().enumerate() {
             x += &tag(
                 "Reference",
-                &(leaf("ContentId", &format!("cid:tep-{index}"))
-                    + &leaf("ContentType", file.mime)
-                    + &leaf("AttachmentName", &file.name)),
+                &[
+                    leaf("ContentId", &format!("cid:tep-{index}")),
+                    leaf("ContentType", file.mime),
+                    leaf("AttachmentName", &file.name),
+                ]
+                .concat(),
             );
         }
         x += "</edXML:edXMLManifest></edXML:edXMLBody></edXML:edXMLEnvelope>";
@@ -234,7 +254,10 @@ fn close_attachment(out: &mut Vec<u8>) {
 }
 
 fn organ(element: &str, (code, name): &(String, String)) -> String {
-    tag(element, &(leaf("OrganId", code) + &leaf("OrganName", name)))
+    tag(
+        element,
+        &[leaf("OrganId", code), leaf("OrganName", name)].concat(),
+    )
 }
 
 fn tag(element: &str, inner: &str) -> String {
