@@ -6,6 +6,7 @@
 
 pub(crate) mod core;
 mod order;
+pub(crate) mod topics;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use relay::station::Station;
 use self::core::Core;
 pub use self::core::{NodeError, SCHEMA};
 pub use self::order::{DocumentFilter, Draft, DraftFile, Submission};
+pub use self::topics::Topic;
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;
 use crate::body::{Body, Spool};
@@ -30,7 +32,7 @@ use crate::store::{self, ledger};
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
     DocumentRow, DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page,
-    RecipientView, ServedAgency, StationView, TimelineView,
+    ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
 };
 use crate::{compose, history, inbox, outbox, station};
 
@@ -106,9 +108,9 @@ impl Desk {
         station::view(&self.0).await
     }
 
-    /// Counts up when a state, an arrival or an acknowledgement was committed: long polls wait on it.
-    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.0.changes.subscribe()
+    /// Tells when a state of that document or an arrival in that inbox was committed: long polls wait on it.
+    pub fn changes(&self, topic: Topic) -> tokio::sync::watch::Receiver<()> {
+        self.0.topics.listen(topic)
     }
 
     // Sending.
@@ -120,7 +122,6 @@ impl Desk {
         submission: Submission,
     ) -> Result<Accepted, SubmitError> {
         let answer = outbox::submit(&self.0, agency, submission).await;
-        self.0.changed();
         if let Err(SubmitError::Internal(why)) = &answer {
             tracing::error!(code = "TRAM-300", %agency, why, "submission could not be taken");
         }
@@ -220,6 +221,24 @@ impl Desk {
         id: EnvelopeId,
     ) -> Result<Vec<TimelineView>, DeskError> {
         history::timeline(&self.0, agency, id).await
+    }
+
+    /// How many recipients of a sent document are in which state: what a long poll looks at.
+    pub async fn progress(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+    ) -> Result<StateCounts, DeskError> {
+        ledger::progress(&self.0.reader(), agency, id).await
+    }
+
+    /// The receipts about a sent document, and what opens its commitment.
+    pub async fn receipts(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+    ) -> Result<ReceiptsView, DeskError> {
+        crate::proofs::of_document(&self.0, agency, id).await
     }
 
     /// Why it is where it is and what to do.

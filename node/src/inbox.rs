@@ -2,6 +2,9 @@
 //! statement ContentHandover and the owed receipt; repeating it gives the first answer. Items in quarantine
 //! are shown and never handed out.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use futures_util::FutureExt;
 
 use formats::id::{AgencyCode, EnvelopeId};
@@ -63,6 +66,8 @@ pub(crate) fn place(cursor: &str) -> Result<i64, DeskError> {
         .ok_or(DeskError::BadCursor)
 }
 
+/// Leases items. A look that finds nothing writes nothing; what another claim is leasing at this moment is
+/// left to it, so that many waiting workers do not write for the same item.
 pub(crate) async fn claim(
     core: &Core,
     owner: &AgencyCode,
@@ -73,10 +78,24 @@ pub(crate) async fn claim(
     let lease_ms = i64::from(lease_s.clamp(5, 3600)) * 1000;
     let until = now.plus_ms(lease_ms);
     let word = format!("{:032x}", rand::random::<u128>());
-    let (code, count, given) = (owner.to_string(), count.clamp(1, PAGE_MAX), word.clone());
+    let count = usize::try_from(count.clamp(1, PAGE_MAX)).unwrap_or(1);
+    let look = count + core.leasing.in_work();
+    let free = inbox::free(&core.reader(), owner, now, look).await?;
+    let (mut rows, _turn) = core.leasing.take(free, count);
+    if rows.is_empty() {
+        return Ok(Claim {
+            claim: word,
+            until,
+            items: Vec::new(),
+        });
+    }
+    let wanted: Vec<i64> = rows.iter().map(|(seq, _)| *seq).collect();
+    let (given, taken) = (word.clone(), Arc::new(Mutex::new(Vec::new())));
+    let leased = Arc::clone(&taken);
     let write = desk_write(move |conn, _| {
         async move {
-            inbox::claim(conn, &code, count, &given, now, until).await?;
+            let seqs = inbox::lease(conn, &wanted, &given, now, until).await?;
+            *leased.lock().unwrap_or_else(PoisonError::into_inner) = seqs;
             Ok(())
         }
         .boxed()
@@ -84,12 +103,53 @@ pub(crate) async fn claim(
     core.station()
         .commit(Change::with_desk(Vec::new(), write))
         .await?;
-    let items = inbox::claimed(&core.reader(), owner, &word, now).await?;
+    let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+    rows.retain(|(seq, _)| taken.contains(seq));
+    let claimed = |(_, row)| InboxRow {
+        state: InboxState::Claimed,
+        ..row
+    };
     Ok(Claim {
         claim: word,
         until,
-        items,
+        items: rows.into_iter().map(claimed).collect(),
     })
+}
+
+/// Rows whose lease is being written now.
+#[derive(Debug, Default)]
+pub(crate) struct Leasing(Mutex<HashSet<i64>>);
+
+/// Ends with the claim that holds it.
+#[derive(Debug)]
+struct LeaseTurn<'a> {
+    all: &'a Mutex<HashSet<i64>>,
+    seqs: Vec<i64>,
+}
+
+impl Leasing {
+    fn in_work(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The first `count` rows that no other claim is leasing.
+    fn take<T>(&self, mut rows: Vec<(i64, T)>, count: usize) -> (Vec<(i64, T)>, LeaseTurn<'_>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.retain(|(seq, _)| !all.contains(seq));
+        rows.truncate(count);
+        let seqs: Vec<i64> = rows.iter().map(|(seq, _)| *seq).collect();
+        all.extend(&seqs);
+        (rows, LeaseTurn { all: &self.0, seqs })
+    }
+}
+
+impl Drop for LeaseTurn<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        for seq in &self.seqs {
+            all.remove(seq);
+        }
+    }
 }
 
 pub(crate) async fn acknowledge(
@@ -133,14 +193,11 @@ pub(crate) async fn acknowledge(
         .commit(Change::with_desk(vec![one.into()], write))
         .await
     {
-        Ok(_) => {
-            core.changed();
-            Ok(Acknowledged {
-                id,
-                at: now,
-                duplicate: false,
-            })
-        }
+        Ok(_) => Ok(Acknowledged {
+            id,
+            at: now,
+            duplicate: false,
+        }),
         // Two acknowledgements at once: the other one was first.
         Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
             let item = inbox::item(&core.reader(), owner, id, now).await?;
@@ -280,6 +337,19 @@ mod tests {
         for wrong in ["", "s", "s0", "s-1", "x12", "sz"] {
             assert!(matches!(place(wrong), Err(DeskError::BadCursor)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn two_claims_at_once_get_different_rows_and_an_ended_claim_gives_its_rows_free() {
+        let leasing = Leasing::default();
+        let rows = || vec![(1, 'a'), (2, 'b'), (3, 'c')];
+        let (first, turn) = leasing.take(rows(), 2);
+        assert_eq!(first, [(1, 'a'), (2, 'b')]);
+        assert_eq!(leasing.in_work(), 2);
+        let (second, _other) = leasing.take(rows(), 2);
+        assert_eq!(second, [(3, 'c')]);
+        drop(turn);
+        assert_eq!(leasing.take(rows(), 9).0, [(1, 'a'), (2, 'b')]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod intake;
 mod open;
 mod outbox;
 mod packet;
+mod proofs;
 mod receipts;
 pub mod screen;
 mod seal;

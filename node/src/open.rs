@@ -25,6 +25,7 @@ use relay::store::{Change, LegState, Move, StatementDraft};
 
 use crate::agency::Agency;
 use crate::body::Body;
+use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::intake::{local_id, search_words};
 use crate::packet::{self, PacketError, ReadPacket};
@@ -440,7 +441,9 @@ async fn commit(
     };
     match core.station().commit(change).await {
         Ok(_) => {
-            core.changed();
+            if let Some(agency) = arrival.recipient.agency() {
+                core.changed(Topic::inbox(agency));
+            }
             Ok(())
         }
         Err(relay::store::CommitError::Desk(relay::store::DeskRefusal::Refused(why)))

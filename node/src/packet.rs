@@ -13,6 +13,7 @@ use formats::edxml::{
     StatusPacket, Validation, Warning, implicit_zip, implicit_zip::InflateError, safe_file_name,
     validate,
 };
+use formats::limits::PACKET_BYTES_MAX;
 use pki::sign::{HashAlgorithm, PacketDigest, PacketHasher};
 
 use crate::body::{Body, Spool, TemporaryDirectory};
@@ -55,11 +56,11 @@ pub(crate) fn read(
     };
     let mut zipped = Zipped {
         tmp,
-        limits: Limits::default(),
+        limits: limits(),
         current: None,
         kept: BTreeMap::new(),
     };
-    let read = edxml::read(buffered(&mut tee), &mut zipped, &Limits::default());
+    let read = edxml::read(buffered(&mut tee), &mut zipped, &limits());
     let packet = read.map_err(read_fault)?;
     // The parser may stop before trailing blanks; the digest covers the whole file.
     io::copy(&mut tee, &mut io::sink())?;
@@ -92,7 +93,7 @@ pub(crate) fn extract(
     n: u32,
     tmp: &Arc<TemporaryDirectory>,
 ) -> Result<Option<(AttachmentView, Body)>, PacketError> {
-    let limits = Limits::default();
+    let limits = limits();
     // The index in the file is known only from the references, which may stand after the bytes.
     let packet =
         edxml::read(buffered(body.reader()?), &mut edxml::NullSink, &limits).map_err(read_fault)?;
@@ -189,7 +190,7 @@ fn inflate(
     raw: &Body,
     tmp: &Arc<TemporaryDirectory>,
 ) -> Result<Result<Option<Body>, Vec<FaultView>>, PacketError> {
-    let limits = Limits::default();
+    let limits = limits();
     let mut out = tmp.spool(limits.attachment_bytes);
     Ok(
         match implicit_zip::inflate(raw.reader()?, &mut out, &limits) {
@@ -397,7 +398,7 @@ struct One<'a> {
 impl AttachmentSink for One<'_> {
     fn begin(&mut self, index: usize) -> io::Result<()> {
         let wanted = index == self.index;
-        self.spool = wanted.then(|| self.tmp.spool(Limits::default().attachment_bytes));
+        self.spool = wanted.then(|| self.tmp.spool(limits().attachment_bytes));
         Ok(())
     }
 
@@ -417,6 +418,15 @@ impl AttachmentSink for One<'_> {
     fn discard(&mut self, _index: usize) -> io::Result<()> {
         self.spool = None;
         Ok(())
+    }
+}
+
+/// Attachments may fill the largest packet; the disk and the packet's own limit bound them.
+fn limits() -> Limits {
+    Limits {
+        attachment_bytes: PACKET_BYTES_MAX,
+        attachments_bytes: PACKET_BYTES_MAX,
+        ..Limits::default()
     }
 }
 

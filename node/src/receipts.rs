@@ -5,11 +5,14 @@
 //! comes from the recipient's home station of that time (architecture 9). What does not verify is set
 //! aside, stated by nobody, and shown in the log.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 
 use formats::body::Layout;
 use formats::header::Header;
-use formats::id::{AgencyCode, Party, StationName};
+use formats::id::{AgencyCode, EnvelopeId, Party, StationName};
 use formats::limits;
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
@@ -24,11 +27,12 @@ use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
 use relay::store::{Change, CommitError, DeskRefusal, LegState, Move};
 
+use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::open::Verdict;
 use crate::store::commit::desk_write;
 use crate::store::inbox::expect_moved;
-use crate::store::receipts::{self, Step};
+use crate::store::receipts::{self, KeptReceipt, NewBundle, Step};
 
 /// Takes an envelope of class receipt to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
@@ -53,21 +57,32 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         Err(Trouble::Later(why)) => return Verdict::Later(why),
         Err(Trouble::Aside(reason, why)) => return aside(core, arrival, reason, &why).await,
     };
-    let mut good = Vec::new();
-    for statement in statements {
-        match about_ours(core, &directory, station, &statement).await {
-            Ok(true) => good.push(statement),
-            Ok(false) => tracing::warn!(
+    let mut good = Vec::with_capacity(statements.len());
+    let mut documents = BTreeSet::new();
+    for statement in &statements {
+        match about_ours(core, &directory, station, statement).await {
+            Ok(Some(document)) => {
+                documents.insert(document);
+                good.push(true);
+            }
+            Ok(None) => {
+                good.push(false);
+                tracing::warn!(
                 code = "TRAM-322",
                 %station,
                 envelope = %statement.envelope,
                 event = statement.event.name(),
                 "receipt does not speak of what was sent, or its station may not say it"
-            ),
+                );
+            }
             Err(why) => return Verdict::Later(why),
         }
     }
-    settle(core, arrival, station, bundle, good).await
+    let verdict = settle(core, arrival, station, bundle, statements, good).await;
+    for document in documents {
+        core.changed(Topic::document(document));
+    }
+    verdict
 }
 
 enum Trouble {
@@ -147,20 +162,20 @@ fn evidence_signer(
     )))
 }
 
-/// The statement is about one of our headers, and this station may say it.
+/// The document of the header that the statement is about, if it is ours and this station may say it.
 async fn about_ours(
     core: &Core,
     directory: &Snapshot,
     station: &StationName,
     statement: &Statement,
-) -> Result<bool, String> {
+) -> Result<Option<EnvelopeId>, String> {
     if statement.station != *station {
-        return Ok(false);
+        return Ok(None);
     }
     let sent = receipts::sent(&core.reader(), statement.envelope)
         .await
         .map_err(|error| error.to_string())?;
-    let Some(sent) = sent else { return Ok(false) };
+    let Some(sent) = sent else { return Ok(None) };
     let header = Header::decode(&sent.header).map_err(|error| error.to_string())?;
     let context = header.context();
     let agrees = statement.header_digest == sent.header_digest
@@ -168,12 +183,12 @@ async fn about_ours(
         && statement.sender == context.sender
         && context.recipients.contains(&statement.recipient);
     let Party::Agency(recipient) = &statement.recipient else {
-        return Ok(false);
+        return Ok(None);
     };
     // A station whose agency moved away could otherwise speak for ever by dating back.
     let in_time = statement.time >= context.created.minus_ms(limits::CREATED_AHEAD_MS_MAX);
     let may_say = in_time && may_state(directory, statement, recipient);
-    Ok(agrees && may_say)
+    Ok((agrees && may_say).then_some(sent.document))
 }
 
 /// Final states are the home station's to say, by the attachment in force at that time.
@@ -191,36 +206,47 @@ async fn settle(
     arrival: &Arrival,
     station: &StationName,
     bundle: ReceiptBundle,
-    good: Vec<Statement>,
+    statements: Vec<Statement>,
+    good: Vec<bool>,
 ) -> Verdict {
     let now = core.now();
     let station = station.clone();
+    let new = NewBundle::of(&bundle, statements, station.as_str());
+    core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
     let write = desk_write(move |conn, outcomes| {
         async move {
             expect_moved(outcomes)?;
-            let kept = receipts::keep_bundle(conn, &bundle, station.as_str(), now).await?;
-            for statement in &good {
-                let behind = kept.iter().find(|one| one.statement == *statement);
-                receipts::moved(conn, statement, now).await?;
-                let step = Step {
-                    event: step_name(statement),
-                    at: statement.time,
-                    who: station.as_str(),
-                    leaf: behind.map(|one| one.leaf),
-                    reason: statement.reason,
-                    clock_unsure: statement.clock_unsure,
-                };
-                let (envelope, recipient) = (
-                    statement.envelope.to_string(),
-                    statement.recipient.to_string(),
-                );
-                receipts::put_step(conn, &envelope, &recipient, &step, now).await?;
-            }
-            Ok(())
+            receipts::keep_bundle(conn, &new, now).await?;
+            let receipts: Vec<&KeptReceipt> = new
+                .receipts()
+                .iter()
+                .zip(&good)
+                .filter_map(|(one, good)| good.then_some(one))
+                .collect();
+            receipts::moved(conn, &receipts, now).await?;
+            let steps: Vec<Step<'_>> = receipts
+                .iter()
+                .map(|one| step(one, station.as_str()))
+                .collect();
+            Ok(receipts::put_steps(conn, &steps, now).await?)
         }
         .boxed()
     });
     commit(core, arrival, LegState::PassedOn, Some(write)).await
+}
+
+fn step<'a>(receipt: &'a KeptReceipt, station: &'a str) -> Step<'a> {
+    let statement = &receipt.statement;
+    Step {
+        envelope: &receipt.envelope,
+        recipient: statement.recipient.as_str(),
+        event: step_name(statement),
+        at: statement.time,
+        who: station,
+        leaf: Some(receipt.leaf),
+        reason: statement.reason,
+        clock_unsure: statement.clock_unsure,
+    }
 }
 
 /// The word of a step: the state it proves, or the event's name.
@@ -269,10 +295,7 @@ async fn commit(
         })
         .await
     {
-        Ok(_) | Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
-            core.changed();
-            Verdict::Done
-        }
+        Ok(_) | Err(CommitError::Desk(DeskRefusal::Refused(_))) => Verdict::Done,
         Err(error) => Verdict::Later(error.to_string()),
     }
 }

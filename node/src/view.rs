@@ -4,6 +4,7 @@
 
 mod document;
 mod inbox;
+mod receipts;
 mod state;
 mod station;
 
@@ -15,6 +16,7 @@ pub use document::{
 pub use inbox::{
     Acknowledged, AgencyView, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency,
 };
+pub use receipts::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
 pub(crate) use state::{as_text_time, as_text_time_option};
 pub use station::{LinkView, StationView};

@@ -154,7 +154,7 @@ CREATE TABLE desk_inbox (
   UNIQUE (envelope, agency)
 );
 CREATE INDEX desk_inbox_by_agency ON desk_inbox (agency, seq);
-CREATE INDEX desk_inbox_new ON desk_inbox (agency, priority, seq) WHERE state = 'new';
+CREATE INDEX desk_inbox_new ON desk_inbox (agency, priority DESC, seq) WHERE state = 'new';
 CREATE INDEX desk_inbox_by_natural ON desk_inbox (agency, sender, natural);
 
 CREATE TABLE desk_user (

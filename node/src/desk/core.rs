@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::SqlitePool;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,9 +18,12 @@ use crate::agency::{Agencies, Agency, AgencyError};
 use crate::arrivals::Arrivals;
 use crate::body::{Body, TemporaryDirectory};
 use crate::config::NodeConfig;
+use crate::desk::topics::{Topic, Topics};
 use crate::fault::{DeskError, SubmitError};
 use crate::house;
+use crate::inbox::Leasing;
 use crate::outbox::{Running, Turns};
+use crate::proofs::RecentBundles;
 use crate::store::ledger;
 use crate::store::packets::{Kept, Packets};
 use crate::tsa::Tsa;
@@ -65,7 +67,9 @@ pub(crate) struct Core {
     pub(crate) tsa: Option<Tsa>,
     pub(crate) running: Running,
     pub(crate) turns: Turns,
-    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) topics: Topics,
+    pub(crate) leasing: Leasing,
+    pub(crate) recent_bundles: RecentBundles,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -106,7 +110,9 @@ impl Core {
             tsa,
             running: Running::default(),
             turns: Turns::default(),
-            changes: watch::Sender::new(0),
+            topics: Topics::default(),
+            leasing: Leasing::default(),
+            recent_bundles: RecentBundles::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -166,8 +172,8 @@ impl Core {
     }
 
     /// Tells the long polls that something was committed.
-    pub(crate) fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
+    pub(crate) fn changed(&self, topic: Topic) {
+        self.topics.changed(topic);
     }
 
     /// Makes a packet durable; a file on a blocking thread.

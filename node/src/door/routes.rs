@@ -101,6 +101,11 @@ fn rest() -> Vec<Route> {
         ),
         look(
             READ,
+            "/api/v1/documents/{id}/receipts",
+            get(documents::receipts),
+        ),
+        look(
+            READ,
             "/api/v1/documents/{id}/explain",
             get(documents::explain),
         ),

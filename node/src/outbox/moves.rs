@@ -18,7 +18,7 @@ use relay::desk::{LegChange, What};
 use relay::store::{DeskRefusal, DeskWrite, Outcome};
 
 use crate::store::commit::desk_write;
-use crate::store::receipts::{self, Step};
+use crate::store::receipts::{self, NewBundle, Step};
 
 /// The desk's part of the commit, or nothing for envelopes that are not documents.
 pub(crate) fn write(
@@ -75,28 +75,33 @@ fn passed_on(
     now: Timestamp,
 ) -> Box<dyn DeskWrite> {
     let to = to.clone();
+    // The station has verified it; here it is only read.
+    let bundle = bundle.and_then(|bundle| {
+        let statements = bundle.statements().ok()?;
+        Some(NewBundle::of(&bundle, statements, to.as_str()))
+    });
     desk_write(move |conn, _| {
         async move {
             receipts::relayed(conn, &envelope, &recipients, now).await?;
-            let mut proven = Vec::new();
             if let Some(bundle) = &bundle {
-                proven = receipts::keep_bundle(conn, bundle, to.as_str(), now).await?;
+                receipts::keep_bundle(conn, bundle, now).await?;
             }
-            for recipient in &recipients {
-                let behind = proven.iter().find(|one| {
-                    one.envelope == envelope && one.statement.recipient.as_str() == recipient
-                });
-                let step = Step {
-                    event: "relayed",
-                    at: behind.map_or(now, |one| one.statement.time),
-                    who: to.as_str(),
-                    leaf: behind.map(|one| one.leaf),
-                    reason: None,
-                    clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
-                };
-                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
-            }
-            Ok(())
+            let proven = bundle.as_ref().map(NewBundle::receipts).unwrap_or_default();
+            let steps: Vec<Step<'_>> = recipients
+                .iter()
+                .map(|recipient| {
+                    let behind = proven.iter().find(|one| {
+                        one.envelope == envelope && one.statement.recipient.as_str() == recipient
+                    });
+                    Step {
+                        at: behind.map_or(now, |one| one.statement.time),
+                        leaf: behind.map(|one| one.leaf),
+                        clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
+                        ..Step::plain(&envelope, recipient, "relayed", now, to.as_str())
+                    }
+                })
+                .collect();
+            Ok(receipts::put_steps(conn, &steps, now).await?)
         }
         .boxed()
     })
@@ -116,17 +121,13 @@ fn refused(
                 if reason.permanent() {
                     receipts::refused(conn, &envelope, recipient, reason, now).await?;
                 }
-                let step = Step {
-                    event: "refused",
-                    at: now,
-                    who: by.as_str(),
-                    leaf: None,
-                    reason: Some(reason),
-                    clock_unsure: false,
-                };
-                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
             }
-            Ok(())
+            let step = |recipient| Step {
+                reason: Some(reason),
+                ..Step::plain(&envelope, recipient, "refused", now, by.as_str())
+            };
+            let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
+            Ok(receipts::put_steps(conn, &steps, now).await?)
         }
         .boxed()
     })
@@ -160,19 +161,13 @@ fn expired(
     let own = own.clone();
     desk_write(move |conn, _| {
         async move {
-            for recipient in &recipients {
-                // The state follows 24 h after `expires`: a proof of delivery may be on its way.
-                let step = Step {
-                    event: "expired",
-                    at: now,
-                    who: own.as_str(),
-                    leaf: None,
-                    reason: Some(Reason::Expired),
-                    clock_unsure: false,
-                };
-                receipts::put_step(conn, &envelope, recipient, &step, now).await?;
-            }
-            Ok(())
+            // The state follows 24 h after `expires`: a proof of delivery may be on its way.
+            let step = |recipient| Step {
+                reason: Some(Reason::Expired),
+                ..Step::plain(&envelope, recipient, "expired", now, own.as_str())
+            };
+            let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
+            Ok(receipts::put_steps(conn, &steps, now).await?)
         }
         .boxed()
     })

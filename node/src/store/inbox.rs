@@ -294,47 +294,51 @@ fn signature(row: &SqliteRow) -> Result<SignatureView, DeskError> {
     })
 }
 
-/// Leases rows inside the commit and says which.
-pub(crate) async fn claim(
-    conn: &mut SqliteConnection,
-    owner: &str,
-    count: u32,
-    word: &str,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE desk_inbox SET claim = ?, lease_until = ? WHERE seq IN (
-           SELECT seq FROM desk_inbox WHERE agency = ? AND state = 'new'
-             AND coalesce(lease_until, 0) <= ? ORDER BY priority DESC, seq LIMIT ?)",
-    )
-    .bind(word)
-    .bind(until.unix_ms())
-    .bind(owner)
-    .bind(now.unix_ms())
-    .bind(i64::from(count))
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// The items of a claim, most urgent and oldest first.
-pub(crate) async fn claimed(
+/// Rows that may be leased now, most urgent and oldest first.
+pub(crate) async fn free(
     pool: &SqlitePool,
     owner: &AgencyCode,
-    word: &str,
     now: Timestamp,
-) -> Result<Vec<InboxRow>, DeskError> {
+    limit: usize,
+) -> Result<Vec<(i64, InboxRow)>, DeskError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM desk_inbox WHERE agency = ? AND claim = ? AND state = 'new'
-         ORDER BY priority DESC, seq"
+        "SELECT {COLUMNS} FROM desk_inbox WHERE agency = ? AND state = 'new'
+           AND coalesce(lease_until, 0) <= ? ORDER BY priority DESC, seq LIMIT ?"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(owner.as_str())
-        .bind(word)
+        .bind(now.unix_ms())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(pool)
         .await?;
-    rows.iter().map(|row| inbox_row(row, now)).collect()
+    rows.iter().map(|row| Ok((row.try_get("seq")?, inbox_row(row, now)?))).collect()
+}
+
+/// Leases those of the rows that are still free, inside the commit, and says which.
+pub(crate) async fn lease(
+    conn: &mut SqliteConnection,
+    seqs: &[i64],
+    word: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let mut leased = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let done = sqlx::query(
+            "UPDATE desk_inbox SET claim = ?, lease_until = ?
+             WHERE seq = ? AND state = 'new' AND coalesce(lease_until, 0) <= ?",
+        )
+        .bind(word)
+        .bind(until.unix_ms())
+        .bind(seq)
+        .bind(now.unix_ms())
+        .execute(&mut *conn)
+        .await?;
+        if done.rows_affected() == 1 {
+            leased.push(*seq);
+        }
+    }
+    Ok(leased)
 }
 
 /// Marks an item as handed over; `false` if it was not `new` any more.

@@ -220,6 +220,47 @@ pub(crate) async fn document(
     })
 }
 
+/// How many recipients are in which state, in one cheap read.
+pub(crate) async fn progress(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    id: EnvelopeId,
+) -> Result<StateCounts, DeskError> {
+    let rows = sqlx::query(
+        "SELECT r.state AS state, count(*) AS n FROM desk_document d
+         JOIN desk_recipient r ON r.document = d.id AND r.replaced = 0
+         WHERE d.id = ? AND d.agency = ? GROUP BY r.state",
+    )
+    .bind(id.to_string())
+    .bind(agency.as_str())
+    .fetch_all(pool)
+    .await?;
+    let mut counts = StateCounts::default();
+    for row in &rows {
+        let more: i64 = row.try_get("n")?;
+        counts.add(state(row)?, u64::try_from(more).unwrap_or(0));
+    }
+    // A document without recipients is never accepted.
+    if rows.is_empty() { Err(DeskError::NotFound) } else { Ok(counts) }
+}
+
+/// What opens the commitments of a document: digest and signature of its packet.
+pub(crate) async fn signed_packet(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    id: EnvelopeId,
+) -> Result<(Digest, Vec<u8>), DeskError> {
+    let row = sqlx::query(
+        "SELECT packet_digest, packet_signature FROM desk_document WHERE id = ? AND agency = ?",
+    )
+    .bind(id.to_string())
+    .bind(agency.as_str())
+    .fetch_optional(pool)
+    .await?
+    .ok_or(DeskError::NotFound)?;
+    Ok((digest(&row, "packet_digest")?, row.try_get("packet_signature")?))
+}
+
 /// Its recipients in the order of the packet.
 pub(crate) async fn recipients(
     pool: &SqlitePool,
@@ -334,6 +375,18 @@ pub(crate) async fn envelopes(
             })
         })
         .collect()
+}
+
+/// Envelopes of a document with the salts of their commitments.
+pub(crate) async fn openings(
+    pool: &SqlitePool,
+    document: EnvelopeId,
+) -> Result<Vec<(EnvelopeId, Vec<u8>)>, DeskError> {
+    let rows = sqlx::query("SELECT id, salt FROM desk_envelope WHERE document = ? ORDER BY id")
+        .bind(document.to_string())
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(|row| Ok((envelope(row, "id")?, row.try_get("salt")?))).collect()
 }
 
 /// Numbers for the rail.

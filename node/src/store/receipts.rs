@@ -8,9 +8,8 @@ use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::statement::{Event, Statement};
 use formats::time::Timestamp;
-use relay::store::DeskRefusal;
 
-use super::documents::damaged;
+use super::documents::{damaged, digest, envelope};
 use crate::fault::DeskError;
 use crate::view::RecipientState;
 
@@ -25,6 +24,8 @@ pub(crate) struct KeptReceipt {
 /// One step of a recipient's history.
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
+    pub(crate) envelope: &'a str,
+    pub(crate) recipient: &'a str,
     pub(crate) event: &'a str,
     pub(crate) at: Timestamp,
     pub(crate) who: &'a str,
@@ -33,39 +34,86 @@ pub(crate) struct Step<'a> {
     pub(crate) clock_unsure: bool,
 }
 
-/// Keeps a bundle verbatim and says what is in it. A receipt that is known keeps its first bundle.
+impl<'a> Step<'a> {
+    /// A step that nothing proves and that has no reason.
+    pub(crate) fn plain(
+        envelope: &'a str,
+        recipient: &'a String,
+        event: &'a str,
+        at: Timestamp,
+        who: &'a str,
+    ) -> Self {
+        Self {
+            envelope,
+            recipient,
+            event,
+            at,
+            who,
+            leaf: None,
+            reason: None,
+            clock_unsure: false,
+        }
+    }
+}
+
+/// A verified bundle, read and encoded before the commit that keeps it.
+#[derive(Debug)]
+pub(crate) struct NewBundle {
+    bytes: Vec<u8>,
+    digest: Digest,
+    station: String,
+    receipts: Vec<KeptReceipt>,
+}
+
+impl NewBundle {
+    /// `statements` are the bundle's, in its order.
+    pub(crate) fn of(bundle: &ReceiptBundle, statements: Vec<Statement>, station: &str) -> Self {
+        let bytes = bundle.encode();
+        let receipts = bundle
+            .proven
+            .iter()
+            .zip(statements)
+            .map(|(proven, statement)| KeptReceipt {
+                envelope: statement.envelope.to_string(),
+                leaf: proven.leaf_hash(),
+                statement,
+            });
+        Self {
+            digest: Digest::of(&bytes),
+            station: station.to_owned(),
+            receipts: receipts.collect(),
+            bytes,
+        }
+    }
+
+    /// Digest of its bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What is in it.
+    pub(crate) fn receipts(&self) -> &[KeptReceipt] {
+        &self.receipts
+    }
+}
+
+/// Keeps a bundle verbatim. A receipt that is known keeps its first bundle.
 pub(crate) async fn keep_bundle(
     conn: &mut SqliteConnection,
-    bundle: &ReceiptBundle,
-    station: &str,
+    bundle: &NewBundle,
     now: Timestamp,
-) -> Result<Vec<KeptReceipt>, DeskRefusal> {
-    let bytes = bundle.encode();
-    let digest = Digest::of(&bytes);
-    let statements = bundle
-        .statements()
-        .map_err(|error| DeskRefusal::refused(format!("receipt bundle: {error}")))?;
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO desk_bundle (digest, bundle, station, received) VALUES (?, ?, ?, ?)
          ON CONFLICT (digest) DO NOTHING",
     )
-    .bind(digest.as_bytes().as_slice())
-    .bind(&bytes)
-    .bind(station)
+    .bind(bundle.digest.as_bytes().as_slice())
+    .bind(&bundle.bytes)
+    .bind(&bundle.station)
     .bind(now.unix_ms())
     .execute(&mut *conn)
     .await?;
-    let kept: Vec<KeptReceipt> = bundle
-        .proven
-        .iter()
-        .zip(statements)
-        .map(|(proven, statement)| KeptReceipt {
-            envelope: statement.envelope.to_string(),
-            leaf: proven.leaf_hash(),
-            statement,
-        })
-        .collect();
-    for (part, receipts) in kept.chunks(ROWS_MAX).enumerate() {
+    for (part, receipts) in bundle.receipts.chunks(ROWS_MAX).enumerate() {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO desk_receipt (leaf, envelope, recipient, event, at, station, bundle,
                position) ",
@@ -76,41 +124,48 @@ pub(crate) async fn keep_bundle(
                 .push_bind(receipt.statement.recipient.as_str())
                 .push_bind(receipt.statement.event.name())
                 .push_bind(receipt.statement.time.unix_ms())
-                .push_bind(station)
-                .push_bind(digest.as_bytes().as_slice())
+                .push_bind(&bundle.station)
+                .push_bind(bundle.digest.as_bytes().as_slice())
                 .push_bind(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX));
         });
+        insert.push(" ON CONFLICT (leaf) DO NOTHING");
         insert
-            .push(" ON CONFLICT (leaf) DO NOTHING")
             .build()
+            .persistent(receipts.len() == 1)
             .execute(&mut *conn)
             .await?;
     }
-    Ok(kept)
+    Ok(())
 }
 
-pub(crate) async fn put_step(
+/// Writes steps of (envelope, recipient).
+pub(crate) async fn put_steps(
     conn: &mut SqliteConnection,
-    envelope: &str,
-    recipient: &str,
-    step: &Step<'_>,
+    steps: &[Step<'_>],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf, reason,
-           clock_unsure) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(envelope)
-    .bind(recipient)
-    .bind(step.event)
-    .bind(step.at.unix_ms())
-    .bind(now.unix_ms())
-    .bind(step.who)
-    .bind(step.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice()))
-    .bind(step.reason.map(Reason::code))
-    .bind(step.clock_unsure)
-    .execute(conn)
-    .await?;
+    for steps in steps.chunks(ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf, reason,
+               clock_unsure) ",
+        );
+        insert.push_values(steps, |mut row, step| {
+            row.push_bind(step.envelope)
+                .push_bind(step.recipient)
+                .push_bind(step.event)
+                .push_bind(step.at.unix_ms())
+                .push_bind(now.unix_ms())
+                .push_bind(step.who)
+                .push_bind(step.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice()))
+                .push_bind(step.reason.map(Reason::code))
+                .push_bind(step.clock_unsure);
+        });
+        insert
+            .build()
+            .persistent(steps.len() == 1)
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }
 
@@ -186,69 +241,97 @@ pub(crate) async fn refused(
     touch(conn, envelope, now).await
 }
 
-/// Moves a recipient by a verified statement of its home station. States only climb; `delivered` and
+/// Moves recipients by verified statements of their home stations. States only climb; `delivered` and
 /// `handed_over` also replace `expired`, `withdrawn` and `refused` whenever they arrive, if they were made
-/// before the envelope's end.
+/// before the envelope's end. So the order of the statements does not matter, and those that move to one
+/// state are one statement of SQL.
 pub(crate) async fn moved(
     conn: &mut SqliteConnection,
-    statement: &Statement,
+    receipts: &[&KeptReceipt],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let (envelope, recipient) = (
-        statement.envelope.to_string(),
-        statement.recipient.to_string(),
-    );
-    let Some(to) = state_of(statement.event) else {
-        return Ok(());
-    };
-    let sql = match to {
-        RecipientState::Delivered => {
-            "UPDATE desk_recipient SET delivered_at = coalesce(delivered_at, ?1),
-               final = CASE WHEN handed_over_at IS NULL THEN 0 ELSE 1 END,
-               state = CASE WHEN handed_over_at IS NULL THEN 'delivered' ELSE 'handed_over' END,
-               reason = NULL, retry_reason = NULL, retry_at = NULL, retry_attempt = NULL,
-               updated = ?2
-             WHERE envelope = ?3 AND recipient = ?4 AND replaced = 0
-               AND (final = 0 OR expires >= ?1)"
+    for (to, set, only_if) in MOVES {
+        let those: Vec<&KeptReceipt> = receipts
+            .iter()
+            .copied()
+            .filter(|receipt| state_of(receipt.statement.event) == Some(to))
+            .collect();
+        for receipts in those.chunks(ROWS_MAX) {
+            let mut update = QueryBuilder::<Sqlite>::new(
+                "UPDATE desk_recipient SET retry_reason = NULL, retry_at = NULL,
+                   retry_attempt = NULL, updated = ",
+            );
+            update
+                .push_bind(now.unix_ms())
+                .push(", ")
+                .push(set)
+                .push(" FROM (");
+            update.push_values(receipts, |mut row, receipt| {
+                row.push_bind(&receipt.envelope)
+                    .push_bind(receipt.statement.recipient.as_str())
+                    .push_bind(receipt.statement.time.unix_ms())
+                    .push_bind(receipt.statement.reason.map(Reason::code));
+            });
+            update.push(") v WHERE envelope = v.column1 AND recipient = v.column2 AND ");
+            update.push(only_if);
+            update
+                .build()
+                .persistent(receipts.len() == 1)
+                .execute(&mut *conn)
+                .await?;
         }
-        RecipientState::HandedOver => {
-            "UPDATE desk_recipient SET handed_over_at = coalesce(handed_over_at, ?1),
-               state = 'handed_over', final = 1, reason = NULL, retry_reason = NULL,
-               retry_at = NULL, retry_attempt = NULL, updated = ?2
-             WHERE envelope = ?3 AND recipient = ?4 AND replaced = 0"
+    }
+    for receipts in receipts.chunks(ROWS_MAX) {
+        let mut update = QueryBuilder::<Sqlite>::new("UPDATE desk_document SET updated = ");
+        update.push_bind(now.unix_ms());
+        update.push(" WHERE id IN (SELECT document FROM desk_envelope WHERE id IN (");
+        let mut list = update.separated(", ");
+        for receipt in receipts {
+            list.push_bind(&receipt.envelope);
         }
-        RecipientState::Refused => {
-            "UPDATE desk_recipient SET state = 'refused', final = 1, reason = ?5, updated = ?2,
-               retry_reason = NULL, retry_at = NULL, retry_attempt = NULL
-             WHERE envelope = ?3 AND recipient = ?4 AND state IN ('accepted', 'relayed')
-               AND ?1 = ?1"
-        }
-        RecipientState::Expired => {
-            "UPDATE desk_recipient SET state = 'expired', final = 1, updated = ?2,
-               retry_reason = NULL, retry_at = NULL, retry_attempt = NULL
-             WHERE envelope = ?3 AND recipient = ?4 AND state IN ('accepted', 'relayed')
-               AND ?1 = ?1"
-        }
-        RecipientState::Withdrawn => {
-            "UPDATE desk_recipient SET state = 'withdrawn', final = 1, updated = ?2,
-               retry_reason = NULL, retry_at = NULL, retry_attempt = NULL
-             WHERE envelope = ?3 AND recipient = ?4 AND state IN ('accepted', 'relayed')
-               AND ?1 = ?1"
-        }
-        RecipientState::Accepted | RecipientState::Relayed => return Ok(()),
-    };
-    let query = sqlx::query(sql)
-        .bind(statement.time.unix_ms())
-        .bind(now.unix_ms())
-        .bind(&envelope)
-        .bind(&recipient);
-    let query = match to {
-        RecipientState::Refused => query.bind(statement.reason.map(Reason::code)),
-        _ => query,
-    };
-    query.execute(&mut *conn).await?;
-    touch(conn, &envelope, now).await
+        update.push("))");
+        update
+            .build()
+            .persistent(receipts.len() == 1)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }
+
+/// What each state sets, and whom it may move. `v.column3` is the statement's time, `v.column4` its reason.
+const MOVES: [(RecipientState, &str, &str); 5] = [
+    (
+        RecipientState::Delivered,
+        "delivered_at = coalesce(delivered_at, v.column3), reason = NULL,
+           final = CASE WHEN handed_over_at IS NULL THEN 0 ELSE 1 END,
+           state = CASE WHEN handed_over_at IS NULL THEN 'delivered' ELSE 'handed_over' END",
+        "replaced = 0 AND (final = 0 OR expires >= v.column3)",
+    ),
+    (
+        RecipientState::HandedOver,
+        "handed_over_at = coalesce(handed_over_at, v.column3), reason = NULL, final = 1,
+           state = 'handed_over'",
+        "replaced = 0",
+    ),
+    (
+        RecipientState::Refused,
+        "state = 'refused', final = 1, reason = v.column4",
+        STILL_ON_THE_WAY,
+    ),
+    (
+        RecipientState::Expired,
+        "state = 'expired', final = 1",
+        STILL_ON_THE_WAY,
+    ),
+    (
+        RecipientState::Withdrawn,
+        "state = 'withdrawn', final = 1",
+        STILL_ON_THE_WAY,
+    ),
+];
+
+const STILL_ON_THE_WAY: &str = "state IN ('accepted', 'relayed')";
 
 /// The state that a statement of the home station proves.
 pub(crate) fn state_of(event: Event) -> Option<RecipientState> {
@@ -340,6 +423,8 @@ pub(crate) async fn released(
 /// What a receipt must agree with: one of our envelopes.
 #[derive(Debug)]
 pub(crate) struct SentEnvelope {
+    /// The document that it carries.
+    pub(crate) document: EnvelopeId,
     pub(crate) header_digest: Digest,
     pub(crate) header: Vec<u8>,
 }
@@ -348,13 +433,14 @@ pub(crate) async fn sent(
     pool: &SqlitePool,
     id: EnvelopeId,
 ) -> Result<Option<SentEnvelope>, DeskError> {
-    let row = sqlx::query("SELECT header, header_digest FROM desk_envelope WHERE id = ?")
+    let row = sqlx::query("SELECT document, header, header_digest FROM desk_envelope WHERE id = ?")
         .bind(id.to_string())
         .fetch_optional(pool)
         .await?;
     row.map(|row| {
         let bytes: Vec<u8> = row.try_get("header_digest")?;
         Ok(SentEnvelope {
+            document: envelope(&row, "document")?,
             header_digest: Digest::try_from(bytes.as_slice()).map_err(|error| damaged(&error))?,
             header: row.try_get("header")?,
         })
@@ -380,6 +466,43 @@ pub(crate) async fn bundles(
             ReceiptBundle::decode(&bytes).map_err(|error| damaged(&error))
         })
         .collect()
+}
+
+/// Where the receipts about a document lie: bundles in the order in which they came, each with the
+/// positions of its statements.
+pub(crate) async fn places(
+    pool: &SqlitePool,
+    document: EnvelopeId,
+) -> Result<Vec<(Digest, Vec<usize>)>, DeskError> {
+    let rows = sqlx::query(
+        "SELECT r.bundle, r.position FROM desk_envelope e
+         JOIN desk_receipt r ON r.envelope = e.id JOIN desk_bundle b ON b.digest = r.bundle
+         WHERE e.document = ? ORDER BY b.received, r.bundle, r.position",
+    )
+    .bind(document.to_string())
+    .fetch_all(pool)
+    .await?;
+    let mut places: Vec<(Digest, Vec<usize>)> = Vec::new();
+    for row in &rows {
+        let bundle = digest(row, "bundle")?;
+        let position: i64 = row.try_get("position")?;
+        let position = usize::try_from(position).map_err(|error| damaged(&error))?;
+        match places.last_mut() {
+            Some((last, positions)) if *last == bundle => positions.push(position),
+            Some(_) | None => places.push((bundle, vec![position])),
+        }
+    }
+    Ok(places)
+}
+
+/// A bundle as it came.
+pub(crate) async fn bundle(pool: &SqlitePool, id: Digest) -> Result<ReceiptBundle, DeskError> {
+    let row = sqlx::query("SELECT bundle FROM desk_bundle WHERE digest = ?")
+        .bind(id.as_bytes().as_slice())
+        .fetch_one(pool)
+        .await?;
+    let bytes: Vec<u8> = row.try_get("bundle")?;
+    ReceiptBundle::decode(&bytes).map_err(|error| damaged(&error))
 }
 
 async fn touch(

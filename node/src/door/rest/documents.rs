@@ -6,18 +6,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use formats::id::Digest;
+use formats::id::{Digest, EnvelopeId};
 
 use super::{Items, LIMIT, LIMIT_MAX, id, page};
 use crate::body::Body;
-use crate::desk::{DocumentFilter, Submission};
+use crate::desk::{DocumentFilter, Submission, Topic};
 use crate::door::auth::Who;
 use crate::door::params::Params;
 use crate::door::problem::{Kind, Problem};
 use crate::door::wait::{WAIT_S_MAX, until};
 use crate::door::{Doors, content, multipart};
+use crate::fault::DeskError;
 use crate::screen::day::Day;
-use crate::view::{Accepted, DocumentView, Page, RecipientState, StateCounts, TimelineView};
+use crate::view::{Accepted, Page, RecipientState, StateCounts, TimelineView};
 
 type Answer = Result<Response, Problem>;
 
@@ -214,8 +215,7 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
 }
 
 /// Every recipient is at least there, or will never be.
-fn reached(document: &DocumentView, goal: RecipientState) -> bool {
-    let counts = &document.row.counts;
+fn reached(counts: &StateCounts, goal: RecipientState) -> bool {
     RecipientState::ALL
         .into_iter()
         .filter(|state| *state < goal && !state.is_final())
@@ -232,7 +232,17 @@ pub(crate) async fn show(
     let id = id(&text)?;
     let mut params = Params::of(&uri)?;
     let wait_s = params.number("wait", 0, WAIT_S_MAX).unwrap_or(0);
-    let goal = match params.text("until").as_deref() {
+    let goal = goal(&mut params);
+    params.finish()?;
+    if wait_s > 0 {
+        wait_for(&doors, &who, id, wait_s, goal).await?;
+    }
+    Ok(Json(doors.desk().document(&who.0.agency, id).await?).into_response())
+}
+
+/// The state that a caller waits for.
+fn goal(params: &mut Params) -> RecipientState {
+    match params.text("until").as_deref() {
         None => RecipientState::HandedOver,
         Some("relayed") => RecipientState::Relayed,
         Some("delivered") => RecipientState::Delivered,
@@ -245,14 +255,39 @@ pub(crate) async fn show(
             );
             RecipientState::HandedOver
         }
-    };
+    }
+}
+
+/// Waits until every recipient is there; whether they are.
+async fn wait_for(
+    doors: &Doors,
+    who: &Who,
+    id: EnvelopeId,
+    wait_s: u32,
+    goal: RecipientState,
+) -> Result<bool, DeskError> {
+    let look = || doors.desk().progress(&who.0.agency, id);
+    let ready = |counts: &StateCounts| reached(counts, goal);
+    let counts = until(doors, Topic::document(id), wait_s, look, ready).await?;
+    Ok(reached(&counts, goal))
+}
+
+/// `GET /documents/{id}/receipts?wait=30&until=handed_over`
+pub(crate) async fn receipts(
+    State(doors): State<Doors>,
+    who: Who,
+    Path(text): Path<String>,
+    uri: Uri,
+) -> Answer {
+    let id = id(&text)?;
+    let mut params = Params::of(&uri)?;
+    let wait_s = params.number("wait", 0, WAIT_S_MAX).unwrap_or(0);
+    let goal = goal(&mut params);
     params.finish()?;
-    let look = || doors.desk().document(&who.0.agency, id);
-    let document = until(&doors, wait_s, look, |document: &DocumentView| {
-        reached(document, goal)
-    })
-    .await?;
-    Ok(Json(document).into_response())
+    let complete = wait_for(&doors, &who, id, wait_s, goal).await?;
+    let mut view = doors.desk().receipts(&who.0.agency, id).await?;
+    view.complete = complete;
+    Ok(Json(view).into_response())
 }
 
 /// `GET /documents/{id}/recipients`
@@ -371,6 +406,25 @@ mod tests {
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all.iter().skip(at + 1).all(|other| other != one));
+        }
+    }
+
+    #[test]
+    fn a_goal_is_reached_when_nobody_is_on_the_way_to_it() {
+        let counts = |states: &[RecipientState]| {
+            let mut counts = StateCounts::default();
+            states.iter().for_each(|state| counts.add(*state, 1));
+            counts
+        };
+        use RecipientState::{Accepted, Delivered, HandedOver, Refused, Relayed};
+        for (states, goal, expected) in [
+            (&[HandedOver, Refused][..], HandedOver, true),
+            (&[HandedOver, Delivered], HandedOver, false),
+            (&[HandedOver, Delivered], Delivered, true),
+            (&[Accepted, HandedOver], Relayed, false),
+            (&[Relayed], Relayed, true),
+        ] {
+            assert_eq!(reached(&counts(states), goal), expected, "{states:?}");
         }
     }
 

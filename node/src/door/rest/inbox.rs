@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use formats::time::Timestamp;
 
 use super::{LIMIT, LIMIT_MAX, id, page};
+use crate::desk::Topic;
 use crate::door::auth::Who;
 use crate::door::params::Params;
 use crate::door::problem::{Kind, Problem};
@@ -44,7 +45,8 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
             .desk()
             .inbox(agency, &states, text.as_deref(), cursor.as_deref(), limit)
     };
-    let found = until(&doors, wait_s, look, |page: &Page<InboxRow>| {
+    let topic = Topic::inbox(agency);
+    let found = until(&doors, topic, wait_s, look, |page: &Page<InboxRow>| {
         !page.items.is_empty()
     })
     .await?;
@@ -123,10 +125,9 @@ pub(crate) async fn claim(State(doors): State<Doors>, who: Who, uri: Uri, body: 
             .desk()
             .claim(&who.0.agency, wanted.count, wanted.lease_s)
     };
-    let claim = until(&doors, wait_s, look, |claim: &Claim| {
-        !claim.items.is_empty()
-    })
-    .await?;
+    let topic = Topic::inbox(&who.0.agency);
+    let ready = |claim: &Claim| !claim.items.is_empty();
+    let claim = until(&doors, topic, wait_s, look, ready).await?;
     Ok(Json(Leased::from(claim)).into_response())
 }
 
