@@ -109,7 +109,7 @@ impl Desk {
     }
 
     /// Tells when a state of that document or an arrival in that inbox was committed: long polls wait on it.
-    pub fn changes(&self, topic: Topic) -> tokio::sync::watch::Receiver<()> {
+    pub fn changes(&self, topic: Topic) -> tokio::sync::watch::Receiver<u64> {
         self.0.topics.listen(topic)
     }
 

@@ -61,7 +61,6 @@ async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
     core.station()
         .commit(Change::with_desk(Vec::new(), write))
         .await?;
-    core.changed();
     Ok(())
 }
 

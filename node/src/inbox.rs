@@ -2,8 +2,9 @@
 //! statement ContentHandover and the owed receipt; repeating it gives the first answer. Items in quarantine
 //! are shown and never handed out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
@@ -12,6 +13,7 @@ use formats::statement::Event;
 use formats::time::Timestamp;
 use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, StatementDraft};
 
+use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::packet::{self, PacketError};
@@ -66,8 +68,9 @@ pub(crate) fn place(cursor: &str) -> Result<i64, DeskError> {
         .ok_or(DeskError::BadCursor)
 }
 
-/// Leases items. A look that finds nothing writes nothing; what another claim is leasing at this moment is
-/// left to it, so that many waiting workers do not write for the same item.
+/// Leases items. A look that finds nothing writes nothing, and is not made where another has just found
+/// nothing; what another claim is leasing at this moment is left to it. So many waiting workers neither
+/// read nor write for the same item.
 pub(crate) async fn claim(
     core: &Core,
     owner: &AgencyCode,
@@ -79,14 +82,13 @@ pub(crate) async fn claim(
     let until = now.plus_ms(lease_ms);
     let word = format!("{:032x}", rand::random::<u128>());
     let count = usize::try_from(count.clamp(1, PAGE_MAX)).unwrap_or(1);
-    let look = count + core.leasing.in_work();
-    let free = inbox::free(&core.reader(), owner, now, look).await?;
-    let (mut rows, _turn) = core.leasing.take(free, count);
+    let (mut rows, _turn) = look(core, owner, count, now).await?;
     if rows.is_empty() {
+        let items = Vec::new();
         return Ok(Claim {
             claim: word,
             until,
-            items: Vec::new(),
+            items,
         });
     }
     let wanted: Vec<i64> = rows.iter().map(|(seq, _)| *seq).collect();
@@ -116,9 +118,39 @@ pub(crate) async fn claim(
     })
 }
 
-/// Rows whose lease is being written now.
+/// Up to `count` items that are free, reserved for this claim.
+async fn look<'a>(
+    core: &'a Core,
+    owner: &AgencyCode,
+    count: usize,
+    now: Timestamp,
+) -> Result<(Vec<(i64, InboxRow)>, LeaseTurn<'a>), DeskError> {
+    let leasing = &core.leasing;
+    let _one_at_a_time = leasing.looking.lock().await;
+    let version = core.topics.version(Topic::inbox(owner));
+    if leasing.is_empty(owner, version) {
+        return Ok(leasing.take(Vec::new(), count));
+    }
+    let most = count + leasing.in_work();
+    let free = inbox::free(&core.reader(), owner, now, most).await?;
+    // All there are were found, and this claim takes what the others leave.
+    let emptied = free.len() < most && leasing.left(&free) <= count;
+    let taken = leasing.take(free, count);
+    if emptied {
+        leasing.found_empty(owner, version);
+    }
+    Ok(taken)
+}
+
+/// What claims at work know of each other.
 #[derive(Debug, Default)]
-pub(crate) struct Leasing(Mutex<HashSet<i64>>);
+pub(crate) struct Leasing {
+    looking: tokio::sync::Mutex<()>,
+    /// Rows whose lease is being written now.
+    taken: Mutex<HashSet<i64>>,
+    /// Inboxes in which nothing was free: at which version of their topic, and when.
+    empty: Mutex<HashMap<AgencyCode, (u64, Instant)>>,
+}
 
 /// Ends with the claim that holds it.
 #[derive(Debug)]
@@ -129,17 +161,36 @@ struct LeaseTurn<'a> {
 
 impl Leasing {
     fn in_work(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.len()
+    }
+
+    fn is_empty(&self, owner: &AgencyCode, version: u64) -> bool {
+        let empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = empty.get(owner);
+        found.is_some_and(|(at, when)| *at == version && when.elapsed() < EMPTY_FOR)
+    }
+
+    fn found_empty(&self, owner: &AgencyCode, version: u64) {
+        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        empty.insert(owner.clone(), (version, Instant::now()));
+    }
+
+    /// How many of the rows no other claim is leasing.
+    fn left<T>(&self, rows: &[(i64, T)]) -> usize {
+        let all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.iter().filter(|(seq, _)| !all.contains(seq)).count()
     }
 
     /// The first `count` rows that no other claim is leasing.
     fn take<T>(&self, mut rows: Vec<(i64, T)>, count: usize) -> (Vec<(i64, T)>, LeaseTurn<'_>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         rows.retain(|(seq, _)| !all.contains(seq));
         rows.truncate(count);
         let seqs: Vec<i64> = rows.iter().map(|(seq, _)| *seq).collect();
         all.extend(&seqs);
-        (rows, LeaseTurn { all: &self.0, seqs })
+        let all = &self.taken;
+        (rows, LeaseTurn { all, seqs })
     }
 }
 
@@ -151,6 +202,9 @@ impl Drop for LeaseTurn<'_> {
         }
     }
 }
+
+/// How long an inbox counts as empty without a change: leases that end are seen after this.
+const EMPTY_FOR: Duration = Duration::from_secs(1);
 
 pub(crate) async fn acknowledge(
     core: &Core,

@@ -46,7 +46,10 @@ pub(crate) async fn of_document(
         state: counts.worst(),
         recipients: counts.total(),
         packet_digest,
-        salt: envelopes.first().map(|one| one.salt.clone()).unwrap_or_default(),
+        salt: envelopes
+            .first()
+            .map(|one| one.salt.clone())
+            .unwrap_or_default(),
         signature_value: signature.signature_value().to_vec(),
         envelopes,
         receipts: told,
@@ -72,8 +75,14 @@ fn cut(bundle: &ReceiptBundle, positions: &[usize]) -> Result<Option<ReceiptView
     if proven.is_empty() {
         return Ok(None);
     }
-    let bundle = ReceiptBundle { proven, checkpoint: bundle.checkpoint.clone() };
-    Ok(Some(ReceiptView { bundle: bundle.encode(), events }))
+    let bundle = ReceiptBundle {
+        proven,
+        checkpoint: bundle.checkpoint.clone(),
+    };
+    Ok(Some(ReceiptView {
+        bundle: bundle.encode(),
+        events,
+    }))
 }
 
 fn internal(error: &dyn std::fmt::Display) -> DeskError {
@@ -158,10 +167,18 @@ mod tests {
             key_id: [1; 4],
             signature: vec![5; 64],
         };
-        let note = Note { checkpoint, signatures: vec![signature] }.to_text();
+        let note = Note {
+            checkpoint,
+            signatures: vec![signature],
+        }
+        .to_text();
         ReceiptBundle {
             proven: vec![proven(1), proven(2)],
-            checkpoint: SignedCheckpoint { note, cms: vec![0x30, 0], token: None },
+            checkpoint: SignedCheckpoint {
+                note,
+                cms: vec![0x30, 0],
+                token: None,
+            },
         }
     }
 

@@ -9,6 +9,7 @@
 pub mod names;
 pub(crate) mod path;
 pub(crate) mod policy;
+mod recent;
 mod structure;
 
 use std::fmt;
@@ -225,6 +226,7 @@ struct Inner {
     domain: TrustDomain,
     store: Store,
     policy: RevocationPolicy,
+    recent: recent::Recent,
 }
 
 impl Validator {
@@ -248,6 +250,7 @@ impl Validator {
             domain: trust_domain,
             store,
             policy,
+            recent: recent::Recent::default(),
         }))
     }
 

@@ -192,7 +192,7 @@ pub fn verify_token(
         return Err(StampError::Future { token: time, now });
     }
     let certificate = parsed.embedded_signer().ok_or(StampError::NoCertificate)?;
-    let tsa = validator.verify(&certificate, Role::TimeStamping, time)?;
+    let tsa = validator.verify_within_hour(&certificate, Role::TimeStamping, time)?;
     let content = parsed.content().ok_or(StampError::Malformed("content"))?;
     let digest = parsed.hash().digest(&content);
     sign::check_signature(&parsed, oid::CT_TST_INFO, &digest, &tsa)?;

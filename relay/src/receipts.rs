@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use formats::body::SEALED_CHUNK_BYTES;
@@ -18,6 +19,7 @@ use pki::sign::{Content, Embed};
 
 use crate::station::Core;
 use crate::store::body::FinishedBody;
+use crate::store::pace::Pace;
 use crate::store::{Accept, Change, NewLeg, OwedReceipts, Write};
 
 /// Why a receipt envelope could not be made; it stays owed.
@@ -36,31 +38,44 @@ pub(crate) enum ReceiptError {
 
 /// Sends what is owed whenever something new is, until the station stops.
 pub(crate) async fn run(core: Arc<Core>) {
+    let mut pace = Pace::new(PASS_EVERY, BUSY_RECEIPTS, Instant::now());
     loop {
         tokio::select! {
             () = core.receipts_owed.notified() => {}
             () = tokio::time::sleep(core.config.timing.sweep * SWEEPS) => {}
             () = core.stop.cancelled() => return,
         }
-        settle_all(&core).await;
+        // Each envelope of receipts costs as much as a document's: when many are owed, they travel together.
+        if let Some(wait) = pace.wait(Instant::now()) {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = core.stop.cancelled() => return,
+            }
+        }
+        let begun = Instant::now();
+        let told = settle_all(&core).await;
+        pace.round(told, begun);
     }
 }
 
 /// One pass over everything that is owed now. A station that cannot be told (it left the records, no
 /// road) is passed over for the rest of it: what it is owed waits, the others are told.
-async fn settle_all(core: &Arc<Core>) {
+async fn settle_all(core: &Arc<Core>) -> usize {
     let mut waiting = BTreeSet::new();
+    let mut told = 0;
     loop {
         let owed = match core.store.owed_receipts(BATCH, &waiting).await {
             Ok(owed) => owed,
             Err(error) => {
                 tracing::warn!(%error, "owed receipts cannot be read");
-                return;
+                return told;
             }
         };
         if owed.is_empty() {
-            return;
+            return told;
         }
+        let count: usize = owed.iter().map(|one| one.positions.len()).sum();
+        told += count;
         let sends = owed.into_iter().map(|one| async {
             let station = one.station.clone();
             settle(core, one).await.map_err(|error| (station, error))
@@ -71,6 +86,10 @@ async fn settle_all(core: &Arc<Core>) {
                 tracing::warn!(%error, "receipt stays owed");
             }
             waiting.insert(station);
+        }
+        // What came meanwhile is told in the next pass, together with what else comes until then.
+        if count < BATCH && waiting.is_empty() {
+            return told;
         }
     }
 }
@@ -149,6 +168,10 @@ async fn write_body(core: &Core, bundle: Vec<u8>) -> Result<FinishedBody, Receip
         .map_err(|error| waits(&error))
 }
 
+/// Passes begin at least this far apart when many receipts are owed.
+const PASS_EVERY: Duration = Duration::from_millis(40);
+/// Statements in a tenth of a second that are many.
+const BUSY_RECEIPTS: usize = 10;
 /// How many owed statements are read at once, at most what one bundle may hold.
 const BATCH: usize = 1024;
 /// Sweeps between two looks without being woken.

@@ -37,11 +37,11 @@ impl Topic {
 
 /// The signals of a desk.
 #[derive(Debug)]
-pub(crate) struct Topics(Vec<watch::Sender<()>>);
+pub(crate) struct Topics(Vec<watch::Sender<u64>>);
 
 impl Default for Topics {
     fn default() -> Self {
-        Self((0..SLOTS).map(|_| watch::Sender::new(())).collect())
+        Self((0..SLOTS).map(|_| watch::Sender::new(0)).collect())
     }
 }
 
@@ -49,14 +49,22 @@ impl Topics {
     /// Wakes whoever waits for it.
     pub(crate) fn changed(&self, topic: Topic) {
         if let Some(slot) = self.0.get(topic.0) {
-            slot.send_replace(());
+            slot.send_modify(|version| *version += 1);
         }
     }
 
+    /// Grows with each change.
+    pub(crate) fn version(&self, topic: Topic) -> u64 {
+        self.0.get(topic.0).map_or(0, |slot| *slot.borrow())
+    }
+
     /// Hears of changes from now on.
-    pub(crate) fn listen(&self, topic: Topic) -> watch::Receiver<()> {
+    pub(crate) fn listen(&self, topic: Topic) -> watch::Receiver<u64> {
         // The slot is always there: a topic is made by the hash above only.
-        self.0.get(topic.0).map_or_else(|| watch::Sender::new(()).subscribe(), watch::Sender::subscribe)
+        self.0.get(topic.0).map_or_else(
+            || watch::Sender::new(0).subscribe(),
+            watch::Sender::subscribe,
+        )
     }
 }
 
@@ -90,12 +98,18 @@ mod tests {
     #[test]
     fn an_inbox_and_a_document_are_different_things() {
         let spread: std::collections::HashSet<usize> = (0..200_u8)
-            .map(|n| Topic::document(EnvelopeId::new(
-                formats::time::Timestamp::from_unix_ms(i64::from(n)),
-                &[n; 10],
-            )))
+            .map(|n| {
+                Topic::document(EnvelopeId::new(
+                    formats::time::Timestamp::from_unix_ms(i64::from(n)),
+                    &[n; 10],
+                ))
+            })
             .map(|topic| topic.0)
             .collect();
-        assert!(spread.len() > 150, "{} slots of 200 documents", spread.len());
+        assert!(
+            spread.len() > 150,
+            "{} slots of 200 documents",
+            spread.len()
+        );
     }
 }

@@ -11,5 +11,6 @@
 mod evidence;
 mod forged;
 mod promises;
+mod receipts;
 mod story;
 mod world;

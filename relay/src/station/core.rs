@@ -31,6 +31,7 @@ use crate::ops::Counters;
 use crate::quota::{Allowance, Quotas};
 use crate::route::{self, Hop};
 use crate::store::{LegId, Options, Store};
+use crate::testimony::Testimony;
 
 /// See the file.
 pub(crate) struct Core {
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) forward: forward::Handle,
     /// Something is owed.
     pub(crate) receipts_owed: Notify,
+    pub(crate) testimony: Testimony,
     pub(crate) facts: Facts,
     pub(crate) counters: Counters,
     /// Handshakes at once.
@@ -171,6 +173,7 @@ pub(crate) async fn build(
         quotas: Quotas::new(Allowance::default()),
         forward,
         receipts_owed: Notify::new(),
+        testimony: Testimony::default(),
         facts: Facts::default(),
         counters: Counters::default(),
         handshakes: Arc::new(Semaphore::new(HANDSHAKES)),

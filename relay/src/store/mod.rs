@@ -22,6 +22,7 @@ mod leg;
 mod load;
 mod log;
 mod memory;
+pub(crate) mod pace;
 mod plan;
 mod prove;
 mod read;
