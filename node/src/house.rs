@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::time::Timestamp;
-use relay::store::{Change, Write};
+use relay::store::{Change, Outcome, Write};
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
@@ -76,9 +76,12 @@ async fn release(core: &Core, now: Timestamp) -> Result<(), DeskError> {
         let writes = found.map(|found| Write::ReleaseBody {
             envelope: found.key,
         });
-        let write = desk_write(move |conn, _| {
+        let write = desk_write(move |conn, outcomes| {
             async move {
-                receipts::released(conn, &id).await?;
+                // A leg that is not final keeps the body: it is looked at again.
+                if !outcomes.contains(&Outcome::Stale) {
+                    receipts::released(conn, &id).await?;
+                }
                 Ok(())
             }
             .boxed()
