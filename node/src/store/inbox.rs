@@ -311,7 +311,9 @@ pub(crate) async fn free(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(pool)
         .await?;
-    rows.iter().map(|row| Ok((row.try_get("seq")?, inbox_row(row, now)?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.try_get("seq")?, inbox_row(row, now)?)))
+        .collect()
 }
 
 /// Leases those of the rows that are still free, inside the commit, and says which.

@@ -241,7 +241,11 @@ pub(crate) async fn progress(
         counts.add(state(row)?, u64::try_from(more).unwrap_or(0));
     }
     // A document without recipients is never accepted.
-    if rows.is_empty() { Err(DeskError::NotFound) } else { Ok(counts) }
+    if rows.is_empty() {
+        Err(DeskError::NotFound)
+    } else {
+        Ok(counts)
+    }
 }
 
 /// What opens the commitments of a document: digest and signature of its packet.
@@ -258,7 +262,10 @@ pub(crate) async fn signed_packet(
     .fetch_optional(pool)
     .await?
     .ok_or(DeskError::NotFound)?;
-    Ok((digest(&row, "packet_digest")?, row.try_get("packet_signature")?))
+    Ok((
+        digest(&row, "packet_digest")?,
+        row.try_get("packet_signature")?,
+    ))
 }
 
 /// Its recipients in the order of the packet.
@@ -386,7 +393,9 @@ pub(crate) async fn openings(
         .bind(document.to_string())
         .fetch_all(pool)
         .await?;
-    rows.iter().map(|row| Ok((envelope(row, "id")?, row.try_get("salt")?))).collect()
+    rows.iter()
+        .map(|row| Ok((envelope(row, "id")?, row.try_get("salt")?)))
+        .collect()
 }
 
 /// Numbers for the rail.
