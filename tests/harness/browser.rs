@@ -121,7 +121,7 @@ impl Browser {
         Window {
             base: base.to_owned(),
             dir: self.dir.clone(),
-            driver,
+            driver: Some(driver),
         }
     }
 
@@ -174,19 +174,24 @@ fn started_port(log: &str) -> Option<u16> {
 pub struct Window {
     base: String,
     dir: PathBuf,
-    driver: WebDriver,
+    /// Present until the window is closed.
+    driver: Option<WebDriver>,
 }
 
 impl Window {
+    fn driver(&self) -> &WebDriver {
+        self.driver.as_ref().expect("present until it is closed")
+    }
+
     /// Opens a page by its path.
     pub async fn open(&self, path: &str) {
         let url = format!("{}{path}", self.base);
-        self.driver.goto(url).await.expect("a page opens");
+        self.driver().goto(url).await.expect("a page opens");
     }
 
     /// The value of a script that ends in `return`.
     pub async fn run<T: DeserializeOwned>(&self, script: &str) -> T {
-        self.driver
+        self.driver()
             .execute(script, vec![])
             .await
             .and_then(|value| value.convert())
@@ -218,7 +223,7 @@ impl Window {
 
     /// Presses the first element that this CSS selector finds.
     pub async fn press(&self, css: &str) {
-        let element = self.driver.find(By::Css(css)).await;
+        let element = self.driver().find(By::Css(css)).await;
         let element = element.unwrap_or_else(|error| panic!("no {css}: {error}"));
         element
             .click()
@@ -228,14 +233,14 @@ impl Window {
 
     /// Follows the link with this text.
     pub async fn follow(&self, text: &str) {
-        let link = self.driver.find(By::LinkText(text)).await;
+        let link = self.driver().find(By::LinkText(text)).await;
         let link = link.unwrap_or_else(|error| panic!("no link “{text}”: {error}"));
         link.click().await.expect("a link can be followed");
     }
 
     /// Types into the field with this name, in place of what it holds.
     pub async fn fill(&self, name: &str, text: &str) {
-        let field = self.driver.find(By::Name(name)).await;
+        let field = self.driver().find(By::Name(name)).await;
         let field = field.unwrap_or_else(|error| panic!("no field {name}: {error}"));
         field.clear().await.expect("a field can be emptied");
         field.send_keys(text).await.expect("a field takes keys");
@@ -243,7 +248,7 @@ impl Window {
 
     /// A cookie as a request header carries it, also one that scripts cannot read.
     pub async fn cookie(&self, name: &str) -> String {
-        let cookie = self.driver.get_named_cookie(name).await;
+        let cookie = self.driver().get_named_cookie(name).await;
         let cookie = cookie.unwrap_or_else(|error| panic!("no cookie {name}: {error}"));
         format!("{name}={}", cookie.value)
     }
@@ -251,7 +256,7 @@ impl Window {
     /// Errors that the console got since the last call.
     pub async fn console_errors(&self) -> Vec<String> {
         let log = self
-            .driver
+            .driver()
             .browser_log()
             .await
             .expect("the driver keeps a log");
@@ -261,14 +266,25 @@ impl Window {
     /// Saves what the window shows as `name.png` next to the profiles.
     pub async fn shot(&self, name: &str) {
         let path = self.dir.join(format!("{name}.png"));
-        self.driver
+        self.driver()
             .screenshot(&path)
             .await
             .expect("a window can be photographed");
     }
 
     /// Closes the window.
-    pub async fn close(self) {
-        self.driver.quit().await.expect("a window closes");
+    pub async fn close(mut self) {
+        let driver = self.driver.take().expect("present until it is closed");
+        driver.quit().await.expect("a window closes");
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // The driver's own farewell blocks the thread whose runtime it needs, for two minutes; a window
+        // that a failed test leaves open is ended by `Browser` instead.
+        if let Some(driver) = self.driver.take() {
+            let _ = driver.leak();
+        }
     }
 }
