@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_packets_are_valid_without_a_warning() {
+    fn the_demo_packets_are_valid_and_raise_no_warning_but_the_missing_inner_signature() {
         let agencies: Vec<(String, String)> = ["H01.36", "H01.36.04", "G09"]
             .map(|code| (code.to_owned(), "Tên".to_owned()))
             .into();
@@ -560,12 +560,13 @@ mod tests {
                 letter.subject,
                 verdict.faults
             );
-            assert!(
-                verdict.warnings.is_empty(),
-                "{}: {:?}",
-                letter.subject,
-                verdict.warnings
-            );
+            // Signatures inside the XML are not used in practice; the node signs the packet from outside.
+            let others: Vec<_> = verdict
+                .warnings
+                .iter()
+                .filter(|warning| warning.code != "W-NOSIG")
+                .collect();
+            assert!(others.is_empty(), "{}: {others:?}", letter.subject);
         }
     }
 }

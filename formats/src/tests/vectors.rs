@@ -87,23 +87,22 @@ impl File {
     /// Writes or compares the file, then judges every case of the file on disk by `decode`.
     fn settle<T, E: Debug>(self, decode: impl Fn(&[u8]) -> Result<T, E>) {
         let path = folder().join(self.name);
-        let mut text = serde_json::to_string_pretty(&json!({
+        let made = json!({
             "about": self.about,
             "cases": self.cases,
-        }))
-        .unwrap();
-        text.push('\n');
+        });
         if std::env::var_os("TRAM_WRITE_VECTORS").is_some() {
             fs::create_dir_all(folder()).unwrap();
-            fs::write(&path, &text).unwrap();
+            let text = serde_json::to_string_pretty(&made).unwrap() + "\n";
+            fs::write(&path, text).unwrap();
         }
-        let stored = fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            stored, text,
+        let stored: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        // As values: whether a map keeps its order depends on what else is in the build.
+        assert!(
+            stored == made,
             "{} differs from what the code makes",
             self.name
         );
-        let stored: Value = serde_json::from_str(&stored).unwrap();
         for case in stored["cases"].as_array().unwrap() {
             let bytes = match self.form {
                 Form::Hex => from_hex(case["hex"].as_str().unwrap()),
