@@ -1,8 +1,8 @@
 //! Bytes on their way through the desk: spooled by a door, extracted for a reader, kept as a packet.
 //!
-//! Up to `MEMORY_BYTES` they stay in memory; more goes to a private file (mode 0600) in the data
-//! directory's `tmp`, which is emptied at start. A temporary file is removed when its last holder
-//! drops it. The digest is computed while the bytes stream. Errors are those of the disk; nothing
+//! Up to `MEMORY_BYTES` they stay in memory while all such bodies together stay below `SHARED_BYTES`; more
+//! goes to a private file (mode 0600) in the data directory's `tmp`, which is emptied at start. A temporary
+//! file is removed when its last holder drops it. The digest is computed while the bytes stream. Errors are those of the disk; nothing
 //! here knows what the bytes mean.
 
 use std::fs::{File, OpenOptions};
@@ -10,14 +10,22 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use formats::id::Digest;
 
-/// Bodies up to this size stay in memory: the size that rides inline in store and link.
-pub const MEMORY_BYTES: usize = 64 * 1024;
+/// Bodies up to this size ride inline in store and link, and always stay in memory.
+pub const INLINE_BYTES: usize = 64 * 1024;
+
+/// Bodies up to this size, most letters with a scan, stay in memory if there is room: a file that lives
+/// for milliseconds costs more than its bytes. Less than a chunk.
+pub const MEMORY_BYTES: usize = 512 * 1024;
+
+/// What bodies above `INLINE_BYTES` may take of the memory together.
+const SHARED_BYTES: usize = 24 * 1024 * 1024;
 
 const READ_BYTES: usize = 64 * 1024;
 
@@ -31,7 +39,10 @@ pub struct Body {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Memory(Bytes),
+    Memory {
+        bytes: Bytes,
+        _share: Option<Arc<Share>>,
+    },
     File {
         path: PathBuf,
         _temporary: Option<Arc<Temporary>>,
@@ -56,7 +67,10 @@ impl Body {
         let digest = Digest::of(&bytes);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Self {
-            place: Place::Memory(bytes),
+            place: Place::Memory {
+                bytes,
+                _share: None,
+            },
             bytes: length,
             digest,
         }
@@ -87,15 +101,20 @@ impl Body {
     /// The bytes, if they are in memory.
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.place {
-            Place::Memory(bytes) => Some(bytes),
+            Place::Memory { bytes, .. } => Some(bytes),
             Place::File { .. } => None,
         }
+    }
+
+    /// The bytes, if they ride inline in store and link.
+    pub fn inline(&self) -> Option<&Bytes> {
+        self.in_memory().filter(|bytes| bytes.len() <= INLINE_BYTES)
     }
 
     /// The file, if there is one. It lives at least as long as this value.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Memory(_) => None,
+            Place::Memory { .. } => None,
             Place::File { path, .. } => Some(path),
         }
     }
@@ -103,7 +122,7 @@ impl Body {
     /// Opens the bytes for reading from the start; blocking for a file.
     pub fn reader(&self) -> io::Result<BodyReader> {
         Ok(match &self.place {
-            Place::Memory(bytes) => BodyReader::Memory(Cursor::new(bytes.clone())),
+            Place::Memory { bytes, .. } => BodyReader::Memory(Cursor::new(bytes.clone())),
             Place::File { path, .. } => BodyReader::File(File::open(path)?),
         })
     }
@@ -125,7 +144,7 @@ impl Body {
     /// All bytes; for callers that know the body is small.
     pub fn read_all(&self) -> io::Result<Bytes> {
         match &self.place {
-            Place::Memory(bytes) => Ok(bytes.clone()),
+            Place::Memory { bytes, .. } => Ok(bytes.clone()),
             Place::File { path, .. } => Ok(Bytes::from(std::fs::read(path)?)),
         }
     }
@@ -164,10 +183,30 @@ impl Seek for BodyReader {
 pub struct Spool {
     directory: Arc<TemporaryDirectory>,
     memory: Vec<u8>,
+    share: Option<Share>,
     file: Option<(File, Temporary)>,
     hash: Sha256,
     bytes: u64,
     bytes_max: u64,
+}
+
+/// Room for one body of up to `MEMORY_BYTES`, given back with its last holder.
+#[derive(Debug)]
+struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    fn of(used: &Arc<AtomicUsize>) -> Option<Self> {
+        let taken = used.fetch_add(MEMORY_BYTES, Ordering::Relaxed);
+        // Made in any case, so that what was added is taken back when there is no room.
+        let share = Self(Arc::clone(used));
+        (taken + MEMORY_BYTES <= SHARED_BYTES).then_some(share)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(MEMORY_BYTES, Ordering::Relaxed);
+    }
 }
 
 impl Spool {
@@ -179,7 +218,8 @@ impl Spool {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         self.hash.update(bytes);
-        if self.file.is_none() && self.memory.len() + bytes.len() > MEMORY_BYTES {
+        if self.file.is_none() && !self.fits(bytes.len()) {
+            self.share = None;
             let (mut file, temporary) = self.directory.create()?;
             file.write_all(&self.memory)?;
             self.memory = Vec::new();
@@ -194,9 +234,23 @@ impl Spool {
         }
     }
 
+    /// Whether so many more bytes may stay in memory.
+    fn fits(&mut self, more: usize) -> bool {
+        let length = self.memory.len() + more;
+        if length > INLINE_BYTES && length <= MEMORY_BYTES && self.share.is_none() {
+            self.share = Share::of(&self.directory.shared);
+        }
+        length <= INLINE_BYTES || (length <= MEMORY_BYTES && self.share.is_some())
+    }
+
     /// Bytes taken so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether the bytes go to the disk.
+    pub fn in_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// The finished body.
@@ -207,7 +261,10 @@ impl Spool {
                 path: temporary.0.clone(),
                 _temporary: Some(Arc::new(temporary)),
             },
-            None => Place::Memory(Bytes::from(self.memory)),
+            None => Place::Memory {
+                bytes: Bytes::from(self.memory),
+                _share: self.share.map(Arc::new),
+            },
         };
         Body {
             place,
@@ -230,7 +287,11 @@ impl Write for Spool {
 
 /// The private directory of temporary files.
 #[derive(Debug)]
-pub struct TemporaryDirectory(PathBuf);
+pub struct TemporaryDirectory {
+    path: PathBuf,
+    /// Memory that bodies above `INLINE_BYTES` have taken.
+    shared: Arc<AtomicUsize>,
+}
 
 impl TemporaryDirectory {
     /// Makes the directory (mode 0700) and removes what a former run left in it.
@@ -242,7 +303,10 @@ impl TemporaryDirectory {
         for entry in std::fs::read_dir(path)? {
             std::fs::remove_file(entry?.path())?;
         }
-        Ok(Arc::new(Self(path.to_owned())))
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            shared: Arc::default(),
+        }))
     }
 
     /// A spool that takes at most `bytes_max` bytes.
@@ -250,6 +314,7 @@ impl TemporaryDirectory {
         Spool {
             directory: Arc::clone(self),
             memory: Vec::new(),
+            share: None,
             file: None,
             hash: Sha256::new(),
             bytes: 0,
@@ -280,7 +345,7 @@ impl TemporaryDirectory {
 
     fn create(&self) -> io::Result<(File, Temporary)> {
         let path = self
-            .0
+            .path
             .join(format!("{}.tmp", uuid::Uuid::now_v7().simple()));
         let file = OpenOptions::new()
             .read(true)
@@ -324,6 +389,30 @@ mod tests {
         assert!(path.exists());
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn bodies_of_middle_size_share_a_bounded_part_of_the_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let tmp = TemporaryDirectory::open(root.path()).unwrap();
+        let body = || {
+            let mut spool = tmp.spool(u64::MAX);
+            for _ in 0..4 {
+                spool.push(&[7; INLINE_BYTES]).unwrap();
+            }
+            assert_eq!(spool.in_file(), spool.memory.is_empty());
+            spool.finish()
+        };
+        let mut held: Vec<Body> = (0..SHARED_BYTES / MEMORY_BYTES).map(|_| body()).collect();
+        assert!(held.iter().all(|body| body.in_memory().is_some()));
+        assert!(held.iter().all(|body| body.inline().is_none()));
+        let too_many = body();
+        assert!(too_many.in_memory().is_none());
+        assert_eq!(too_many.digest(), held[0].digest());
+        held.pop();
+        assert!(body().in_memory().is_some());
+        held.clear();
+        assert_eq!(tmp.shared.load(Ordering::Relaxed), 0);
     }
 
     #[test]

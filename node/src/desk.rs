@@ -303,9 +303,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        Ok(store::inbox::item(&self.0.reader(), agency, id, self.now())
-            .await?
-            .view)
+        store::inbox::item(&self.0.reader(), agency, id, self.now()).await
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).

@@ -17,7 +17,7 @@ use relay::store::{Change, Outcome, Write};
 use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::outbox::KEY_MS;
-use crate::store::commit::desk_write;
+use crate::store::commit::{desk_rows, desk_write};
 use crate::store::{documents, receipts};
 
 /// Looks once a minute until told to stop.
@@ -50,8 +50,9 @@ async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
     if !due && !documents::has_old_answers(&core.reader(), asked_before).await? {
         return Ok(());
     }
-    let write = desk_write(move |conn, _| {
+    let write = desk_write(move |desk, _| {
         async move {
+            let conn = desk.connection().await?;
             receipts::expire(conn, ended_before, now).await?;
             documents::forget_answers(conn, asked_before).await?;
             Ok(())
@@ -76,15 +77,12 @@ async fn release(core: &Core, now: Timestamp) -> Result<(), DeskError> {
         let writes = found.map(|found| Write::ReleaseBody {
             envelope: found.key,
         });
-        let write = desk_write(move |conn, outcomes| {
-            async move {
-                // A leg that is not final keeps the body: it is looked at again.
-                if !outcomes.contains(&Outcome::Stale) {
-                    receipts::released(conn, &id).await?;
-                }
-                Ok(())
+        let write = desk_rows(move |desk, outcomes| {
+            // A leg that is not final keeps the body: it is looked at again.
+            if !outcomes.contains(&Outcome::Stale) {
+                receipts::released(desk, &id);
             }
-            .boxed()
+            Ok(())
         });
         let change = Change::with_desk(writes.into_iter().collect(), write);
         core.station().commit(change).await?;

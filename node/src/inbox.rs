@@ -18,7 +18,7 @@ use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::packet::{self, PacketError};
 use crate::store::commit::desk_write;
-use crate::store::inbox::{self, InboxQuery, Item, expect_moved};
+use crate::store::inbox::{self, InboxQuery, Standing, expect_moved};
 use crate::view::{Acknowledged, Claim, FileView, InboxRow, InboxState, Page};
 
 pub(crate) async fn list(
@@ -94,9 +94,9 @@ pub(crate) async fn claim(
     let wanted: Vec<i64> = rows.iter().map(|(seq, _)| *seq).collect();
     let (given, taken) = (word.clone(), Arc::new(Mutex::new(Vec::new())));
     let leased = Arc::clone(&taken);
-    let write = desk_write(move |conn, _| {
+    let write = desk_write(move |desk, _| {
         async move {
-            let seqs = inbox::lease(conn, &wanted, &given, now, until).await?;
+            let seqs = inbox::lease(desk, &wanted, &given, now, until).await?;
             *leased.lock().unwrap_or_else(PoisonError::into_inner) = seqs;
             Ok(())
         }
@@ -213,7 +213,7 @@ pub(crate) async fn acknowledge(
     claim: Option<&str>,
 ) -> Result<Acknowledged, DeskError> {
     let now = core.now();
-    let item = inbox::item(&core.reader(), owner, id, now).await?;
+    let item = inbox::standing(&core.reader(), owner, id, now).await?;
     if let Some(first) = first_answer(&item, id, claim, now)? {
         return Ok(first);
     }
@@ -231,10 +231,10 @@ pub(crate) async fn acknowledge(
         evidence: None,
     };
     let code = owner.to_string();
-    let write = desk_write(move |conn, outcomes| {
+    let write = desk_write(move |desk, outcomes| {
         async move {
             expect_moved(outcomes)?;
-            if inbox::acknowledge(conn, &code, &id.to_string(), now).await? {
+            if inbox::acknowledge(desk, &code, &id.to_string(), now).await? {
                 Ok(())
             } else {
                 Err(DeskRefusal::refused("acknowledged before"))
@@ -254,7 +254,7 @@ pub(crate) async fn acknowledge(
         }),
         // Two acknowledgements at once: the other one was first.
         Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
-            let item = inbox::item(&core.reader(), owner, id, now).await?;
+            let item = inbox::standing(&core.reader(), owner, id, now).await?;
             if let Some(first) = first_answer(&item, id, claim, now)? {
                 return Ok(first);
             }
@@ -277,9 +277,9 @@ async fn acknowledge_late(
     now: Timestamp,
 ) -> Result<Acknowledged, DeskError> {
     let code = owner.to_string();
-    let write = desk_write(move |conn, _| {
+    let write = desk_write(move |desk, _| {
         async move {
-            if inbox::acknowledge(conn, &code, &id.to_string(), now).await? {
+            if inbox::acknowledge(desk, &code, &id.to_string(), now).await? {
                 Ok(())
             } else {
                 Err(DeskRefusal::refused("acknowledged before"))
@@ -291,8 +291,8 @@ async fn acknowledge_late(
     let (at, duplicate) = match core.station().commit(change).await {
         Ok(_) => (now, false),
         Err(CommitError::Desk(DeskRefusal::Refused(_))) => {
-            let item = inbox::item(&core.reader(), owner, id, now).await?;
-            (item.view.row.acknowledged.unwrap_or(now), true)
+            let item = inbox::standing(&core.reader(), owner, id, now).await?;
+            (item.acknowledged.unwrap_or(now), true)
         }
         Err(error) => return Err(error.into()),
     };
@@ -301,14 +301,14 @@ async fn acknowledge_late(
 
 /// The answer for an item that is not simply ours to acknowledge now.
 fn first_answer(
-    item: &Item,
+    item: &Standing,
     id: EnvelopeId,
     claim: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Acknowledged>, DeskError> {
-    match item.view.row.state {
+    match item.state {
         InboxState::Acknowledged => {
-            let at = item.view.row.acknowledged.unwrap_or(now);
+            let at = item.acknowledged.unwrap_or(now);
             Ok(Some(Acknowledged {
                 id,
                 at,
@@ -337,9 +337,9 @@ pub(crate) async fn package(
     owner: &AgencyCode,
     id: EnvelopeId,
 ) -> Result<FileView, DeskError> {
-    let item = inbox::item(&core.reader(), owner, id, core.now()).await?;
-    let digest = item.packet.ok_or(DeskError::Quarantined)?;
-    core.packet_file(digest, &item.view.row.code).await
+    let (digest, code) = inbox::packet(&core.reader(), owner, id).await?;
+    core.packet_file(digest.ok_or(DeskError::Quarantined)?, &code)
+        .await
 }
 
 /// One attachment, unzipped.

@@ -341,11 +341,11 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         Arc::clone(&arrival.header),
         Arc::clone(&arrival.header_signature),
     );
-    let write = desk_write(move |conn, outcomes| {
+    let write = desk_write(move |desk, outcomes| {
         async move {
             inbox::expect_moved(outcomes)?;
-            packets::put(conn, digest, bytes, &kept).await?;
-            inbox::put(conn, leg, &owner, &header, &signature, &item, now).await?;
+            packets::put(desk, digest, bytes, &kept);
+            inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
             Ok(())
         }
         .boxed()
@@ -402,10 +402,10 @@ async fn settle(
             Arc::clone(&arrival.header_signature),
         );
         let owner = arrival.recipient.to_string();
-        desk_write(move |conn, outcomes| {
+        desk_write(move |desk, outcomes| {
             async move {
                 inbox::expect_moved(outcomes)?;
-                inbox::put(conn, leg, &owner, &header, &signature, &item, now).await?;
+                inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
                 Ok(())
             }
             .boxed()

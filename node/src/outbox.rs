@@ -10,8 +10,6 @@ pub(crate) mod moves;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt;
-
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::limits;
 use formats::reason::Reason;
@@ -27,7 +25,7 @@ use crate::fault::SubmitError;
 use crate::intake::{self, Intake, Packet, Recipient};
 use crate::packet;
 use crate::seal::{self, Sealed, Sealing, Signed};
-use crate::store::commit::desk_write;
+use crate::store::commit::desk_rows;
 use crate::store::documents::{self, Earlier, NewDocument};
 use crate::store::packets;
 use crate::view::{Accepted, AcceptedRecipient, RecipientState};
@@ -223,13 +221,9 @@ impl Work<'_> {
         let document = document.ok_or_else(|| SubmitError::Internal("no recipient".to_owned()))?;
         if let Some(key) = self.submission.idempotency_key.clone() {
             let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
-            let write = desk_write(move |conn, _| {
-                async move {
-                    documents::put_idempotency(conn, &code, &key, request, document, true, now)
-                        .await?;
-                    Ok(())
-                }
-                .boxed()
+            let write = desk_rows(move |desk, _| {
+                documents::put_idempotency(desk, &code, &key, request, document, true, now);
+                Ok(())
             });
             let change = Change::with_desk(Vec::new(), write);
             self.core
@@ -374,33 +368,29 @@ impl Work<'_> {
         });
         let key = self.submission.idempotency_key.clone();
         let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
-        let write = desk_write(move |conn, outcomes| {
-            async move {
-                if !outcomes
-                    .iter()
-                    .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
-                {
-                    return Err(relay::store::DeskRefusal::refused(
-                        "envelope id was used before",
-                    ));
-                }
-                let packet = &signed.packet;
-                packets::put(conn, packet.digest.digest(), packet.digest.bytes(), &kept).await?;
-                if let Some(new) = &new {
-                    documents::put_document(conn, new, &signed).await?;
-                }
-                let mut position = 0;
-                for sealed in &envelopes {
-                    documents::put_envelope(conn, document, sealed, position).await?;
-                    position += sealed.recipients.len();
-                }
-                if let Some(key) = &key {
-                    documents::put_idempotency(conn, &code, key, request, document, false, now)
-                        .await?;
-                }
-                Ok(())
+        let write = desk_rows(move |desk, outcomes| {
+            if !outcomes
+                .iter()
+                .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
+            {
+                return Err(relay::store::DeskRefusal::refused(
+                    "envelope id was used before",
+                ));
             }
-            .boxed()
+            let packet = &signed.packet;
+            packets::put(desk, packet.digest.digest(), packet.digest.bytes(), &kept);
+            if let Some(new) = &new {
+                documents::put_document(desk, new, &signed);
+            }
+            let mut position = 0;
+            for sealed in &envelopes {
+                documents::put_envelope(desk, document, sealed, position);
+                position += sealed.recipients.len();
+            }
+            if let Some(key) = &key {
+                documents::put_idempotency(desk, &code, key, request, document, false, now);
+            }
+            Ok(())
         });
         let change = Change::with_desk(accepts, write);
         self.core

@@ -15,7 +15,8 @@ use pki::sign::Parsed;
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
-use crate::store::{ledger, receipts};
+use crate::store::proofs::places;
+use crate::store::receipts;
 use crate::view::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 
 /// The receipts about a document; `complete` is left to whoever asks for a goal.
@@ -25,15 +26,15 @@ pub(crate) async fn of_document(
     id: EnvelopeId,
 ) -> Result<ReceiptsView, DeskError> {
     let pool = core.reader();
-    let (packet_digest, signature) = ledger::signed_packet(&pool, agency, id).await?;
-    let counts = ledger::progress(&pool, agency, id).await?;
-    let signature = Parsed::parse(&signature).map_err(|error| internal(&error))?;
-    let mut envelopes = Vec::new();
-    for (envelope, salt) in ledger::openings(&pool, id).await? {
-        envelopes.push(EnvelopeOpening { id: envelope, salt });
-    }
+    let found = places(&pool, agency, id).await?;
+    let signature = Parsed::parse(&found.packet_signature).map_err(|error| internal(&error))?;
+    let envelopes: Vec<EnvelopeOpening> = found
+        .openings
+        .into_iter()
+        .map(|(id, salt)| EnvelopeOpening { id, salt })
+        .collect();
     let mut told = Vec::new();
-    for (bundle, positions) in receipts::places(&pool, id).await? {
+    for (bundle, positions) in found.bundles {
         let bundle = match core.recent_bundles.find(bundle) {
             Some(bundle) => bundle,
             None => Arc::new(receipts::bundle(&pool, bundle).await?),
@@ -43,9 +44,9 @@ pub(crate) async fn of_document(
     Ok(ReceiptsView {
         id,
         complete: false,
-        state: counts.worst(),
-        recipients: counts.total(),
-        packet_digest,
+        state: found.counts.worst(),
+        recipients: found.counts.total(),
+        packet_digest: found.packet_digest,
         salt: envelopes
             .first()
             .map(|one| one.salt.clone())

@@ -8,8 +8,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-
 use formats::body::Layout;
 use formats::header::Header;
 use formats::id::{AgencyCode, EnvelopeId, Party, StationName};
@@ -30,9 +28,9 @@ use relay::store::{Change, CommitError, DeskRefusal, LegState, Move};
 use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::open::Verdict;
-use crate::store::commit::desk_write;
+use crate::store::commit::desk_rows;
 use crate::store::inbox::expect_moved;
-use crate::store::receipts::{self, KeptReceipt, NewBundle, Step};
+use crate::store::receipts::{self, KeptReceipt, NewBundle, SentEnvelope, Step};
 
 /// Takes an envelope of class receipt to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
@@ -59,23 +57,29 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     };
     let mut good = Vec::with_capacity(statements.len());
     let mut documents = BTreeSet::new();
+    let named = statements.iter().map(|one| one.envelope).collect();
+    let sent = match receipts::sent(&core.reader(), &named).await {
+        Ok(sent) => sent,
+        Err(error) => return Verdict::Later(error.to_string()),
+    };
     for statement in &statements {
-        match about_ours(core, &directory, station, statement).await {
-            Ok(Some(document)) => {
+        let ours = sent.get(&statement.envelope);
+        match ours.map(|sent| about_ours(&directory, station, statement, sent)) {
+            Some(Ok(Some(document))) => {
                 documents.insert(document);
                 good.push(true);
             }
-            Ok(None) => {
+            Some(Ok(None)) | None => {
                 good.push(false);
                 tracing::warn!(
-                code = "TRAM-322",
-                %station,
-                envelope = %statement.envelope,
-                event = statement.event.name(),
-                "receipt does not speak of what was sent, or its station may not say it"
+                    code = "TRAM-322",
+                    %station,
+                    envelope = %statement.envelope,
+                    event = statement.event.name(),
+                    "receipt does not speak of what was sent, or its station may not say it"
                 );
             }
-            Err(why) => return Verdict::Later(why),
+            Some(Err(why)) => return Verdict::Later(why),
         }
     }
     let verdict = settle(core, arrival, station, bundle, statements, good).await;
@@ -162,20 +166,16 @@ fn evidence_signer(
     )))
 }
 
-/// The document of the header that the statement is about, if it is ours and this station may say it.
-async fn about_ours(
-    core: &Core,
+/// The document of the header that the statement is about, if this station may say it.
+fn about_ours(
     directory: &Snapshot,
     station: &StationName,
     statement: &Statement,
+    sent: &SentEnvelope,
 ) -> Result<Option<EnvelopeId>, String> {
     if statement.station != *station {
         return Ok(None);
     }
-    let sent = receipts::sent(&core.reader(), statement.envelope)
-        .await
-        .map_err(|error| error.to_string())?;
-    let Some(sent) = sent else { return Ok(None) };
     let header = Header::decode(&sent.header).map_err(|error| error.to_string())?;
     let context = header.context();
     let agrees = statement.header_digest == sent.header_digest
@@ -213,24 +213,22 @@ async fn settle(
     let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
     core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
-    let write = desk_write(move |conn, outcomes| {
-        async move {
-            expect_moved(outcomes)?;
-            receipts::keep_bundle(conn, &new, now).await?;
-            let receipts: Vec<&KeptReceipt> = new
-                .receipts()
-                .iter()
-                .zip(&good)
-                .filter_map(|(one, good)| good.then_some(one))
-                .collect();
-            receipts::moved(conn, &receipts, now).await?;
-            let steps: Vec<Step<'_>> = receipts
-                .iter()
-                .map(|one| step(one, station.as_str()))
-                .collect();
-            Ok(receipts::put_steps(conn, &steps, now).await?)
-        }
-        .boxed()
+    let write = desk_rows(move |desk, outcomes| {
+        expect_moved(outcomes)?;
+        receipts::keep_bundle(desk, &new, now);
+        let receipts: Vec<&KeptReceipt> = new
+            .receipts()
+            .iter()
+            .zip(&good)
+            .filter_map(|(one, good)| good.then_some(one))
+            .collect();
+        receipts::moved(desk, &receipts, now);
+        let steps: Vec<Step<'_>> = receipts
+            .iter()
+            .map(|one| step(one, station.as_str()))
+            .collect();
+        receipts::put_steps(desk, &steps, now);
+        Ok(())
     });
     commit(core, arrival, LegState::PassedOn, Some(write)).await
 }

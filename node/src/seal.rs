@@ -181,7 +181,7 @@ async fn seal_chunks(
     writer: &mut BodyWriter,
 ) -> Result<Sealer, SubmitError> {
     if let Some(bytes) = packet.in_memory() {
-        // At most 64 KiB: one chunk.
+        // Less than a chunk.
         let mut chunk = Vec::with_capacity(bytes.len() + 16);
         chunk.extend_from_slice(bytes);
         sealer.seal_chunk(true, &mut chunk).map_err(internal)?;

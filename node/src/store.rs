@@ -8,6 +8,7 @@ pub(crate) mod documents;
 pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub(crate) mod packets;
+pub(crate) mod proofs;
 pub(crate) mod receipts;
 #[cfg(test)]
 pub(crate) mod sample;

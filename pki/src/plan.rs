@@ -104,7 +104,8 @@ pub struct Station {
     /// Relays that a node keeps links to.
     #[serde(default)]
     pub home_relays: Vec<StationName>,
-    /// Relays that a relay keeps links to.
+    /// Stations that it keeps links to besides: relays, or for a node other nodes that name it back
+    /// (direct exchange).
     #[serde(default)]
     pub neighbours: Vec<StationName>,
     /// Data centre.
@@ -230,16 +231,45 @@ impl Plan {
                 ),
                 _ => {}
             }
-            for other in station.home_relays.iter().chain(&station.neighbours) {
-                match self.stations.get(other).map(|station| station.kind) {
-                    Some(StationKind::Relay) if other != name => {}
+            for other in &station.home_relays {
+                match self.stations.get(other) {
+                    Some(known) if known.kind == StationKind::Relay && other != name => {}
                     _ => problems.push(format!(
                         "station {name} names {other}, which is not another relay of this plan"
                     )),
                 }
             }
+            self.check_neighbours(station, problems);
             if station.kind == StationKind::Relay && !station.home_relays.is_empty() {
                 problems.push(format!("relay {name} has home_relays: use neighbours"));
+            }
+        }
+    }
+
+    /// A neighbour is a relay, or for a node another node that says the same: both must name each
+    /// other before anybody routes over the pair (architecture 9), and one of the two is dialled.
+    fn check_neighbours(&self, station: &Station, problems: &mut Vec<String>) {
+        let name = &station.name;
+        for other in &station.neighbours {
+            match self.stations.get(other) {
+                Some(known) if known.kind == StationKind::Relay && other != name => {}
+                Some(known) if station.kind == StationKind::Node && other != name => {
+                    if !known.neighbours.contains(name) {
+                        problems.push(format!(
+                            "node {name} names node {other}, which does not name it back: add {name} \
+                             to its neighbours"
+                        ));
+                    }
+                    // The smaller name dials the larger.
+                    if name < other && known.address.is_none() {
+                        problems.push(format!(
+                            "node {name} cannot reach its neighbour {other}: give {other} an address"
+                        ));
+                    }
+                }
+                _ => problems.push(format!(
+                    "station {name} names {other}, which is not another relay of this plan"
+                )),
             }
         }
     }

@@ -18,10 +18,11 @@ mod traffic;
 
 use std::process::ExitCode;
 
-const HELP: &str = "tram-bench [--dir FOLDER] [--seconds N] [--no-tsa] [STEP ...]
+const HELP: &str = "tram-bench [--dir FOLDER] [--seconds N] [--size BYTES] [--no-tsa] [STEP ...]
   STEP: limits direct relay fanout light backlog large   (without names: all)
   --dir      fresh folders are made here; it must lie on the disk to be measured (default: the system's)
   --seconds  length of each load step (default 10)
+  --size     only the load step of this size: 4096, 262144 or 10485760
   --no-tsa   run without the time-stamp authority only (default: with it; relay/4k is printed both ways)";
 
 fn main() -> ExitCode {
@@ -36,6 +37,14 @@ fn main() -> ExitCode {
                     return ExitCode::from(2);
                 };
                 options.seconds = seconds;
+            }
+            "--size" => {
+                let size = args.next().and_then(|text| text.parse().ok());
+                let Some(size) = size.filter(|size| steps::is_load(*size)) else {
+                    eprintln!("{HELP}");
+                    return ExitCode::from(2);
+                };
+                options.size = Some(size);
             }
             "--no-tsa" => options.tsa = false,
             "-h" | "--help" => {

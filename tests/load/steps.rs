@@ -26,6 +26,14 @@ pub const NAMES: [&str; 7] = [
 const SENDER: &str = "H01.36";
 const RECIPIENT: &str = "H01.36.04";
 
+/// Sizes of the load steps and how many documents are in flight (benchmark.md, 4).
+const LOADS: [(usize, usize); 3] = [(4096, 256), (256 * 1024, 64), (10 * 1024 * 1024, 4)];
+
+/// Whether there is a load step of this size.
+pub fn is_load(size: usize) -> bool {
+    LOADS.iter().any(|(load, _)| *load == size)
+}
+
 /// What the command line chose.
 #[derive(Debug)]
 pub struct Options {
@@ -33,6 +41,8 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// Seconds of each load step.
     pub seconds: u64,
+    /// Only the load step of this size.
+    pub size: Option<usize>,
     /// With a time-stamp authority.
     pub tsa: bool,
     /// Chosen steps; empty = all.
@@ -44,6 +54,7 @@ impl Default for Options {
         Self {
             dir: None,
             seconds: 10,
+            size: None,
             tsa: true,
             steps: vec![],
         }
@@ -65,7 +76,7 @@ pub async fn run(options: &Options) -> bool {
             good &= mode_steps(options, &base, mode, &chosen, loads).await;
         }
     }
-    if chosen("relay") && options.tsa {
+    if chosen("relay") && options.tsa && options.size.is_none_or(|only| only == 4096) {
         let bench = Bench::start(&base, "relay", false);
         good &= bench.load("load", 4096, 256, options.seconds).await;
     }
@@ -88,7 +99,8 @@ async fn mode_steps(
         good &= bench.light().await;
     }
     if loads {
-        for (size, window) in [(4096, 256), (256 * 1024, 64), (10 * 1024 * 1024, 4)] {
+        let wanted = |size| options.size.is_none_or(|only| only == size);
+        for (size, window) in LOADS.into_iter().filter(|(size, _)| wanted(*size)) {
             good &= bench.load("load", size, window, options.seconds).await;
         }
     }

@@ -207,7 +207,7 @@ impl Receiver {
             let seen = seen.clone();
             tasks.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    let Ok(items) = client.claim(1, 120, 1).await else {
+                    let Ok(items) = client.claim(4, 120, 1).await else {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                         continue;
                     };

@@ -44,8 +44,12 @@ impl Access {
 
     pub(crate) async fn put_user(&self, draft: UserDraft, now: Timestamp) -> Result<(), DeskError> {
         let (caller, hash) = prepare_user(draft).await?;
-        self.commit(desk_write(move |conn, _| {
-            async move { Ok(rows::put_user(conn, &caller, &hash, now).await?) }.boxed()
+        self.commit(desk_write(move |desk, _| {
+            async move {
+                let conn = desk.connection().await?;
+                Ok(rows::put_user(conn, &caller, &hash, now).await?)
+            }
+            .boxed()
         }))
         .await
     }
@@ -71,9 +75,12 @@ impl Access {
         let until = now.plus_ms(SESSION_MS);
         let hash = Digest::of(token.as_bytes());
         let user = caller.name.clone();
-        self.commit(desk_write(move |conn, _| {
-            async move { Ok(rows::put_session(conn, hash.as_bytes(), &user, now, until).await?) }
-                .boxed()
+        self.commit(desk_write(move |desk, _| {
+            async move {
+                let conn = desk.connection().await?;
+                Ok(rows::put_session(conn, hash.as_bytes(), &user, now, until).await?)
+            }
+            .boxed()
         }))
         .await?;
         Ok(Some(Login {
@@ -94,8 +101,12 @@ impl Access {
 
     pub(crate) async fn logout(&self, token: &str) -> Result<(), DeskError> {
         let hash = Digest::of(token.as_bytes());
-        self.commit(desk_write(move |conn, _| {
-            async move { Ok(rows::end_session(conn, hash.as_bytes()).await?) }.boxed()
+        self.commit(desk_write(move |desk, _| {
+            async move {
+                let conn = desk.connection().await?;
+                Ok(rows::end_session(conn, hash.as_bytes()).await?)
+            }
+            .boxed()
         }))
         .await
     }
@@ -112,8 +123,12 @@ impl Access {
             Digest::of(new.secret.as_bytes()),
             new.secret.starts_with(LIVE),
         );
-        self.commit(desk_write(move |conn, _| {
-            async move { Ok(rows::put_key(conn, hash.as_bytes(), live, &key).await?) }.boxed()
+        self.commit(desk_write(move |desk, _| {
+            async move {
+                let conn = desk.connection().await?;
+                Ok(rows::put_key(conn, hash.as_bytes(), live, &key).await?)
+            }
+            .boxed()
         }))
         .await?;
         Ok(new)
@@ -146,8 +161,12 @@ impl Access {
             .is_none_or(|last| now.minus(last) > LAST_USED_MS)
         {
             let id = good.id;
-            self.commit(desk_write(move |conn, _| {
-                async move { Ok(rows::mark_key_used(conn, &id, now).await?) }.boxed()
+            self.commit(desk_write(move |desk, _| {
+                async move {
+                    let conn = desk.connection().await?;
+                    Ok(rows::mark_key_used(conn, &id, now).await?)
+                }
+                .boxed()
             }))
             .await?;
         }
@@ -185,8 +204,9 @@ impl Access {
         if !known.iter().any(|key| key.id == id) {
             return Err(DeskError::NotFound);
         }
-        self.commit(desk_write(move |conn, _| {
+        self.commit(desk_write(move |desk, _| {
             async move {
+                let conn = desk.connection().await?;
                 rows::revoke_key(conn, owner.as_str(), &id, now).await?;
                 Ok::<(), DeskRefusal>(())
             }

@@ -178,7 +178,7 @@ impl Core {
 
     /// Makes a packet durable; a file on a blocking thread.
     pub(crate) async fn keep(&self, body: &Body) -> Result<Kept, std::io::Error> {
-        if let Some(bytes) = body.in_memory() {
+        if let Some(bytes) = body.inline() {
             return Ok(Kept::Inline(bytes.clone()));
         }
         let (packets, body) = (self.packets.clone(), body.clone());

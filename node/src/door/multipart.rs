@@ -13,7 +13,7 @@ use formats::limits;
 
 use super::Doors;
 use super::problem::{Fault, Kind, Problem};
-use crate::body::{Body, MEMORY_BYTES, Spool};
+use crate::body::{Body, Spool};
 use crate::desk::{Draft, DraftFile};
 
 /// Bytes of the `metadata` field: a document's facts and some thousand recipients.
@@ -38,8 +38,7 @@ pub async fn spool(doors: &Doors, body: HttpBody) -> Result<Body, Problem> {
 /// Takes the next bytes. What goes to the disk stops at the floor of free space that the store keeps:
 /// uploads must not take the room in which commits are made.
 fn push(doors: &Doors, spool: &mut Spool, bytes: &[u8]) -> Result<(), Problem> {
-    let in_file = spool.bytes() > u64::try_from(MEMORY_BYTES).unwrap_or(u64::MAX);
-    if in_file && !doors.desk().station().store().bodies().has_room(0) {
+    if spool.in_file() && !doors.desk().station().store().bodies().has_room(0) {
         return Err(Problem::new(Kind::DiskFull).retry_after(60));
     }
     spool.push(bytes).map_err(|error| match error.kind() {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 
 use formats::header::Class;
 use formats::id::StationName;
@@ -15,9 +14,9 @@ use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::time::Timestamp;
 use relay::desk::{LegChange, What};
-use relay::store::{DeskRefusal, DeskWrite, Outcome};
+use relay::store::{DeskRefusal, DeskRows, DeskWrite, Outcome};
 
-use crate::store::commit::desk_write;
+use crate::store::commit::desk_rows;
 use crate::store::receipts::{self, NewBundle, Step};
 
 /// The desk's part of the commit, or nothing for envelopes that are not documents.
@@ -56,11 +55,11 @@ struct IfMoved(Box<dyn DeskWrite>);
 impl DeskWrite for IfMoved {
     fn apply<'c>(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
+        desk: &'c mut DeskRows<'_>,
         outcomes: &'c [Outcome],
     ) -> BoxFuture<'c, Result<(), DeskRefusal>> {
         if outcomes.contains(&Outcome::Moved) {
-            self.0.apply(conn, outcomes)
+            self.0.apply(desk, outcomes)
         } else {
             async { Ok(()) }.boxed()
         }
@@ -80,30 +79,28 @@ fn passed_on(
         let statements = bundle.statements().ok()?;
         Some(NewBundle::of(&bundle, statements, to.as_str()))
     });
-    desk_write(move |conn, _| {
-        async move {
-            receipts::relayed(conn, &envelope, &recipients, now).await?;
-            if let Some(bundle) = &bundle {
-                receipts::keep_bundle(conn, bundle, now).await?;
-            }
-            let proven = bundle.as_ref().map(NewBundle::receipts).unwrap_or_default();
-            let steps: Vec<Step<'_>> = recipients
-                .iter()
-                .map(|recipient| {
-                    let behind = proven.iter().find(|one| {
-                        one.envelope == envelope && one.statement.recipient.as_str() == recipient
-                    });
-                    Step {
-                        at: behind.map_or(now, |one| one.statement.time),
-                        leaf: behind.map(|one| one.leaf),
-                        clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
-                        ..Step::plain(&envelope, recipient, "relayed", now, to.as_str())
-                    }
-                })
-                .collect();
-            Ok(receipts::put_steps(conn, &steps, now).await?)
+    desk_rows(move |desk, _| {
+        receipts::relayed(desk, &envelope, &recipients, now);
+        if let Some(bundle) = &bundle {
+            receipts::keep_bundle(desk, bundle, now);
         }
-        .boxed()
+        let proven = bundle.as_ref().map(NewBundle::receipts).unwrap_or_default();
+        let steps: Vec<Step<'_>> = recipients
+            .iter()
+            .map(|recipient| {
+                let behind = proven.iter().find(|one| {
+                    one.envelope == envelope && one.statement.recipient.as_str() == recipient
+                });
+                Step {
+                    at: behind.map_or(now, |one| one.statement.time),
+                    leaf: behind.map(|one| one.leaf),
+                    clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
+                    ..Step::plain(&envelope, recipient, "relayed", now, to.as_str())
+                }
+            })
+            .collect();
+        receipts::put_steps(desk, &steps, now);
+        Ok(())
     })
 }
 
@@ -115,21 +112,19 @@ fn refused(
     now: Timestamp,
 ) -> Box<dyn DeskWrite> {
     let by = by.clone();
-    desk_write(move |conn, _| {
-        async move {
-            for recipient in &recipients {
-                if reason.permanent() {
-                    receipts::refused(conn, &envelope, recipient, reason, now).await?;
-                }
+    desk_rows(move |desk, _| {
+        for recipient in &recipients {
+            if reason.permanent() {
+                receipts::refused(desk, &envelope, recipient, reason, now);
             }
-            let step = |recipient| Step {
-                reason: Some(reason),
-                ..Step::plain(&envelope, recipient, "refused", now, by.as_str())
-            };
-            let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
-            Ok(receipts::put_steps(conn, &steps, now).await?)
         }
-        .boxed()
+        let step = |recipient| Step {
+            reason: Some(reason),
+            ..Step::plain(&envelope, recipient, "refused", now, by.as_str())
+        };
+        let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
+        receipts::put_steps(desk, &steps, now);
+        Ok(())
     })
 }
 
@@ -141,14 +136,11 @@ fn retry(
     attempt: u32,
     now: Timestamp,
 ) -> Box<dyn DeskWrite> {
-    desk_write(move |conn, _| {
-        async move {
-            for recipient in &recipients {
-                receipts::waits(conn, &envelope, recipient, reason, next_at, attempt, now).await?;
-            }
-            Ok(())
+    desk_rows(move |desk, _| {
+        for recipient in &recipients {
+            receipts::waits(desk, &envelope, recipient, reason, next_at, attempt, now);
         }
-        .boxed()
+        Ok(())
     })
 }
 
@@ -159,17 +151,15 @@ fn expired(
     now: Timestamp,
 ) -> Box<dyn DeskWrite> {
     let own = own.clone();
-    desk_write(move |conn, _| {
-        async move {
-            // The state follows 24 h after `expires`: a proof of delivery may be on its way.
-            let step = |recipient| Step {
-                reason: Some(Reason::Expired),
-                ..Step::plain(&envelope, recipient, "expired", now, own.as_str())
-            };
-            let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
-            Ok(receipts::put_steps(conn, &steps, now).await?)
-        }
-        .boxed()
+    desk_rows(move |desk, _| {
+        // The state follows 24 h after `expires`: a proof of delivery may be on its way.
+        let step = |recipient| Step {
+            reason: Some(Reason::Expired),
+            ..Step::plain(&envelope, recipient, "expired", now, own.as_str())
+        };
+        let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
+        receipts::put_steps(desk, &steps, now);
+        Ok(())
     })
 }
 
@@ -197,7 +187,9 @@ mod tests {
         for (outcome, steps) in [(Outcome::Stale, 0), (Outcome::Moved, 1)] {
             let mut conn = pool.acquire().await.unwrap();
             let rows = write(&change, &own, NOW).unwrap();
-            rows.apply(&mut conn, &[outcome]).await.unwrap();
+            let mut desk = DeskRows::new(&mut conn, true);
+            rows.apply(&mut desk, &[outcome]).await.unwrap();
+            desk.finish().await.unwrap();
             let row = sqlx::query("SELECT count(*) AS n FROM desk_step")
                 .fetch_one(&mut *conn)
                 .await;

@@ -1,11 +1,12 @@
 //! Rows of sent documents, their envelopes and recipients: what the outbox writes in one commit.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use formats::header::Header;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
+use relay::store::DeskRows;
 
 use crate::fault::DeskError;
 use crate::intake::Packet;
@@ -24,13 +25,9 @@ pub(crate) struct NewDocument {
 }
 
 /// Writes the document's row.
-pub(crate) async fn put_document(
-    conn: &mut SqliteConnection,
-    new: &NewDocument,
-    signed: &Signed,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn put_document(desk: &mut DeskRows<'_>, new: &NewDocument, signed: &Signed) {
     let packet: &Packet = &signed.packet;
-    sqlx::query(
+    desk.add(
         "INSERT INTO desk_document (id, agency, kind, natural, local_id, facts, attachments,
            warnings, search_text, packet_digest, packet_bytes, packet_signature, certificate,
            signed_at, stamped_at, resend_reason, created, expires, updated)
@@ -54,23 +51,20 @@ pub(crate) async fn put_document(
     .bind(&new.resend_reason)
     .bind(new.created.unix_ms())
     .bind(new.expires.unix_ms())
-    .bind(new.created.unix_ms())
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(new.created.unix_ms());
 }
 
 /// Writes an envelope and its recipients; earlier rows of the same recipients count no more.
-pub(crate) async fn put_envelope(
-    conn: &mut SqliteConnection,
+pub(crate) fn put_envelope(
+    desk: &mut DeskRows<'_>,
     document: EnvelopeId,
     sealed: &Sealed,
     first_position: usize,
-) -> Result<(), sqlx::Error> {
+) {
     let header: &Header = &sealed.header;
     let context = header.context();
     let (id, document) = (context.id.to_string(), document.to_string());
-    sqlx::query(
+    desk.add(
         "INSERT INTO desk_envelope (id, document, header, header_digest, header_signature, salt,
            created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -81,55 +75,47 @@ pub(crate) async fn put_envelope(
     .bind(&sealed.header_signature)
     .bind(sealed.salt.as_slice())
     .bind(context.created.unix_ms())
-    .bind(context.expires.unix_ms())
-    .execute(&mut *conn)
-    .await?;
+    .bind(context.expires.unix_ms());
     if id != document {
-        let mut replaced = QueryBuilder::<Sqlite>::new(
-            "UPDATE desk_recipient SET replaced = 1, final = 1 WHERE document = ",
-        );
-        replaced.push_bind(&document).push(" AND recipient IN (");
-        let mut list = replaced.separated(", ");
-        for recipient in &sealed.recipients {
-            list.push_bind(recipient.code.as_str());
-        }
-        replaced.push(")").build().execute(&mut *conn).await?;
+        desk.add("UPDATE desk_recipient SET replaced = 1, final = 1 WHERE document = ")
+            .push(&document)
+            .text(" AND recipient IN (")
+            .list(sealed.recipients.iter().map(|one| one.code.as_str()))
+            .text(")");
     }
-    let mut insert = QueryBuilder::<Sqlite>::new(
+    let created = context.created.unix_ms();
+    desk.add(
         "INSERT INTO desk_recipient (envelope, recipient, document, position, name, written_as,
            state, accepted_at, expires, updated) ",
-    );
-    let created = context.created.unix_ms();
-    insert.push_values(
+    )
+    .values(
         sealed.recipients.iter().enumerate(),
-        |mut row, (at, recipient)| {
-            row.push_bind(&id)
-                .push_bind(recipient.code.as_str())
-                .push_bind(&document)
-                .push_bind(i64::try_from(first_position + at).unwrap_or(i64::MAX))
-                .push_bind(&recipient.name)
-                .push_bind(&recipient.written_as)
-                .push_bind(RecipientState::Accepted.code())
-                .push_bind(created)
-                .push_bind(context.expires.unix_ms())
-                .push_bind(created);
+        |row, (at, recipient)| {
+            row.push(&id)
+                .push(recipient.code.as_str())
+                .push(&document)
+                .push(i64::try_from(first_position + at).unwrap_or(i64::MAX))
+                .push(&recipient.name)
+                .push(&recipient.written_as)
+                .push(RecipientState::Accepted.code())
+                .push(created)
+                .push(context.expires.unix_ms())
+                .push(created);
         },
     );
-    insert.build().execute(conn).await?;
-    Ok(())
 }
 
 /// Remembers the answer to an Idempotency-Key.
-pub(crate) async fn put_idempotency(
-    conn: &mut SqliteConnection,
+pub(crate) fn put_idempotency(
+    desk: &mut DeskRows<'_>,
     agency: &AgencyCode,
     key: &str,
     request: Digest,
     document: EnvelopeId,
     duplicate: bool,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) {
+    desk.add(
         "INSERT INTO desk_idempotency (agency, key, request_digest, document, duplicate, created)
          VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (agency, key) DO UPDATE SET request_digest = excluded.request_digest,
@@ -141,10 +127,7 @@ pub(crate) async fn put_idempotency(
     .bind(request.as_bytes().as_slice())
     .bind(document.to_string())
     .bind(duplicate)
-    .bind(now.unix_ms())
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(now.unix_ms());
 }
 
 /// What an Idempotency-Key was answered with.

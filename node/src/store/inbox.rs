@@ -1,13 +1,13 @@
 //! Rows of received documents.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
 use formats::header::Header;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::reason::Reason;
 use formats::time::Timestamp;
-use relay::store::{DeskRefusal, LegId, Outcome};
+use relay::store::{DeskRefusal, DeskRows, LegId, Outcome};
 
 use super::access::time_option;
 use super::documents::{damaged, digest, envelope, from_json, json, time};
@@ -75,7 +75,7 @@ pub(crate) const ID_TAKEN: &str = "the id is taken by another envelope of this i
 /// [`ID_TAKEN`] when the row under this id is another envelope's: it would be stated as delivered
 /// and never be seen.
 pub(crate) async fn put(
-    conn: &mut SqliteConnection,
+    desk: &mut DeskRows<'_>,
     leg: LegId,
     owner: &str,
     header: &Header,
@@ -90,13 +90,13 @@ pub(crate) async fn put(
         InboxState::New
     };
     let packet = item.packet.as_ref();
-    let done = sqlx::query(
+    desk.add(
         "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
            attachments, warnings, search_text, priority, state, reason, detail, packet_digest,
            packet_bytes, packet_signature, certificate, signed_at, stamped_at, header,
            header_signature, salt, leg, sent, received)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (envelope, agency) DO NOTHING",
+         ON CONFLICT (envelope, agency) DO NOTHING RETURNING seq",
     )
     .bind(context.id.to_string())
     .bind(owner)
@@ -123,17 +123,15 @@ pub(crate) async fn put(
     .bind(packet.map(|(.., salt)| salt.as_slice()))
     .bind(leg.0)
     .bind(context.created.unix_ms())
-    .bind(now.unix_ms())
-    .execute(&mut *conn)
-    .await?;
-    if done.rows_affected() == 1 {
+    .bind(now.unix_ms());
+    if desk.fetch().await?.len() == 1 {
         return Ok(());
     }
-    let first = sqlx::query("SELECT header FROM desk_inbox WHERE envelope = ? AND agency = ?")
+    desk.add("SELECT header FROM desk_inbox WHERE envelope = ? AND agency = ?")
         .bind(context.id.to_string())
-        .bind(owner)
-        .fetch_one(conn)
-        .await?;
+        .bind(owner);
+    let found = desk.fetch().await?;
+    let first = found.first().ok_or(sqlx::Error::RowNotFound)?;
     if first.try_get::<Vec<u8>, _>("header")? == header.bytes() {
         Ok(())
     } else {
@@ -229,22 +227,71 @@ pub(crate) async fn list(
         .collect()
 }
 
-/// One item as stored.
+/// What decides a hand-over.
 #[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) view: InboxView,
+pub(crate) struct Standing {
+    pub(crate) state: InboxState,
+    pub(crate) acknowledged: Option<Timestamp>,
     pub(crate) leg: LegId,
     pub(crate) claim: Option<String>,
     pub(crate) lease_until: Option<Timestamp>,
-    pub(crate) packet: Option<Digest>,
 }
 
+pub(crate) async fn standing(
+    pool: &SqlitePool,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    now: Timestamp,
+) -> Result<Standing, DeskError> {
+    let row = sqlx::query(
+        "SELECT state, acknowledged, leg, claim, lease_until FROM desk_inbox
+         WHERE agency = ? AND envelope = ?",
+    )
+    .bind(owner.as_str())
+    .bind(id.to_string())
+    .fetch_optional(pool)
+    .await?
+    .ok_or(DeskError::NotFound)?;
+    Ok(Standing {
+        state: inbox_state(&row, now)?,
+        acknowledged: time_option(&row, "acknowledged")?,
+        leg: LegId(row.try_get("leg")?),
+        claim: row.try_get("claim")?,
+        lease_until: time_option(&row, "lease_until")?,
+    })
+}
+
+/// The digest of an item's packet, unless it was set aside, and the document's number and notation.
+pub(crate) async fn packet(
+    pool: &SqlitePool,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+) -> Result<(Option<Digest>, String), DeskError> {
+    let row = sqlx::query(
+        "SELECT packet_digest, facts FROM desk_inbox WHERE agency = ? AND envelope = ?",
+    )
+    .bind(owner.as_str())
+    .bind(id.to_string())
+    .fetch_optional(pool)
+    .await?
+    .ok_or(DeskError::NotFound)?;
+    let facts: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
+    let aside = row
+        .try_get::<Option<Vec<u8>>, _>("packet_digest")?
+        .is_none();
+    let packet = (!aside)
+        .then(|| digest(&row, "packet_digest"))
+        .transpose()?;
+    Ok((packet, facts.code))
+}
+
+/// One item as it is shown.
 pub(crate) async fn item(
     pool: &SqlitePool,
     owner: &AgencyCode,
     id: EnvelopeId,
     now: Timestamp,
-) -> Result<Item, DeskError> {
+) -> Result<InboxView, DeskError> {
     let row = sqlx::query("SELECT * FROM desk_inbox WHERE agency = ? AND envelope = ?")
         .bind(owner.as_str())
         .bind(id.to_string())
@@ -259,7 +306,7 @@ pub(crate) async fn item(
         .transpose()?;
     let signature = has_packet.then(|| signature(&row)).transpose()?;
     let bytes: i64 = row.try_get("packet_bytes")?;
-    let view = InboxView {
+    Ok(InboxView {
         row: inbox_row(&row, now)?,
         facts: from_json(&row.try_get::<String, _>("facts")?)?,
         attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
@@ -268,13 +315,6 @@ pub(crate) async fn item(
         signature,
         warnings: from_json(&row.try_get::<String, _>("warnings")?)?,
         sent: time(&row, "sent")?,
-    };
-    Ok(Item {
-        view,
-        leg: LegId(row.try_get("leg")?),
-        claim: row.try_get("claim")?,
-        lease_until: time_option(&row, "lease_until")?,
-        packet,
     })
 }
 
@@ -318,59 +358,54 @@ pub(crate) async fn free(
 
 /// Leases those of the rows that are still free, inside the commit, and says which.
 pub(crate) async fn lease(
-    conn: &mut SqliteConnection,
+    desk: &mut DeskRows<'_>,
     seqs: &[i64],
     word: &str,
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    let mut leased = Vec::with_capacity(seqs.len());
-    for seq in seqs {
-        let done = sqlx::query(
-            "UPDATE desk_inbox SET claim = ?, lease_until = ?
-             WHERE seq = ? AND state = 'new' AND coalesce(lease_until, 0) <= ?",
-        )
-        .bind(word)
-        .bind(until.unix_ms())
-        .bind(seq)
-        .bind(now.unix_ms())
-        .execute(&mut *conn)
-        .await?;
-        if done.rows_affected() == 1 {
-            leased.push(*seq);
-        }
-    }
-    Ok(leased)
+    desk.add(
+        "UPDATE desk_inbox SET claim = ?, lease_until = ? WHERE state = 'new'
+           AND coalesce(lease_until, 0) <= ? AND seq IN (",
+    )
+    .bind(word)
+    .bind(until.unix_ms())
+    .bind(now.unix_ms())
+    .list(seqs)
+    .text(") RETURNING seq");
+    let leased = desk.fetch().await?;
+    leased.iter().map(|row| row.try_get("seq")).collect()
 }
 
 /// Marks an item as handed over; `false` if it was not `new` any more.
 pub(crate) async fn acknowledge(
-    conn: &mut SqliteConnection,
+    desk: &mut DeskRows<'_>,
     owner: &str,
     id: &str,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    desk.add(
         "UPDATE desk_inbox SET state = 'acknowledged', acknowledged = ?, lease_until = NULL
-         WHERE agency = ? AND envelope = ? AND state = 'new'",
+         WHERE agency = ? AND envelope = ? AND state = 'new' RETURNING seq",
     )
     .bind(now.unix_ms())
     .bind(owner)
-    .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .bind(id);
+    Ok(desk.fetch().await?.len() == 1)
+}
+
+fn inbox_state(row: &SqliteRow, now: Timestamp) -> Result<InboxState, DeskError> {
+    let stored: String = row.try_get("state")?;
+    let leased = time_option(row, "lease_until")?.is_some_and(|until| until > now);
+    match InboxState::parse(&stored) {
+        Some(InboxState::New) if leased => Ok(InboxState::Claimed),
+        Some(state) => Ok(state),
+        None => Err(damaged(&format!("state {stored}"))),
+    }
 }
 
 fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
     let facts: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
-    let stored: String = row.try_get("state")?;
-    let leased = time_option(row, "lease_until")?.is_some_and(|until| until > now);
-    let state = match InboxState::parse(&stored) {
-        Some(InboxState::New) if leased => InboxState::Claimed,
-        Some(state) => state,
-        None => return Err(damaged(&format!("state {stored}"))),
-    };
     let kind: String = row.try_get("kind")?;
     let reason: Option<String> = row.try_get("reason")?;
     let priority: i64 = row.try_get("priority")?;
@@ -388,7 +423,7 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
         subject: facts.subject,
         type_name: facts.type_name,
         priority: u8::try_from(priority).unwrap_or(0),
-        state,
+        state: inbox_state(row, now)?,
         reason: reason
             .and_then(|code| code.parse::<Reason>().ok())
             .map(Into::into),
@@ -410,7 +445,8 @@ mod tests {
         assert_eq!(first.context().id, second.context().id);
         for header in [&first, &first, &second] {
             let item = NewItem::aside(header, Reason::SignatureInvalid, String::new());
-            let put = put(&mut conn, LegId(1), "H01.36.04", header, b"cms", &item, NOW).await;
+            let mut desk = DeskRows::new(&mut conn, true);
+            let put = put(&mut desk, LegId(1), "H01.36.04", header, b"cms", &item, NOW).await;
             let refused = matches!(&put, Err(DeskRefusal::Refused(why)) if why == ID_TAKEN);
             assert_eq!(refused, *header.bytes() == *second.bytes(), "{put:?}");
             assert_eq!(put.is_ok(), !refused);

@@ -248,26 +248,6 @@ pub(crate) async fn progress(
     }
 }
 
-/// What opens the commitments of a document: digest and signature of its packet.
-pub(crate) async fn signed_packet(
-    pool: &SqlitePool,
-    agency: &AgencyCode,
-    id: EnvelopeId,
-) -> Result<(Digest, Vec<u8>), DeskError> {
-    let row = sqlx::query(
-        "SELECT packet_digest, packet_signature FROM desk_document WHERE id = ? AND agency = ?",
-    )
-    .bind(id.to_string())
-    .bind(agency.as_str())
-    .fetch_optional(pool)
-    .await?
-    .ok_or(DeskError::NotFound)?;
-    Ok((
-        digest(&row, "packet_digest")?,
-        row.try_get("packet_signature")?,
-    ))
-}
-
 /// Its recipients in the order of the packet.
 pub(crate) async fn recipients(
     pool: &SqlitePool,
@@ -381,20 +361,6 @@ pub(crate) async fn envelopes(
                 salt: row.try_get("salt")?,
             })
         })
-        .collect()
-}
-
-/// Envelopes of a document with the salts of their commitments.
-pub(crate) async fn openings(
-    pool: &SqlitePool,
-    document: EnvelopeId,
-) -> Result<Vec<(EnvelopeId, Vec<u8>)>, DeskError> {
-    let rows = sqlx::query("SELECT id, salt FROM desk_envelope WHERE document = ? ORDER BY id")
-        .bind(document.to_string())
-        .fetch_all(pool)
-        .await?;
-    rows.iter()
-        .map(|row| Ok((envelope(row, "id")?, row.try_get("salt")?)))
         .collect()
 }
 

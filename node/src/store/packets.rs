@@ -1,25 +1,32 @@
 //! Packets in plaintext: small ones in the row, larger ones as files of the directory `packets`.
 //!
-//! A file is durable (fdatasync, then fsync of the directory) before the commit that names it; what no
-//! row names is removed at start. Its digest is checked when it is read for handing out.
+//! A file is durable (fdatasync, then fsync of the directory, which concurrent packets share) before the
+//! commit that names it; what no row names is removed at start. Its digest is checked when it is read for
+//! handing out. A disk that does not sync ends the process (exit 74).
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqlitePool};
 
 use formats::id::Digest;
+use relay::store::DeskRows;
+use relay::store::body::{FolderSync, sync_file};
 
 use crate::body::Body;
 use crate::fault::DeskError;
 
 /// The directory of packet files.
 #[derive(Clone, Debug)]
-pub(crate) struct Packets(PathBuf);
+pub(crate) struct Packets {
+    folder: PathBuf,
+    sync: Arc<FolderSync>,
+}
 
 /// A packet that is durable, or will be with its row.
 #[derive(Clone, Debug)]
@@ -35,23 +42,39 @@ impl Packets {
             .recursive(true)
             .mode(0o700)
             .create(path)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self {
+            folder: path.to_owned(),
+            sync: Arc::new(FolderSync::new(File::open(path)?)),
+        })
     }
 
     /// Makes a body durable. Blocking for a file.
     pub(crate) fn keep(&self, body: &Body) -> io::Result<Kept> {
-        if let Some(bytes) = body.in_memory() {
+        if let Some(bytes) = body.inline() {
             return Ok(Kept::Inline(bytes.clone()));
         }
-        let from = body
-            .path()
-            .ok_or_else(|| io::Error::other("body without a place"))?;
         let random: u128 = rand::random();
         let name = format!("{random:032x}.edxml");
-        // A second name for the same bytes: nothing is copied, and the temporary name may go.
-        fs::hard_link(from, self.0.join(&name))?;
-        File::open(self.0.join(&name))?.sync_data()?;
-        File::open(&self.0)?.sync_all()?;
+        let path = self.folder.join(&name);
+        let file = match (body.in_memory(), body.path()) {
+            (Some(bytes), _) => {
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)?;
+                file.write_all(bytes)?;
+                file
+            }
+            (None, Some(from)) => {
+                // A second name for the same bytes: nothing is copied, and the temporary name may go.
+                fs::hard_link(from, &path)?;
+                File::open(&path)?
+            }
+            (None, None) => return Err(io::Error::other("body without a place")),
+        };
+        sync_file(&file, "sync of a packet")?;
+        self.sync.wait();
         Ok(Kept::File(name))
     }
 
@@ -72,7 +95,7 @@ impl Packets {
         }
         let name: String = row.try_get("file")?;
         let length: i64 = row.try_get("bytes")?;
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         tokio::task::spawn_blocking(move || {
             let body = Body::file(path, u64::try_from(length).unwrap_or(0), digest);
             if body.hash()? == digest {
@@ -94,7 +117,7 @@ impl Packets {
             .iter()
             .map(|row| row.try_get("file"))
             .collect::<Result<_, _>>()?;
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if entry
                 .file_name()
@@ -109,27 +132,19 @@ impl Packets {
 }
 
 /// Names a packet in its row, once for all who have it.
-pub(crate) async fn put(
-    conn: &mut SqliteConnection,
-    digest: Digest,
-    bytes: u64,
-    kept: &Kept,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn put(desk: &mut DeskRows<'_>, digest: Digest, bytes: u64, kept: &Kept) {
     let (inline, file) = match kept {
         Kept::Inline(bytes) => (Some(bytes.as_ref()), None),
         Kept::File(name) => (None, Some(name.as_str())),
     };
-    sqlx::query(
+    desk.add(
         "INSERT INTO desk_packet (digest, bytes, inline, file) VALUES (?, ?, ?, ?)
          ON CONFLICT (digest) DO NOTHING",
     )
     .bind(digest.as_bytes().as_slice())
     .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
     .bind(inline)
-    .bind(file)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(file);
 }
 
 fn damaged(digest: Digest) -> DeskError {

@@ -1,6 +1,8 @@
 //! Rows of evidence: bundles as they came, the receipts in them, the steps they prove, and the recipient
 //! states they move. Everything here was verified by the caller.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use formats::id::{Digest, EnvelopeId};
@@ -8,6 +10,7 @@ use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::statement::{Event, Statement};
 use formats::time::Timestamp;
+use relay::store::DeskRows;
 
 use super::documents::{damaged, digest, envelope};
 use crate::fault::DeskError;
@@ -98,113 +101,86 @@ impl NewBundle {
 }
 
 /// Keeps a bundle verbatim. A receipt that is known keeps its first bundle.
-pub(crate) async fn keep_bundle(
-    conn: &mut SqliteConnection,
-    bundle: &NewBundle,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub(crate) fn keep_bundle(desk: &mut DeskRows<'_>, bundle: &NewBundle, now: Timestamp) {
+    desk.add(
         "INSERT INTO desk_bundle (digest, bundle, station, received) VALUES (?, ?, ?, ?)
          ON CONFLICT (digest) DO NOTHING",
     )
     .bind(bundle.digest.as_bytes().as_slice())
     .bind(&bundle.bytes)
     .bind(&bundle.station)
-    .bind(now.unix_ms())
-    .execute(&mut *conn)
-    .await?;
+    .bind(now.unix_ms());
     for (part, receipts) in bundle.receipts.chunks(ROWS_MAX).enumerate() {
-        let mut insert = QueryBuilder::<Sqlite>::new(
+        desk.add(
             "INSERT INTO desk_receipt (leaf, envelope, recipient, event, at, station, bundle,
                position) ",
-        );
-        insert.push_values(receipts.iter().enumerate(), |mut row, (at, receipt)| {
-            row.push_bind(receipt.leaf.as_bytes().as_slice())
-                .push_bind(&receipt.envelope)
-                .push_bind(receipt.statement.recipient.as_str())
-                .push_bind(receipt.statement.event.name())
-                .push_bind(receipt.statement.time.unix_ms())
-                .push_bind(&bundle.station)
-                .push_bind(bundle.digest.as_bytes().as_slice())
-                .push_bind(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX));
-        });
-        insert.push(" ON CONFLICT (leaf) DO NOTHING");
-        insert
-            .build()
-            .persistent(receipts.len() == 1)
-            .execute(&mut *conn)
-            .await?;
+        )
+        .values(receipts.iter().enumerate(), |row, (at, receipt)| {
+            row.push(receipt.leaf.as_bytes().as_slice())
+                .push(&receipt.envelope)
+                .push(receipt.statement.recipient.as_str())
+                .push(receipt.statement.event.name())
+                .push(receipt.statement.time.unix_ms())
+                .push(&bundle.station)
+                .push(bundle.digest.as_bytes().as_slice())
+                .push(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX));
+        })
+        .text(" ON CONFLICT (leaf) DO NOTHING");
     }
-    Ok(())
 }
 
 /// Writes steps of (envelope, recipient).
-pub(crate) async fn put_steps(
-    conn: &mut SqliteConnection,
-    steps: &[Step<'_>],
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn put_steps(desk: &mut DeskRows<'_>, steps: &[Step<'_>], now: Timestamp) {
     for steps in steps.chunks(ROWS_MAX) {
-        let mut insert = QueryBuilder::<Sqlite>::new(
+        desk.add(
             "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf, reason,
                clock_unsure) ",
-        );
-        insert.push_values(steps, |mut row, step| {
-            row.push_bind(step.envelope)
-                .push_bind(step.recipient)
-                .push_bind(step.event)
-                .push_bind(step.at.unix_ms())
-                .push_bind(now.unix_ms())
-                .push_bind(step.who)
-                .push_bind(step.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice()))
-                .push_bind(step.reason.map(Reason::code))
-                .push_bind(step.clock_unsure);
+        )
+        .values(steps, |row, step| {
+            row.push(step.envelope)
+                .push(step.recipient)
+                .push(step.event)
+                .push(step.at.unix_ms())
+                .push(now.unix_ms())
+                .push(step.who)
+                .push(step.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice()))
+                .push(step.reason.map(Reason::code))
+                .push(step.clock_unsure);
         });
-        insert
-            .build()
-            .persistent(steps.len() == 1)
-            .execute(&mut *conn)
-            .await?;
     }
-    Ok(())
 }
 
 /// A neighbour took custody: `accepted` becomes `relayed`; nothing waits any more.
-pub(crate) async fn relayed(
-    conn: &mut SqliteConnection,
+pub(crate) fn relayed(
+    desk: &mut DeskRows<'_>,
     envelope: &str,
     recipients: &[String],
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    let mut sql = QueryBuilder::<Sqlite>::new(
+) {
+    desk.add(
         "UPDATE desk_recipient SET state = CASE state WHEN 'accepted' THEN 'relayed' ELSE state END,
-           relayed_at = coalesce(relayed_at, ",
-    );
-    sql.push_bind(now.unix_ms());
-    sql.push("), retry_reason = NULL, retry_at = NULL, retry_attempt = NULL, updated = ");
-    sql.push_bind(now.unix_ms());
-    sql.push(" WHERE envelope = ")
-        .push_bind(envelope)
-        .push(" AND recipient IN (");
-    let mut list = sql.separated(", ");
-    for recipient in recipients {
-        list.push_bind(recipient);
-    }
-    sql.push(")").build().execute(&mut *conn).await?;
-    touch(conn, envelope, now).await
+           relayed_at = coalesce(relayed_at, ?), retry_reason = NULL, retry_at = NULL,
+           retry_attempt = NULL, updated = ? WHERE envelope = ? AND recipient IN (",
+    )
+    .bind(now.unix_ms())
+    .bind(now.unix_ms())
+    .bind(envelope)
+    .list(recipients)
+    .text(")");
+    touch(desk, envelope, now);
 }
 
 /// The next try waits.
-pub(crate) async fn waits(
-    conn: &mut SqliteConnection,
+pub(crate) fn waits(
+    desk: &mut DeskRows<'_>,
     envelope: &str,
     recipient: &str,
     reason: Reason,
     next_at: Timestamp,
     attempt: u32,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) {
+    desk.add(
         "UPDATE desk_recipient SET retry_reason = ?, retry_at = ?, retry_attempt = ?, updated = ?
          WHERE envelope = ? AND recipient = ? AND final = 0",
     )
@@ -213,21 +189,18 @@ pub(crate) async fn waits(
     .bind(attempt)
     .bind(now.unix_ms())
     .bind(envelope)
-    .bind(recipient)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(recipient);
 }
 
 /// Refused for good, before it arrived anywhere it belongs.
-pub(crate) async fn refused(
-    conn: &mut SqliteConnection,
+pub(crate) fn refused(
+    desk: &mut DeskRows<'_>,
     envelope: &str,
     recipient: &str,
     reason: Reason,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) {
+    desk.add(
         "UPDATE desk_recipient SET state = 'refused', reason = ?, final = 1, retry_reason = NULL,
            retry_at = NULL, retry_attempt = NULL, updated = ?
          WHERE envelope = ? AND recipient = ? AND state IN ('accepted', 'relayed')",
@@ -235,21 +208,15 @@ pub(crate) async fn refused(
     .bind(reason.code())
     .bind(now.unix_ms())
     .bind(envelope)
-    .bind(recipient)
-    .execute(&mut *conn)
-    .await?;
-    touch(conn, envelope, now).await
+    .bind(recipient);
+    touch(desk, envelope, now);
 }
 
 /// Moves recipients by verified statements of their home stations. States only climb; `delivered` and
 /// `handed_over` also replace `expired`, `withdrawn` and `refused` whenever they arrive, if they were made
 /// before the envelope's end. So the order of the statements does not matter, and those that move to one
 /// state are one statement of SQL.
-pub(crate) async fn moved(
-    conn: &mut SqliteConnection,
-    receipts: &[&KeptReceipt],
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn moved(desk: &mut DeskRows<'_>, receipts: &[&KeptReceipt], now: Timestamp) {
     for (to, set, only_if) in MOVES {
         let those: Vec<&KeptReceipt> = receipts
             .iter()
@@ -257,46 +224,32 @@ pub(crate) async fn moved(
             .filter(|receipt| state_of(receipt.statement.event) == Some(to))
             .collect();
         for receipts in those.chunks(ROWS_MAX) {
-            let mut update = QueryBuilder::<Sqlite>::new(
+            desk.add(
                 "UPDATE desk_recipient SET retry_reason = NULL, retry_at = NULL,
-                   retry_attempt = NULL, updated = ",
-            );
-            update
-                .push_bind(now.unix_ms())
-                .push(", ")
-                .push(set)
-                .push(" FROM (");
-            update.push_values(receipts, |mut row, receipt| {
-                row.push_bind(&receipt.envelope)
-                    .push_bind(receipt.statement.recipient.as_str())
-                    .push_bind(receipt.statement.time.unix_ms())
-                    .push_bind(receipt.statement.reason.map(Reason::code));
-            });
-            update.push(") v WHERE envelope = v.column1 AND recipient = v.column2 AND ");
-            update.push(only_if);
-            update
-                .build()
-                .persistent(receipts.len() == 1)
-                .execute(&mut *conn)
-                .await?;
+                   retry_attempt = NULL, updated = ?, ",
+            )
+            .bind(now.unix_ms())
+            .text(set)
+            .text(" FROM (")
+            .values(receipts, |row, receipt| {
+                row.push(&receipt.envelope)
+                    .push(receipt.statement.recipient.as_str())
+                    .push(receipt.statement.time.unix_ms())
+                    .push(receipt.statement.reason.map(Reason::code));
+            })
+            .text(") v WHERE envelope = v.column1 AND recipient = v.column2 AND ")
+            .text(only_if);
         }
     }
     for receipts in receipts.chunks(ROWS_MAX) {
-        let mut update = QueryBuilder::<Sqlite>::new("UPDATE desk_document SET updated = ");
-        update.push_bind(now.unix_ms());
-        update.push(" WHERE id IN (SELECT document FROM desk_envelope WHERE id IN (");
-        let mut list = update.separated(", ");
-        for receipt in receipts {
-            list.push_bind(&receipt.envelope);
-        }
-        update.push("))");
-        update
-            .build()
-            .persistent(receipts.len() == 1)
-            .execute(&mut *conn)
-            .await?;
+        desk.add(
+            "UPDATE desk_document SET updated = ? WHERE id IN
+               (SELECT document FROM desk_envelope WHERE id IN (",
+        )
+        .bind(now.unix_ms())
+        .list(receipts.iter().map(|receipt| &receipt.envelope))
+        .text("))");
     }
-    Ok(())
 }
 
 /// What each state sets, and whom it may move. `v.column3` is the statement's time, `v.column4` its reason.
@@ -409,15 +362,9 @@ pub(crate) async fn to_release(
 }
 
 /// Notes that the station keeps the body no longer.
-pub(crate) async fn released(
-    conn: &mut SqliteConnection,
-    envelope: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE desk_envelope SET released = 1 WHERE id = ?")
-        .bind(envelope)
-        .execute(conn)
-        .await?;
-    Ok(())
+pub(crate) fn released(desk: &mut DeskRows<'_>, envelope: &str) {
+    desk.add("UPDATE desk_envelope SET released = 1 WHERE id = ?")
+        .bind(envelope);
 }
 
 /// What a receipt must agree with: one of our envelopes.
@@ -429,23 +376,32 @@ pub(crate) struct SentEnvelope {
     pub(crate) header: Vec<u8>,
 }
 
+/// Those of the envelopes that were sent from here.
 pub(crate) async fn sent(
     pool: &SqlitePool,
-    id: EnvelopeId,
-) -> Result<Option<SentEnvelope>, DeskError> {
-    let row = sqlx::query("SELECT document, header, header_digest FROM desk_envelope WHERE id = ?")
-        .bind(id.to_string())
-        .fetch_optional(pool)
-        .await?;
-    row.map(|row| {
-        let bytes: Vec<u8> = row.try_get("header_digest")?;
-        Ok(SentEnvelope {
-            document: envelope(&row, "document")?,
-            header_digest: Digest::try_from(bytes.as_slice()).map_err(|error| damaged(&error))?,
-            header: row.try_get("header")?,
-        })
-    })
-    .transpose()
+    ids: &BTreeSet<EnvelopeId>,
+) -> Result<BTreeMap<EnvelopeId, SentEnvelope>, DeskError> {
+    let mut found = BTreeMap::new();
+    for ids in ids.iter().collect::<Vec<_>>().chunks(ROWS_MAX) {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "SELECT id, document, header, header_digest FROM desk_envelope WHERE id IN (",
+        );
+        let mut list = sql.separated(", ");
+        for id in ids {
+            list.push_bind(id.to_string());
+        }
+        sql.push(")");
+        let query = sql.build().persistent(ids.len() == 1);
+        for row in query.fetch_all(pool).await? {
+            let sent = SentEnvelope {
+                document: envelope(&row, "document")?,
+                header_digest: digest(&row, "header_digest")?,
+                header: row.try_get("header")?,
+            };
+            found.insert(envelope(&row, "id")?, sent);
+        }
+    }
+    Ok(found)
 }
 
 /// Bundles that speak of an envelope, as they came, oldest first.
@@ -468,33 +424,6 @@ pub(crate) async fn bundles(
         .collect()
 }
 
-/// Where the receipts about a document lie: bundles in the order in which they came, each with the
-/// positions of its statements.
-pub(crate) async fn places(
-    pool: &SqlitePool,
-    document: EnvelopeId,
-) -> Result<Vec<(Digest, Vec<usize>)>, DeskError> {
-    let rows = sqlx::query(
-        "SELECT r.bundle, r.position FROM desk_envelope e
-         JOIN desk_receipt r ON r.envelope = e.id JOIN desk_bundle b ON b.digest = r.bundle
-         WHERE e.document = ? ORDER BY b.received, r.bundle, r.position",
-    )
-    .bind(document.to_string())
-    .fetch_all(pool)
-    .await?;
-    let mut places: Vec<(Digest, Vec<usize>)> = Vec::new();
-    for row in &rows {
-        let bundle = digest(row, "bundle")?;
-        let position: i64 = row.try_get("position")?;
-        let position = usize::try_from(position).map_err(|error| damaged(&error))?;
-        match places.last_mut() {
-            Some((last, positions)) if *last == bundle => positions.push(position),
-            Some(_) | None => places.push((bundle, vec![position])),
-        }
-    }
-    Ok(places)
-}
-
 /// A bundle as it came.
 pub(crate) async fn bundle(pool: &SqlitePool, id: Digest) -> Result<ReceiptBundle, DeskError> {
     let row = sqlx::query("SELECT bundle FROM desk_bundle WHERE digest = ?")
@@ -505,20 +434,13 @@ pub(crate) async fn bundle(pool: &SqlitePool, id: Digest) -> Result<ReceiptBundl
     ReceiptBundle::decode(&bytes).map_err(|error| damaged(&error))
 }
 
-async fn touch(
-    conn: &mut SqliteConnection,
-    envelope: &str,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+fn touch(desk: &mut DeskRows<'_>, envelope: &str, now: Timestamp) {
+    desk.add(
         "UPDATE desk_document SET updated = ? WHERE id =
            (SELECT document FROM desk_envelope WHERE id = ?)",
     )
     .bind(now.unix_ms())
-    .bind(envelope)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(envelope);
 }
 
 /// Rows of one INSERT: SQLite binds at most 32,766 values a statement.

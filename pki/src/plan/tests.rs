@@ -64,3 +64,28 @@ fn unknown_keys_are_refused() {
     let text = Plan::parse("plan.toml", bad).unwrap_err().to_string();
     assert!(text.contains("colour"), "{text}");
 }
+
+/// A second node with an address, and a first that names it.
+fn two_nodes() -> String {
+    let second = "[[station]]\nname = \"node-b.tram.test\"\nkind = \"node\"\n\
+                  address = \"127.0.0.1:4102\"\nneighbours = [\"node-a.tram.test\"]\n[[agency]]";
+    GOOD.replace(
+        "home_relays = [\"relay-1.tram.test\"]",
+        "home_relays = []\nneighbours = [\"node-b.tram.test\"]",
+    )
+    .replacen("[[agency]]", second, 1)
+}
+
+#[test]
+fn nodes_may_name_each_other_when_the_dialled_one_listens() {
+    Plan::parse("plan.toml", two_nodes()).unwrap();
+    let deaf = two_nodes().replace("address = \"127.0.0.1:4102\"\n", "");
+    let text = Plan::parse("plan.toml", deaf).unwrap_err().to_string();
+    assert!(text.contains("give node-b.tram.test an address"), "{text}");
+    let one_sided = two_nodes().replace("neighbours = [\"node-a.tram.test\"]\n", "");
+    let text = Plan::parse("plan.toml", one_sided).unwrap_err().to_string();
+    assert!(text.contains("does not name it back"), "{text}");
+    let itself = two_nodes().replace("[\"node-b.tram.test\"]", "[\"node-a.tram.test\"]");
+    let text = Plan::parse("plan.toml", itself).unwrap_err().to_string();
+    assert!(text.contains("not another relay"), "{text}");
+}

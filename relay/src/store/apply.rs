@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use crate::store::body::{Bodies, DISK_FULL_RETRY_MS};
+use crate::store::desk_rows::DeskRows;
 use crate::store::fatal::{self, Verdict};
 use crate::store::plan::Planner;
 use crate::store::{Change, CommitError, DeskRefusal, Outcome};
@@ -19,7 +20,7 @@ pub(super) enum Refused {
 }
 
 /// One change in the open transaction: the station's part in memory, then the desk's in a savepoint. A
-/// change that is alone in its batch needs none: the whole transaction is rolled back for it.
+/// change that is alone in its batch needs none: nothing is committed then.
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     planner: &mut Planner<'_>,
@@ -39,42 +40,26 @@ pub(super) async fn apply(
         return Ok((outcomes, first..planner.plan.statements.len()));
     };
     let bodies = planner.circle.bodies;
-    let broken = |error: &sqlx::Error| {
-        Refused::Batch(verdict("savepoint", error, fatal::judge(error), bodies))
+    let mut rows = DeskRows::new(connection, alone);
+    let written = match desk.apply(&mut rows, &outcomes).await {
+        Ok(()) => rows.finish().await.map_err(DeskRefusal::Database),
+        Err(refusal) => Err(refusal),
     };
-    if !alone {
-        let begun = sqlx::query("SAVEPOINT change")
-            .execute(&mut *connection)
-            .await;
-        begun.map_err(|error| broken(&error))?;
-    }
-    let refusal = match desk.apply(connection, &outcomes).await {
-        Ok(()) => {
-            if !alone {
-                let released = sqlx::query("RELEASE change")
-                    .execute(&mut *connection)
-                    .await;
-                released.map_err(|error| broken(&error))?;
-            }
-            return Ok((outcomes, first..planner.plan.statements.len()));
-        }
-        Err(refusal) => refusal,
+    let Err(refusal) = written else {
+        return Ok((outcomes, first..planner.plan.statements.len()));
     };
+    planner.undo(mark);
     if let DeskRefusal::Database(error) = &refusal {
         match fatal::judge(error) {
             Verdict::Change => {}
             other @ (Verdict::Busy | Verdict::Fatal | Verdict::Full) => {
-                planner.undo(mark);
                 return Err(Refused::Batch(verdict("desk", error, other, bodies)));
             }
         }
     }
-    planner.undo(mark);
-    if !alone {
-        let undone = sqlx::query("ROLLBACK TO change; RELEASE change")
-            .execute(connection)
-            .await;
-        undone.map_err(|error| broken(&error))?;
+    if let Err(error) = rows.undo().await {
+        let judged = fatal::judge(&error);
+        return Err(Refused::Batch(verdict("savepoint", &error, judged, bodies)));
     }
     Err(Refused::Change(CommitError::Desk(refusal)))
 }

@@ -33,6 +33,7 @@ use crate::store::fatal;
 
 pub use part::{BodyWriter, FinishedBody, PartWriter};
 pub use reader::BodyReader;
+pub use sync::{FolderSync, sync_file};
 
 /// A file no row names is removed when it is older than this: one hour in milliseconds.
 const UNNAMED_GRACE_MS: i64 = 60 * 60 * 1000;
@@ -101,7 +102,7 @@ pub struct Bodies {
 struct Shared {
     folder: PathBuf,
     floor_bytes: u64,
-    sync: sync::FolderSync,
+    sync: FolderSync,
     registry: Mutex<Registry>,
 }
 
@@ -120,7 +121,7 @@ impl Bodies {
         let folder = dir.join("bodies");
         blocking(move || {
             fs::create_dir_all(&folder)?;
-            let sync = sync::FolderSync::new(File::open(&folder)?);
+            let sync = FolderSync::new(File::open(&folder)?);
             let registry = Mutex::new(Registry::default());
             let shared = Shared {
                 folder,

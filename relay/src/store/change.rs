@@ -12,8 +12,8 @@ use formats::receipt::ReceiptBundle;
 use formats::statement::Event;
 use formats::time::Timestamp;
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 
+use crate::store::desk_rows::DeskRows;
 use crate::store::leg::{EnvelopeKey, LegId, LegState};
 
 /// Writes that become durable together or not at all.
@@ -57,13 +57,13 @@ impl std::fmt::Debug for Change {
 /// The desk's way into the station's commit. Implemented by `node`; touches the desk's tables only:
 /// the station's rows of the same change are written after it.
 pub trait DeskWrite: Send {
-    /// Runs inside a savepoint of the commit. `outcomes` has one entry per write of the same change.
+    /// Writes its rows inside the commit. `outcomes` has one entry per write of the same change.
     /// An `Err` undoes this change alone. Results go back by a channel of the implementor's own, and
     /// count only when [`crate::store::Store::commit`] answered `Ok`.
-    /// Must not wait for anything but `conn`: every other commit of the station waits behind it.
+    /// Must not wait for anything but `rows`: every other commit of the station waits behind it.
     fn apply<'c>(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
+        rows: &'c mut DeskRows<'_>,
         outcomes: &'c [Outcome],
     ) -> BoxFuture<'c, Result<(), DeskRefusal>>;
 }

@@ -16,6 +16,7 @@
 mod apply;
 pub mod body;
 mod change;
+mod desk_rows;
 mod fatal;
 mod flush;
 mod leg;
@@ -27,6 +28,7 @@ mod plan;
 mod prove;
 mod read;
 mod rows;
+mod script;
 mod sqlite;
 mod upkeep;
 mod writer;
@@ -49,12 +51,14 @@ pub use change::{
     Accept, BodyPlace, Change, CommitError, Committed, Conflict, DeskRefusal, DeskWrite, KnownLeg,
     Move, NewLeg, Outcome, StatementDraft, Write,
 };
+pub use desk_rows::DeskRows;
 pub use leg::{DueLeg, EnvelopeKey, LegId, LegState};
 pub(crate) use plan::needs_room;
 pub use read::{
     Destination, LegRecord, LegTurn, OwedReceipts, ProofBase, QueueShape, ReadError, StateCount,
     StoredEnvelope,
 };
+pub use script::{Row, Script};
 
 /// Bodies up to this many bytes lie in the database row.
 pub const INLINE_BODY_BYTES_MAX: u64 = limits::INLINE_BODY_BYTES_MAX;

@@ -34,7 +34,7 @@ use crate::store::{BodyPlace, Change, CommitError, Outcome, Write, flush, upkeep
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Commits of a busy store begin at least this far apart; a document waits so about ten times on its way.
-const COMMIT_EVERY: Duration = Duration::from_millis(8);
+const COMMIT_EVERY: Duration = Duration::from_millis(16);
 
 /// Changes in a tenth of a second that make a store busy: some 30 documents a second at a node.
 const BUSY_CHANGES: usize = 20;

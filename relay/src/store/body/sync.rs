@@ -1,14 +1,16 @@
-//! One fsync of the folder for all who wait for one. A rename is covered by any sync that began after
-//! it, so callers that come while one runs share the next. Blocking; an error ends the process.
+//! Syncs of files and of the folder that names them. A rename is covered by any sync of the folder that
+//! began after it, so callers that come while one runs share the next. Blocking; an error ends the
+//! process, because what the disk holds is then unknown.
 
 use std::fs::File;
+use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::store::fatal;
 
 /// Shares syncs of one folder.
 #[derive(Debug)]
-pub(super) struct FolderSync {
+pub struct FolderSync {
     folder: File,
     turns: Mutex<Turns>,
     ended: Condvar,
@@ -22,7 +24,9 @@ struct Turns {
 }
 
 impl FolderSync {
-    pub(super) fn new(folder: File) -> Self {
+    /// For an open folder.
+    #[must_use]
+    pub fn new(folder: File) -> Self {
         Self {
             folder,
             turns: Mutex::new(Turns::default()),
@@ -31,7 +35,7 @@ impl FolderSync {
     }
 
     /// Returns when a sync that began after this call has ended.
-    pub(super) fn wait(&self) {
+    pub fn wait(&self) {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = turns.begun + 1;
         while turns.done < wanted {
@@ -47,13 +51,24 @@ impl FolderSync {
             let turn = turns.begun;
             drop(turns);
             if let Err(error) = self.folder.sync_all() {
-                fatal::file("fsync of the body folder", &error);
+                fatal::file("fsync of a folder", &error);
             }
             turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             turns.running = false;
             turns.done = turn;
             self.ended.notify_all();
         }
+    }
+}
+
+/// Makes the bytes of a file durable. A full disk is an error to go on from; any other ends the process.
+///
+/// # Errors
+/// No space or quota left.
+pub fn sync_file(file: &File, doing: &'static str) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if !fatal::is_full(&error) => fatal::file(doing, &error),
+        other => other,
     }
 }
 

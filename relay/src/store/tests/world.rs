@@ -20,13 +20,12 @@ use pki::key::{Algorithm, LogKey, SigningKey};
 use pki::ledger::Ledger;
 use pki::profile::Template;
 use pki::role::Role;
-use sqlx::SqliteConnection;
 
 use crate::clock::Clock;
 use crate::evidence::LogIdentity;
 use crate::store::{
-    Accept, BodyPlace, Change, Committed, DeskRefusal, DeskWrite, LegId, LegState, Move, NewLeg,
-    Options, Outcome, StatementDraft, Store, Write,
+    Accept, BodyPlace, Change, Committed, DeskRefusal, DeskRows, DeskWrite, LegId, LegState, Move,
+    NewLeg, Options, Outcome, StatementDraft, Store, Write,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix_ms(1_795_318_262_114);
@@ -301,14 +300,12 @@ pub(super) struct Note {
 impl DeskWrite for Note {
     fn apply<'c>(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
+        rows: &'c mut DeskRows<'_>,
         _outcomes: &'c [Outcome],
     ) -> BoxFuture<'c, Result<(), DeskRefusal>> {
         Box::pin(async move {
-            sqlx::query("INSERT INTO desk_note (text) VALUES (?)")
-                .bind(&self.text)
-                .execute(conn)
-                .await?;
+            rows.add("INSERT INTO desk_note (text) VALUES (?)")
+                .bind(&self.text);
             if self.refuse {
                 Err(DeskRefusal::refused("not this one"))
             } else {
@@ -324,11 +321,11 @@ pub(super) struct Run(pub(super) &'static str);
 impl DeskWrite for Run {
     fn apply<'c>(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
+        rows: &'c mut DeskRows<'_>,
         _outcomes: &'c [Outcome],
     ) -> BoxFuture<'c, Result<(), DeskRefusal>> {
         Box::pin(async move {
-            sqlx::query(self.0).execute(conn).await?;
+            rows.add(self.0);
             Ok(())
         })
     }
