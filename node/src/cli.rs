@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use formats::id::AgencyCode;
 use formats::time::Timestamp;
@@ -108,8 +110,13 @@ enum UserVerb {
     },
 }
 
-/// Runs one verb. Logging is set up by the caller.
-pub async fn run(arguments: Arguments) -> ExitCode {
+/// Runs one verb. Logging is set up by the caller. Boxed for the reason of `relay::cli::run`.
+#[must_use]
+pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
+    verb(arguments).boxed()
+}
+
+async fn verb(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Check(common) => check(&common).await,
         Verb::Key(verb) => add_key(verb).await,

@@ -21,6 +21,7 @@ mod history;
 mod house;
 mod inbox;
 mod intake;
+pub mod lint;
 mod open;
 mod outbox;
 mod packet;

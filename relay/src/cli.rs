@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::config::StationConfig;
@@ -56,7 +58,15 @@ struct Common {
 }
 
 /// Runs one verb. Logging is set up by the caller.
-pub async fn run(arguments: Arguments) -> ExitCode {
+///
+/// The future is boxed here so that the station is compiled once, in the library: the code of an `async
+/// fn` comes into being where it is polled, and every program would compile all of it again.
+#[must_use]
+pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
+    verb(arguments).boxed()
+}
+
+async fn verb(arguments: Arguments) -> ExitCode {
     match arguments.verb {
         Verb::Check(common) => check(&common).await,
         Verb::Queue {

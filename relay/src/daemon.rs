@@ -8,10 +8,13 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Runs `work` to its end. `filter` chooses what is logged, in the syntax of `RUST_LOG` (the
-/// caller's `main` reads the environment); `None` or words that are no filter mean `info`.
+/// Runs `work` to its end. `filter` chooses what is logged: a level, or `target=level` with commas, as
+/// `RUST_LOG` has it (the caller's `main` reads the environment); `None` or words that are no filter mean
+/// `info`.
 pub fn run(filter: Option<&str>, work: impl Future<Output = ExitCode>) -> ExitCode {
     start_log(filter);
     stop_on_panic();
@@ -37,12 +40,14 @@ pub fn run(filter: Option<&str>, work: impl Future<Output = ExitCode>) -> ExitCo
 
 fn start_log(filter: Option<&str>) {
     let filter = filter
-        .and_then(|words| EnvFilter::try_new(words).ok())
-        .unwrap_or_else(|| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .and_then(|words| words.parse::<Targets>().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stderr);
+    let started = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .try_init();
     if started.is_err() {
         tracing::debug!("a log was started before");

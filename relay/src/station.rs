@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use formats::id::{Party, StationName};
 use formats::reason::Reason;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pki::cert::Certificate;
 use pki::key::SigningKey;
 
@@ -85,7 +87,17 @@ impl Station {
     }
 
     /// Starts a station with a given clock (tests, simulations).
-    pub async fn start_at(
+    ///
+    /// Boxed for the reason of [`crate::cli::run`].
+    pub fn start_at(
+        config: StationConfig,
+        desk: Option<Arc<dyn Desk>>,
+        clock: Clock,
+    ) -> BoxFuture<'static, Result<Self, StartError>> {
+        Self::begin(config, desk, clock).boxed()
+    }
+
+    async fn begin(
         config: StationConfig,
         desk: Option<Arc<dyn Desk>>,
         clock: Clock,
@@ -139,8 +151,8 @@ impl Station {
 
     /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`]
     /// after the commit, before this answers.
-    pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
-        self.core.commit(change).await
+    pub fn commit(&self, change: Change) -> BoxFuture<'_, Result<Committed, CommitError>> {
+        self.core.commit(change).boxed()
     }
 
     /// The `next_hop` of a new leg: `None` = here. A road whose first link is down now is still an

@@ -198,6 +198,41 @@ fn crates_use_only_what_stands_below_them() {
 }
 
 #[test]
+fn crates_name_only_packages_that_they_use() {
+    let metadata: Value = serde_json::from_str(&cargo(&[
+        "metadata",
+        "--offline",
+        "--no-deps",
+        "--format-version=1",
+    ]))
+    .expect("metadata is JSON");
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        // The demo is a program of the tests' package.
+        let folders: &[&str] = if name == "tests" {
+            &["tests", "deploy"]
+        } else {
+            &[name]
+        };
+        let texts: String = rust_files(folders)
+            .iter()
+            .map(|path| std::fs::read_to_string(path).expect("a source file is text"))
+            .collect();
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let called = dependency["rename"]
+                .as_str()
+                .or(dependency["name"].as_str());
+            let used = called.expect("a name").replace('-', "_");
+            let uses = [format!("{used}::"), format!("use {used};")];
+            assert!(
+                uses.iter().any(|text| texts.contains(text)),
+                "{name} names {used} and does not use it"
+            );
+        }
+    }
+}
+
+#[test]
 fn crates_never_reach_what_they_must_not_know() {
     for (name, never) in NEVER_REACHED {
         let reached = reached(&["--package", name, "--no-default-features"]);

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod model;
 pub mod organ;
 pub mod read;
+pub mod rulebook;
 pub mod secrecy;
 pub mod status;
 pub mod validate;

@@ -212,7 +212,7 @@ async fn streamed(file: &Path) -> Result<Body, ClientError> {
 }
 
 /// Media type of a file by its ending; the packet names it to the reader's system.
-fn mime(name: &str) -> &'static str {
+pub(crate) fn mime(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending.to_ascii_lowercase().as_str() {
         "doc" => "application/msword",

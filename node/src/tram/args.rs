@@ -49,6 +49,12 @@ pub enum Command {
         #[command(subcommand)]
         what: Doc,
     },
+    /// Packets in files: lint, show, new, status (offline)
+    Edxml {
+        /// What to do
+        #[command(subcommand)]
+        what: Edxml,
+    },
     /// Proof packages: get, verify (offline)
     Evidence {
         /// What to do
@@ -167,6 +173,142 @@ pub enum Doc {
         #[arg(long, value_name = "CODE")]
         to: Option<String>,
     },
+}
+
+/// `tram edxml`
+#[derive(Debug, Subcommand)]
+pub enum Edxml {
+    /// Check a packet: all findings, each with its rule, source and fix; exit code 1 if it may not travel
+    Lint {
+        /// The packet
+        file: PathBuf,
+    },
+    /// Write a document packet from files and a description
+    New(Box<NewPacket>),
+    /// Show what a packet says
+    Show {
+        /// The packet
+        file: PathBuf,
+    },
+    /// Write a status packet that answers a received document
+    Status(NewStatus),
+}
+
+/// Whose habits a written packet follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// As the national axis takes it
+    #[default]
+    Dotnet,
+    /// As the Java library writes it
+    Java,
+}
+
+/// `tram edxml new`
+#[derive(Debug, Group)]
+pub struct NewPacket {
+    /// Attachments; the first is the main document (a recall may have none)
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// File to write, or - for standard output; an existing file is not overwritten
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Sender, with its name
+    #[arg(long, value_name = "CODE[=NAME]")]
+    pub from: String,
+    /// A recipient, with its name; may be repeated
+    #[arg(long, value_name = "CODE[=NAME]", required = true)]
+    pub to: Vec<String>,
+    /// Number and notation, for example 1283/SNV-VP
+    #[arg(long, value_name = "N/NOTATION")]
+    pub number: String,
+    /// Subject
+    #[arg(long)]
+    pub subject: String,
+    /// Name of the person who signed
+    #[arg(long)]
+    pub signer: String,
+    /// Position of the person who signed
+    #[arg(long)]
+    pub position: Option<String>,
+    /// Document type
+    #[arg(long = "type", default_value = "Công văn", value_name = "NAME")]
+    pub kind: String,
+    /// Day of issue, dd/mm/yyyy; today if not given
+    #[arg(long, value_name = "DAY")]
+    pub date: Option<String>,
+    /// Day until which an answer is asked for
+    #[arg(long, value_name = "DAY")]
+    pub due: Option<String>,
+    /// Place of issue
+    #[arg(long)]
+    pub place: Option<String>,
+    /// Urgency: 0 normal to 4 immediate at a set hour
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub priority: Option<u8>,
+    /// A paper copy follows
+    #[arg(long)]
+    pub paper: bool,
+    /// DocumentId; CODE,yyyy/MM/dd,N/NOTATION if not given
+    #[arg(long, value_name = "ID")]
+    pub document_id: Option<String>,
+    /// Recall the document with this DocumentId
+    #[arg(long, value_name = "ID", group = "act", requires = "reason")]
+    pub recall: Option<String>,
+    /// Update the document with this DocumentId
+    #[arg(long, value_name = "ID", group = "act", requires = "reason")]
+    pub update: Option<String>,
+    /// Replace the document with this DocumentId; may be repeated
+    #[arg(long, value_name = "ID", group = "act", requires = "reason")]
+    pub replace: Vec<String>,
+    /// Why it is recalled, updated or replaced
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Update: the content changed as well as the receivers
+    #[arg(long, requires = "update")]
+    pub content_changed: bool,
+    /// Update: a receiver that is added; may be repeated
+    #[arg(long, value_name = "CODE", requires = "update")]
+    pub add: Vec<String>,
+    /// Update: a receiver that is taken off; may be repeated
+    #[arg(long, value_name = "CODE", requires = "update")]
+    pub remove: Vec<String>,
+    /// Replace: an agency that holds the old document; the recipients if not given
+    #[arg(long, value_name = "CODE", requires = "replace")]
+    pub holder: Vec<String>,
+    /// Whose habits the packet follows
+    #[arg(long, value_enum, default_value_t)]
+    pub dialect: Dialect,
+}
+
+/// `tram edxml status`
+#[derive(Debug, Group)]
+pub struct NewStatus {
+    /// The received packet that is answered
+    #[arg(long, value_name = "FILE")]
+    pub of: PathBuf,
+    /// File to write, or - for standard output; an existing file is not overwritten
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// The answering agency, with its name
+    #[arg(long, value_name = "CODE[=NAME]")]
+    pub from: String,
+    /// 01 arrived, 02 refused, 03 accepted, 04 assigned, 05 in progress, 06 completed, 13 take back,
+    /// 15 agreed, 16 declined
+    #[arg(long, value_name = "CODE")]
+    pub code: String,
+    /// Reason or note; needed for 02, 13 and 16
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Name of the clerk
+    #[arg(long, value_name = "NAME")]
+    pub staff: Option<String>,
+    /// Department of the clerk
+    #[arg(long, value_name = "NAME", requires = "staff")]
+    pub department: Option<String>,
+    /// Whose habits the packet follows
+    #[arg(long, value_enum, default_value_t)]
+    pub dialect: Dialect,
 }
 
 /// `tram inbox`

@@ -5,6 +5,8 @@
 
 pub mod args;
 mod document;
+mod edxml;
+mod edxml_make;
 mod evidence;
 mod inbox;
 mod send;
@@ -20,6 +22,8 @@ use std::io::Write;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::client::{Client, ClientError};
@@ -152,8 +156,18 @@ impl Lang {
     }
 }
 
-/// Runs a command line; the exit code.
-pub async fn run(
+/// Runs a command line; the exit code. Boxed for the reason of `relay::cli::run`.
+#[must_use]
+pub fn run<'w>(
+    arguments: Vec<OsString>,
+    environment: Environment,
+    out: &'w mut dyn Write,
+    err: &'w mut dyn Write,
+) -> LocalBoxFuture<'w, u8> {
+    line(arguments, environment, out, err).boxed_local()
+}
+
+async fn line(
     arguments: Vec<OsString>,
     environment: Environment,
     out: &mut dyn Write,
@@ -205,6 +219,7 @@ async fn command(desk: &mut Desk<'_>, command: Command) -> Result<Exit, Failure>
     match command {
         Command::Agency { text } => status::agencies(desk, &text).await,
         Command::Doc { what } => document::run(desk, what).await,
+        Command::Edxml { what } => edxml::run(desk, what),
         Command::Evidence { what } => evidence::run(desk, what).await,
         Command::Inbox { what } => inbox::run(desk, what).await,
         Command::Send(send) => send::run(desk, send).await,

@@ -175,3 +175,185 @@ async fn settings_come_from_file_then_environment_then_flags() {
     assert!(err.contains("config.toml"), "{err}");
     task.abort();
 }
+
+/// Commands that need no node: nobody answers at this address.
+async fn offline(words: &[&str]) -> (u8, String, String) {
+    tram("http://127.0.0.1:1", "tram_test_good", words).await
+}
+
+#[tokio::test]
+async fn a_packet_is_written_checked_shown_and_answered_without_a_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("45.pdf"), b"%PDF-1.7 letter").unwrap();
+    let (packet, file) = (at("letter.edxml"), at("45.pdf"));
+    let new = [
+        "edxml",
+        "new",
+        &file,
+        "-o",
+        &packet,
+        "--from",
+        "H01.36=Sở Nội vụ",
+        "--to",
+        "H01.36.04=UBND xã Đông Tiến",
+        "--number",
+        "45/SNV-VP",
+        "--subject",
+        "V/v kiểm thử",
+        "--signer",
+        "Trần Văn Mẫu",
+        "--priority",
+        "1",
+    ];
+    let (code, _, err) = offline(&new).await;
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = offline(&new).await;
+    assert_eq!(code, 2, "an existing file is not overwritten: {err}");
+
+    let (code, out, _) = offline(&["edxml", "lint", &packet]).await;
+    assert!(code == 0 && out.contains("ĐẠT"), "{out}");
+    let (code, out, _) = offline(&["edxml", "show", &packet]).await;
+    for text in [
+        "45/SNV-VP",
+        "V/v kiểm thử",
+        "UBND xã Đông Tiến (H01.36.04)",
+        "45.pdf",
+    ] {
+        assert!(code == 0 && out.contains(text), "{text}: {out}");
+    }
+
+    let answer = at("03.edxml");
+    let (code, _, err) = offline(&[
+        "edxml",
+        "status",
+        "--of",
+        &packet,
+        "--from",
+        "H01.36.04=UBND xã Đông Tiến",
+        "--code",
+        "03",
+        "--staff",
+        "Lê Thị Ví Dụ",
+        "-o",
+        &answer,
+    ])
+    .await;
+    assert_eq!(code, 0, "{err}");
+    let (code, out, _) = offline(&["edxml", "show", &answer, "--json"]).await;
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &shown["kind"]), (0, &json!("status")));
+    assert_eq!(shown["facts"]["status_code"], "03");
+}
+
+#[tokio::test]
+async fn only_a_party_answers_and_a_refusal_gives_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let packet = at("letter.edxml");
+    let (code, _, err) = offline(&[
+        "edxml",
+        "new",
+        "-o",
+        &packet,
+        "--from",
+        "H01.36",
+        "--to",
+        "H01.36.04",
+        "--number",
+        "45/SNV-VP",
+        "--subject",
+        "V/v kiểm thử",
+        "--signer",
+        "Trần Văn Mẫu",
+    ])
+    .await;
+    assert_eq!(code, 0, "{err}");
+    let status = |from: &'static str, code: &'static str, out: &str| {
+        [
+            "edxml", "status", "--of", &packet, "--from", from, "--code", code, "-o", out,
+        ]
+        .map(str::to_owned)
+    };
+    // Somebody who did not get the document cannot answer it, nor its sender with a receiver's code.
+    for (from, code) in [
+        ("G09", "03"),
+        ("H01.36", "03"),
+        ("H01.36.04", "13"),
+        ("H01.36.04", "99"),
+    ] {
+        let wrong = status(from, code, &at("wrong.edxml"));
+        let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+        let (exit, _, err) = offline(&wrong).await;
+        assert!(exit == 2 && !err.is_empty(), "{from} {code}: {err}");
+    }
+    // A refusal without its reason is not written.
+    let bare = status("H01.36.04", "02", &at("02.edxml"));
+    let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
+    let (code, _, err) = offline(&bare).await;
+    assert!(
+        code == 1 && err.contains("N.MessageHeader.Description"),
+        "{err}"
+    );
+    assert!(!std::path::Path::new(&at("02.edxml")).exists());
+}
+
+#[tokio::test]
+async fn business_acts_are_written_and_read_back_and_need_their_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let acts: [(&str, &[&str], &str); 3] = [
+        ("--recall", &[], "thu hồi"),
+        ("--update", &["--add", "H01.36.05"], "cập nhật"),
+        ("--replace", &[], "thay thế"),
+    ];
+    for (flag, more, word) in acts {
+        let path = at(&format!("{}.edxml", &flag[2..]));
+        let mut all = vec![
+            "edxml",
+            "new",
+            "-o",
+            &path,
+            "--from",
+            "H01.36",
+            "--to",
+            "H01.36.04",
+            "--number",
+            "46/SNV-VP",
+            "--subject",
+            "V/v kiểm thử",
+            "--signer",
+            "Trần Văn Mẫu",
+            flag,
+            "H01.36,2026/11/20,45/SNV-VP",
+        ];
+        all.extend(more);
+        let (code, ..) = offline(&all).await;
+        assert_eq!(code, 2, "{flag} without a reason");
+        all.extend(["--reason", "ban hành nhầm"]);
+        let (code, _, err) = offline(&all).await;
+        assert_eq!(code, 0, "{flag}: {err}");
+        let (_, out, _) = offline(&["edxml", "show", &path]).await;
+        let said = format!("{word} H01.36,2026/11/20,45/SNV-VP; lý do: ban hành nhầm");
+        assert!(out.contains(&said), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn lint_says_rule_source_and_fix_and_answers_with_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bad.edxml");
+    std::fs::write(&path, "<edXML/>").unwrap();
+    let path = path.to_str().unwrap();
+    let (code, out, _) = offline(&["edxml", "lint", path]).await;
+    assert_eq!(code, 1);
+    for text in ["CHƯA ĐẠT", "quy tắc:", "nguồn:", "cách sửa:"] {
+        assert!(out.contains(text), "{text}: {out}");
+    }
+    let (code, out, _) = offline(&["edxml", "lint", path, "--json"]).await;
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["acceptable"]), (1, &json!(false)));
+    assert!(report["findings"][0]["fix"]["en"].as_str().unwrap().len() > 5);
+    let (code, ..) = offline(&["edxml", "lint", "/nowhere/x.edxml"]).await;
+    assert_eq!(code, 2);
+}

@@ -6,6 +6,7 @@ use pki::cert::Certificate;
 use pki::csr;
 use pki::revoke::Crl;
 use serde_json::{Value, json};
+use x509_parser::extensions::{GeneralName, GeneralSubtree, ParsedExtension};
 
 use super::failure::Next;
 use super::records;
@@ -59,13 +60,97 @@ fn certificates(bytes: &[u8]) -> Option<(String, Value)> {
             cert.serial_hex(),
             cert.sha256()
         );
+        let extensions = extensions(cert.der());
+        for one in &extensions {
+            text += &format!("  {one}\n");
+        }
         all.push(json!({
             "subject": cert.subject(), "issuer": cert.issuer(), "role": role, "dns_name": name,
             "not_before": cert.not_before().rfc3339(), "not_after": cert.not_after().rfc3339(),
             "serial": cert.serial_hex(), "sha256": cert.sha256().to_string(),
+            "extensions": extensions,
         }));
     }
     Some((text, json!({ "kind": "certificate", "certificates": all })))
+}
+
+/// The extensions one by one, read by another parser than the one that judges: what this shows, a second
+/// implementation has understood.
+fn extensions(der: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else {
+        return Vec::new();
+    };
+    let described = certificate.extensions().iter().map(|extension| {
+        let critical = if extension.critical {
+            " (critical)"
+        } else {
+            ""
+        };
+        let (name, value) = describe(extension.parsed_extension(), &extension.oid.to_id_string());
+        format!("{name}{critical}: {value}")
+    });
+    described.collect()
+}
+
+fn describe(extension: &ParsedExtension<'_>, oid: &str) -> (&'static str, String) {
+    let names = |names: &[GeneralName<'_>]| {
+        let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    };
+    match extension {
+        ParsedExtension::BasicConstraints(basic) => {
+            let length = basic
+                .path_len_constraint
+                .map_or_else(String::new, |most| format!(", at most {most} below"));
+            let value = if basic.ca {
+                format!("may issue{length}")
+            } else {
+                "may not issue".to_owned()
+            };
+            ("basic constraints", value)
+        }
+        ParsedExtension::ExtendedKeyUsage(usage) => {
+            let mut all: Vec<String> = usage.other.iter().map(ToString::to_string).collect();
+            for (set, name) in [
+                (usage.any, "any"),
+                (usage.server_auth, "serverAuth"),
+                (usage.client_auth, "clientAuth"),
+                (usage.code_signing, "codeSigning"),
+                (usage.email_protection, "emailProtection"),
+                (usage.time_stamping, "timeStamping"),
+                (usage.ocsp_signing, "OCSPSigning"),
+            ] {
+                all.extend(set.then(|| name.to_owned()));
+            }
+            ("extended key usage", all.join(", "))
+        }
+        ParsedExtension::KeyUsage(usage) => ("key usage", usage.to_string()),
+        ParsedExtension::NameConstraints(limits) => {
+            let trees = |trees: &Option<Vec<GeneralSubtree<'_>>>| {
+                let bases = trees.iter().flatten().map(|tree| tree.base.to_string());
+                bases.collect::<Vec<_>>().join(", ")
+            };
+            let (inside, outside) = (
+                trees(&limits.permitted_subtrees),
+                trees(&limits.excluded_subtrees),
+            );
+            let value = format!("only below [{inside}], never below [{outside}]");
+            ("name constraints", value)
+        }
+        ParsedExtension::SubjectAlternativeName(found) => {
+            ("subject alternative names", names(&found.general_names))
+        }
+        ParsedExtension::AuthorityKeyIdentifier(_) => ("authority key identifier", "set".into()),
+        ParsedExtension::SubjectKeyIdentifier(id) => ("subject key identifier", format!("{id:x}")),
+        ParsedExtension::CertificatePolicies(policies) => {
+            let ids: Vec<String> = policies
+                .iter()
+                .map(|policy| policy.policy_id.to_id_string())
+                .collect();
+            ("certificate policies", ids.join(", "))
+        }
+        _ => ("extension", oid.to_owned()),
+    }
 }
 
 fn crl(bytes: &[u8]) -> Option<(String, Value)> {

@@ -119,11 +119,9 @@ impl World {
 }
 
 pub async fn start(planned: &Planned, desk: Option<Arc<dyn Desk>>) -> Station {
-    // RUST_LOG=info shows what the stations say when a test fails. Set up once, by whoever is
-    // first.
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // What the stations say is shown when a test fails. Set up once, by whoever is first.
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(tracing::Level::INFO)
         .with_test_writer();
     drop(log.try_init());
     Station::start(planned.config.clone(), desk).await.unwrap()
