@@ -31,8 +31,8 @@ use crate::fold::fold;
 use crate::store::{self, ledger};
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
-    DocumentRow, DocumentView, Explanation, FileView, InboxRow, InboxState, InboxView, Page,
-    ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
+    DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState, InboxView,
+    Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
 };
 use crate::{compose, history, inbox, outbox, station};
 
@@ -148,7 +148,11 @@ impl Desk {
                     written_as: one.written_as,
                 })
                 .collect(),
-            warnings: packet.warnings,
+            warnings: packet
+                .warnings
+                .into_iter()
+                .map(|warning| Finding::of(Level::Warning, warning))
+                .collect(),
         })
     }
 

@@ -8,7 +8,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use formats::edxml::rulebook;
 use formats::id::Digest;
 use formats::time::Timestamp;
 use pki::sign::HashAlgorithm;
@@ -16,7 +15,7 @@ use serde::Serialize;
 
 use crate::body::{Body, TemporaryDirectory};
 use crate::packet::{self, PacketError, ReadPacket};
-use crate::view::{FaultView, Phrase};
+use crate::view::{Finding, Level};
 
 /// What was found in one packet.
 #[derive(Clone, Debug, Serialize)]
@@ -27,59 +26,6 @@ pub struct Report {
     pub acceptable: bool,
     /// Errors first, each in the order of the packet.
     pub findings: Vec<Finding>,
-}
-
-/// One finding and the rule behind it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Whether it stops the packet.
-    pub level: Level,
-    /// Stable code, for example `E-SECRET` or `N.MessageHeader.Subject`.
-    pub code: String,
-    /// Path of the element inside the packet, or empty.
-    pub path: String,
-    /// What is wrong here.
-    pub text: Phrase,
-    /// What the rule demands.
-    pub rule: Phrase,
-    /// Where the rule comes from.
-    pub source: Phrase,
-    /// What to do.
-    pub fix: Phrase,
-}
-
-/// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// The packet is refused.
-    Error,
-    /// It is accepted, and this is shown.
-    Warning,
-}
-
-impl Finding {
-    /// A fault or warning of the reader or the validator with its rule.
-    #[must_use]
-    pub fn of(level: Level, view: FaultView) -> Self {
-        let rule = rulebook::rule(&view.code, &view.path);
-        let phrase = |vi: fn(&rulebook::Rule) -> &'static str,
-                      en: fn(&rulebook::Rule) -> &'static str| {
-            rule.as_ref().map_or_else(
-                || Phrase::new("", ""),
-                |rule| Phrase::new(vi(rule), en(rule)),
-            )
-        };
-        Self {
-            level,
-            rule: phrase(|rule| rule.vi, |rule| rule.en),
-            source: phrase(|rule| rule.source.vi(), |rule| rule.source.en()),
-            fix: phrase(|rule| rule.fix_vi, |rule| rule.fix_en),
-            code: view.code,
-            path: view.path,
-            text: view.text,
-        }
-    }
 }
 
 /// A packet that was read from a file, and what was found in it.
@@ -174,8 +120,7 @@ mod tests {
     fn a_file_that_is_no_packet_is_a_finding_with_its_rule() {
         let found = report("<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>");
         assert_eq!((found.kind, found.acceptable), ("unreadable", false));
-        assert_eq!(found.findings[0].code, "E-DOCTYPE");
-        assert!(!found.findings[0].fix.vi.is_empty());
+        assert_eq!(found.findings[0].fault.code, "E-DOCTYPE");
     }
 
     #[test]
@@ -190,7 +135,8 @@ mod tests {
         assert_eq!(found.kind, "document");
         assert!(!found.acceptable && found.findings.len() > 8, "{found:?}");
         for one in &found.findings {
-            for phrase in [&one.rule, &one.source, &one.fix, &one.text] {
+            let rule = one.rule.as_ref().unwrap();
+            for phrase in [&rule.rule, &rule.source, &rule.fix, &one.fault.text] {
                 assert!(!phrase.vi.is_empty() && !phrase.en.is_empty(), "{one:?}");
             }
         }
@@ -202,7 +148,10 @@ mod tests {
                 .all(|one| errors(&one))
         );
         for code in ["N.Reason", "E-SECRET", "N.MessageHeader.DocumentId"] {
-            assert!(found.findings.iter().any(|one| one.code == code), "{code}");
+            assert!(
+                found.findings.iter().any(|one| one.fault.code == code),
+                "{code}"
+            );
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here reads a store, a clock or a file.
 
 mod document;
+mod finding;
 mod inbox;
 mod receipts;
 mod state;
@@ -13,6 +14,7 @@ pub use document::{
     DocumentView, Explanation, NextStep, PacketFacts, RecipientView, SignatureView, Step,
     TimeProof, TimelineView, Verdict, WaitingView,
 };
+pub use finding::{Finding, Level, RuleView};
 pub use inbox::{
     Acknowledged, AgencyView, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency,
 };

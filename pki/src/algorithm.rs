@@ -9,6 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::agreement;
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 use der::asn1::{Any, AnyRef, ObjectIdentifier};
 use der::{Decode, Encode, Sequence};
@@ -58,6 +59,46 @@ impl fmt::Display for KeyKind {
             Self::Ed25519 => "Ed25519",
             Self::Rsa => "RSA",
         })
+    }
+}
+
+/// Curves on which keys are agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+}
+
+impl Curve {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::P256, Self::P384];
+
+    /// The kind of public key on this curve.
+    #[must_use]
+    pub const fn kind(self) -> KeyKind {
+        match self {
+            Self::P256 => KeyKind::EcP256,
+            Self::P384 => KeyKind::EcP384,
+        }
+    }
+
+    /// Bytes of an uncompressed point: a mark and two coordinates.
+    #[must_use]
+    pub const fn point_bytes(self) -> usize {
+        match self {
+            Self::P256 => 65,
+            Self::P384 => 97,
+        }
+    }
+
+    /// ECDH on this curve.
+    pub(crate) const fn agreement(self) -> &'static agreement::Algorithm {
+        match self {
+            Self::P256 => &agreement::ECDH_P256,
+            Self::P384 => &agreement::ECDH_P384,
+        }
     }
 }
 

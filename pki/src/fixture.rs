@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use formats::id::TrustDomain;
 use formats::time::Timestamp;
 
+use crate::algorithm::Curve;
 use crate::cert::Certificate;
 use crate::chain::{TrustStore, Validator, VerifiedCert};
 use crate::key::{Algorithm, DecryptionKey, SigningKey};
@@ -115,8 +116,13 @@ impl Authority {
 
     /// A decryption key and certificate; without a key identifier if asked.
     pub(crate) fn reader(&self, name: &str, with_key_identifier: bool) -> Reader {
+        self.reader_on(Curve::P256, name, with_key_identifier)
+    }
+
+    /// The same on a curve.
+    pub(crate) fn reader_on(&self, curve: Curve, name: &str, with_key_identifier: bool) -> Reader {
         let stem = self.stem();
-        let key = DecryptionKey::generate().unwrap();
+        let key = DecryptionKey::generate_on(curve).unwrap();
         key.save(&self.path().join(format!("{stem}.key")), None)
             .unwrap();
         let extra = if with_key_identifier {

@@ -20,7 +20,7 @@ use aws_lc_rs::signature::{self as aws, EcdsaKeyPair, Ed25519KeyPair, KeyPair, R
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::algorithm::SignatureAlgorithm;
+use crate::algorithm::{Curve, SignatureAlgorithm};
 
 pub use file::write_private;
 
@@ -245,39 +245,55 @@ pub struct DecryptionKey(Arc<DecryptionParts>);
 
 struct DecryptionParts {
     key: agreement::PrivateKey,
+    curve: Curve,
     pkcs8: Zeroizing<Vec<u8>>,
     spki: Vec<u8>,
 }
 
 impl fmt::Debug for DecryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DecryptionKey(P-256)")
+        write!(f, "DecryptionKey({})", self.0.curve.kind())
     }
 }
 
 impl DecryptionKey {
-    /// Makes a new key.
+    /// Makes a new key on P-256.
     ///
     /// # Errors
     /// [`KeyError::Crypto`] when the library has no randomness or memory.
     pub fn generate() -> Result<Self, KeyError> {
+        Self::generate_on(Curve::P256)
+    }
+
+    /// Makes a new key on a curve.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`] when the library has no randomness or memory.
+    pub fn generate_on(curve: Curve) -> Result<Self, KeyError> {
         // Made as an ECDSA pair because only that type writes PKCS#8; the bytes are the same
         // curve key.
-        let pair = SigningKey::generate(Algorithm::EcdsaP256)?;
+        let pair = SigningKey::generate(match curve {
+            Curve::P256 => Algorithm::EcdsaP256,
+            Curve::P384 => Algorithm::EcdsaP384,
+        })?;
         Self::from_pkcs8(&pair.0.pkcs8)
     }
 
-    /// Reads an unencrypted PKCS#8 P-256 key.
+    /// Reads an unencrypted PKCS#8 key on P-256 or P-384.
     ///
     /// # Errors
     /// [`KeyError::Malformed`] when it is no such key.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyError> {
-        let malformed = |_| KeyError::Malformed {
-            file: "(memory)".to_owned(),
-            reason: "not a P-256 private key",
-        };
-        let key = agreement::PrivateKey::from_private_key_der(&agreement::ECDH_P256, pkcs8)
-            .map_err(malformed)?;
+        let (key, curve) = Curve::ALL
+            .into_iter()
+            .find_map(|curve| {
+                let key = agreement::PrivateKey::from_private_key_der(curve.agreement(), pkcs8);
+                Some((key.ok()?, curve))
+            })
+            .ok_or_else(|| KeyError::Malformed {
+                file: "(memory)".to_owned(),
+                reason: "not a P-256 or P-384 private key",
+            })?;
         let public = key
             .compute_public_key()
             .map_err(|_| KeyError::Crypto("derive a key"))?;
@@ -286,7 +302,12 @@ impl DecryptionKey {
             .map_err(|_| KeyError::Crypto("encode a key"))?;
         let spki = spki.as_ref().to_vec();
         let pkcs8 = Zeroizing::new(pkcs8.to_vec());
-        Ok(Self(Arc::new(DecryptionParts { key, pkcs8, spki })))
+        Ok(Self(Arc::new(DecryptionParts {
+            key,
+            curve,
+            pkcs8,
+            spki,
+        })))
     }
 
     /// Reads a key file.
@@ -306,12 +327,18 @@ impl DecryptionKey {
         file::write(path, &self.0.pkcs8, passphrase)
     }
 
-    /// The raw ECDH secret (32 bytes) with the peer's uncompressed point.
+    /// The curve that it is on.
+    #[must_use]
+    pub fn curve(&self) -> Curve {
+        self.0.curve
+    }
+
+    /// The raw ECDH secret (32 or 48 bytes) with the peer's uncompressed point.
     ///
     /// # Errors
     /// [`KeyError::Crypto`] when the point is not on the curve.
     pub fn agree(&self, peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, peer_point);
+        let peer = agreement::UnparsedPublicKey::new(self.0.curve.agreement(), peer_point);
         agreement::agree(
             &self.0.key,
             peer,

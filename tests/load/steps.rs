@@ -15,12 +15,13 @@ use tests::world::{Topology, World, agency, node, relay};
 
 use crate::limits;
 use crate::measure::{Sample, Used, disk_bytes, forget_peak, peak_mib, percentile, pss_mib};
+use crate::reading;
 use crate::receipts::Judge;
 use crate::traffic::{self, Load, Packet, Receiver};
 
 /// Steps by name.
-pub const NAMES: [&str; 7] = [
-    "limits", "direct", "relay", "fanout", "light", "backlog", "large",
+pub const NAMES: [&str; 8] = [
+    "limits", "edxml", "direct", "relay", "fanout", "light", "backlog", "large",
 ];
 
 const SENDER: &str = "H01.36";
@@ -69,6 +70,9 @@ pub async fn run(options: &Options) -> bool {
     let mut good = true;
     if chosen("limits") {
         print(&limits::measure(&base).await);
+    }
+    if chosen("edxml") {
+        print(&reading::measure(&base, write_large));
     }
     for mode in ["direct", "relay"] {
         let loads = chosen(mode);

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fault::{DeskError, SubmitError};
 use crate::screen::words::Lang;
-use crate::view::{FaultView, Phrase};
+use crate::view::{FaultView, Phrase, RuleView};
 
 /// Media type of RFC 9457.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -203,7 +203,27 @@ impl Fault {
             out.insert(name.to_owned(), json!(place));
         }
         out.insert("detail".to_owned(), json!(said(&self.text, lang)));
+        // Faults of a packet say which rule they break, where it comes from and what to do.
+        if let Some(rule) = self.rule() {
+            for (name, phrase) in [
+                ("rule", &rule.rule),
+                ("source", &rule.source),
+                ("fix", &rule.fix),
+            ] {
+                out.insert(name.to_owned(), json!(said(phrase, lang)));
+            }
+        }
         Value::Object(out)
+    }
+
+    /// The rule of the packet format that this fault breaks, if it breaks one.
+    #[must_use]
+    pub fn rule(&self) -> Option<RuleView> {
+        let path = match &self.place {
+            Place::Path(path) => path.as_str(),
+            Place::Parameter(_) | Place::Pointer(_) | Place::Whole => "",
+        };
+        RuleView::of(&self.code, path)
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct SendPage {
 pub(crate) struct FaultLine {
     pub(crate) path: String,
     pub(crate) text: String,
+    /// What to do, if the rule says so.
+    pub(crate) fix: String,
 }
 
 /// What was typed.
@@ -248,6 +250,7 @@ fn lines(reader: &Reader, problem: &Problem) -> Vec<FaultLine> {
         return vec![FaultLine {
             path: String::new(),
             text,
+            fix: String::new(),
         }];
     }
     let line = |fault: &crate::door::problem::Fault| FaultLine {
@@ -256,6 +259,10 @@ fn lines(reader: &Reader, problem: &Problem) -> Vec<FaultLine> {
             FaultPlace::Parameter(_) | FaultPlace::Pointer(_) | FaultPlace::Whole => String::new(),
         },
         text: said(&fault.text, lang).to_owned(),
+        fix: fault
+            .rule()
+            .map(|rule| said(&rule.fix, lang).to_owned())
+            .unwrap_or_default(),
     };
     problem.faults().iter().map(line).collect()
 }

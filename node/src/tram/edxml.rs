@@ -12,8 +12,9 @@ use super::args::Edxml;
 use super::edxml_make;
 use super::show::safe;
 use super::{Desk, Exit, Failure};
-use crate::lint::{self, Level, Report};
+use crate::lint::{self, Report};
 use crate::packet;
+use crate::view::Level;
 
 pub(super) fn run(desk: &mut Desk<'_>, what: Edxml) -> Result<Exit, Failure> {
     match what {
@@ -54,26 +55,20 @@ fn print(desk: &mut Desk<'_>, report: &Report) -> Result<(), Failure> {
         };
         desk.line(format!(
             "{mark} {} {}",
-            one.code,
-            safe(&lang.pick(&one.text.vi, &one.text.en))
+            one.fault.code,
+            safe(&lang.pick(&one.fault.text.vi, &one.fault.text.en))
         ))?;
-        for (name, text) in [
-            (lang.pick("tại", "at"), one.path.clone()),
-            (
-                lang.pick("quy tắc", "rule"),
-                lang.pick(&one.rule.vi, &one.rule.en),
-            ),
-            (
-                lang.pick("nguồn", "source"),
-                lang.pick(&one.source.vi, &one.source.en),
-            ),
-            (
-                lang.pick("cách sửa", "fix"),
-                lang.pick(&one.fix.vi, &one.fix.en),
-            ),
-        ] {
-            if !text.is_empty() {
-                desk.line(format!("    {name}: {}", safe(&text)))?;
+        if !one.fault.path.is_empty() {
+            let name = lang.pick("tại", "at");
+            desk.line(format!("    {name}: {}", safe(&one.fault.path)))?;
+        }
+        if let Some(rule) = &one.rule {
+            for (name, phrase) in [
+                (lang.pick("quy tắc", "rule"), &rule.rule),
+                (lang.pick("nguồn", "source"), &rule.source),
+                (lang.pick("cách sửa", "fix"), &rule.fix),
+            ] {
+                desk.line(format!("    {name}: {}", lang.pick(&phrase.vi, &phrase.en)))?;
             }
         }
     }

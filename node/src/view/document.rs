@@ -5,6 +5,7 @@ use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::finding::Finding;
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
     as_text_time_option, as_texts,
@@ -63,8 +64,8 @@ pub struct Checked {
     pub local_id: String,
     /// Recipients as resolved: code, name and the code as written if another.
     pub recipients: Vec<CheckedRecipient>,
-    /// What was repaired or looks wrong.
-    pub warnings: Vec<FaultView>,
+    /// What was repaired or looks wrong, each with its rule.
+    pub warnings: Vec<Finding>,
 }
 
 /// A recipient of a dry run.

@@ -21,9 +21,9 @@ use formats::cbor;
 use formats::id::Digest;
 use formats::{limits, oid};
 
-use super::wrap::{self, Curve, Ephemeral};
+use super::wrap::{self, Ephemeral};
 use super::{CapsuleSecrets, OpenError, SealError, TAG_BYTES};
-use crate::algorithm::PublicKey;
+use crate::algorithm::{Curve, PublicKey};
 use crate::cert::Certificate;
 use crate::chain::VerifiedCert;
 use crate::key::DecryptionKey;
@@ -224,7 +224,8 @@ fn unwrap(
     entry: &RecipientEncryptedKey,
     key: &DecryptionKey,
 ) -> Result<Zeroizing<[u8; 32]>, OpenError> {
-    if info.version != CmsVersion::V3 || info.key_enc_alg != key_agreement(Curve::P256)? {
+    let curve = key.curve();
+    if info.version != CmsVersion::V3 || info.key_enc_alg != key_agreement(curve)? {
         return Err(OpenError::Unsupported(
             "a key agreement other than ECDH with AES-256 wrap",
         ));
@@ -232,28 +233,32 @@ fn unwrap(
     let OriginatorIdentifierOrKey::OriginatorKey(originator) = &info.originator else {
         return Err(OpenError::Unsupported("a static originator key"));
     };
-    if !is_ec_key(&originator.algorithm) {
+    if !is_ec_key(&originator.algorithm, curve) {
         return Err(OpenError::Unsupported(
-            "an originator key that is not on P-256",
+            "an originator key that is not on the recipient's curve",
         ));
     }
     let point = originator
         .public_key
         .as_bytes()
-        .filter(|point| point.len() == P256_POINT_BYTES && point.first() == Some(&UNCOMPRESSED));
+        .filter(|point| point.len() == curve.point_bytes() && point.first() == Some(&UNCOMPRESSED));
     let point = point.ok_or(OpenError::Unsupported(
         "an originator point that is not uncompressed",
     ))?;
     let secret = key.agree(point).map_err(|_| OpenError::Decryption)?;
     let material = info.ukm.as_ref().map(OctetString::as_bytes);
-    let kek = wrap::derive(Curve::P256, &secret, material).ok_or(OpenError::Decryption)?;
+    let kek = wrap::derive(curve, &secret, material).ok_or(OpenError::Decryption)?;
     wrap::unwrap_under(&kek, entry.enc_key.as_bytes()).ok_or(OpenError::Decryption)
 }
 
 /// RFC 5753 section 3.1.1: parameters absent, NULL or the curve.
-fn is_ec_key(algorithm: &AlgorithmIdentifierOwned) -> bool {
+fn is_ec_key(algorithm: &AlgorithmIdentifierOwned, curve: Curve) -> bool {
+    let named = match curve {
+        Curve::P256 => SECP256R1,
+        Curve::P384 => SECP384R1,
+    };
     let fits = algorithm.parameters.as_ref().is_none_or(|parameters| {
-        parameters.is_null() || parameters.decode_as::<ObjectIdentifier>() == Ok(SECP256R1)
+        parameters.is_null() || parameters.decode_as::<ObjectIdentifier>() == Ok(named)
     });
     algorithm.oid == EC_PUBLIC_KEY && fits
 }
@@ -468,13 +473,13 @@ const AUTH_ENVELOPED_DATA: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.23");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 /// KeyAgreeRecipientInfo is `[1] IMPLICIT` in the CHOICE RecipientInfo (RFC 5652 section 6.2).
 const KEY_AGREE_TAG: Tag = Tag::ContextSpecific {
     constructed: true,
     number: TagNumber(1),
 };
 const NONCE_BYTES: usize = 12;
-const P256_POINT_BYTES: usize = 65;
 const UNCOMPRESSED: u8 = 0x04;
 const TAG_BYTES_WRITTEN: u8 = 16;
 const VERSION: u64 = 1;

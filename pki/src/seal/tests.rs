@@ -7,8 +7,9 @@ use der::{Decode, Encode, Tag, TagNumber};
 use proptest::prelude::*;
 
 use super::capsule::AuthEnvelopedDataRaw;
-use super::wrap::{self, Curve};
+use super::wrap;
 use super::*;
+use crate::algorithm::Curve;
 use crate::fixture::{self, Authority, Reader};
 use crate::key::Algorithm;
 use crate::role::Role;
@@ -109,9 +110,8 @@ fn openssl_decrypts_the_capsule_for_each_recipient() {
     let authority = Authority::new();
     let first = authority.reader("h01", true);
     let second = authority.reader("h02", false);
-    let third = authority.signer(Role::AgencyEncryption, "h03", Algorithm::EcdsaP384);
-    let mut to = recipients(&authority, &[&first, &second, &first]);
-    to.push(authority.verified(&third.certificate, Role::AgencyEncryption));
+    let third = authority.reader_on(Curve::P384, "h03", true);
+    let to = recipients(&authority, &[&first, &second, &first, &third]);
     let sealed = seal(b"<edXML/>", ctx(), &to);
     authority.write("capsule", &sealed.capsule);
     let mut opened = Vec::new();
@@ -134,14 +134,23 @@ fn openssl_decrypts_the_capsule_for_each_recipient() {
         open_with(&sealed.capsule, &stranger).unwrap_err(),
         OpenError::NotForUs
     );
-    open_with(&sealed.capsule, &second).unwrap();
+    for ours in [&second, &third] {
+        let opened = open_all(&sealed.capsule, &sealed.chunks, ours);
+        assert_eq!(opened.unwrap(), b"<edXML/>");
+    }
 }
 
 #[test]
 fn a_capsule_rewrapped_by_openssl_opens() {
     // openssl makes its own AuthEnvelopedData around our content: another implementation's sender.
+    for (curve, kdf) in [(Curve::P256, "sha256"), (Curve::P384, "sha384")] {
+        rewrap(curve, kdf);
+    }
+}
+
+fn rewrap(curve: Curve, kdf: &str) {
     let authority = Authority::new();
-    let reader = authority.reader("h01", true);
+    let reader = authority.reader_on(curve, "h01", true);
     let sealed = seal(b"<edXML/>", ctx(), &recipients(&authority, &[&reader]));
     authority.write("capsule", &sealed.capsule);
     let stem = &reader.stem;
@@ -151,7 +160,7 @@ fn a_capsule_rewrapped_by_openssl_opens() {
     for keyid in ["", "-keyid"] {
         authority.openssl(&format!(
             "cms -encrypt -binary -in plain -outform DER -out again -aes-256-gcm {keyid} \
-             -recip {stem}.crt -keyopt ecdh_kdf_md:sha256"
+             -recip {stem}.crt -keyopt ecdh_kdf_md:{kdf}"
         ));
         let again = authority.read("again");
         assert_eq!(

@@ -14,37 +14,15 @@ use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
 use super::SealError;
-use crate::algorithm::KeyKind;
+use crate::algorithm::Curve;
 
-/// A curve with the key derivation that RFC 5753 section 7.1.4 pairs with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Curve {
-    P256,
-    P384,
-}
-
+/// The key derivation that RFC 5753 section 7.1.4 pairs with a curve.
 impl Curve {
-    pub(super) const ALL: [Self; 2] = [Self::P256, Self::P384];
-
-    pub(super) const fn kind(self) -> KeyKind {
-        match self {
-            Self::P256 => KeyKind::EcP256,
-            Self::P384 => KeyKind::EcP384,
-        }
-    }
-
     /// The key agreement's object identifier (dhSinglePass-stdDH with the KDF's digest).
     pub(super) const fn scheme(self) -> ObjectIdentifier {
         match self {
             Self::P256 => STD_DH_SHA256_KDF,
             Self::P384 => STD_DH_SHA384_KDF,
-        }
-    }
-
-    const fn agreement(self) -> &'static agreement::Algorithm {
-        match self {
-            Self::P256 => &agreement::ECDH_P256,
-            Self::P384 => &agreement::ECDH_P384,
         }
     }
 

@@ -452,6 +452,7 @@ fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         faults: vec![send::FaultLine {
             path: subject.to_owned(),
             text: subject.to_owned(),
+            fix: subject.to_owned(),
         }],
         form: send::Fields {
             date: "22/11/2026".to_owned(),
