@@ -25,6 +25,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reading connections: each is a thread of its own.
 const READERS_MAX: u32 = 4;
 
+/// Page cache of a reader, 4 MiB: the kernel has the pages too, and every commit empties it.
+const READER_CACHE: &str = "-4096";
+
 /// Next free numbers of the writer's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counters {
@@ -57,7 +60,11 @@ pub(super) async fn open(dir: &Path, options: &Options) -> Result<Opened, OpenEr
     let counters = read_counters(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS_MAX)
-        .connect_with(connect_options(&path).read_only(true))
+        .connect_with(
+            connect_options(&path)
+                .read_only(true)
+                .pragma("cache_size", READER_CACHE),
+        )
         .await?;
     Ok(Opened {
         writer,
