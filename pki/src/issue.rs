@@ -198,7 +198,7 @@ fn prepare(
     let serial = new_serial()?;
     let algorithm = key.signature_algorithm().identifier()?;
     let tbs = profile::to_be_signed(&template, issuer, &serial, algorithm.clone(), domain)?;
-    // The lint sees the certificate as it will be, with a placeholder where the signature goes.
+    // The lint sees the certificate as it will be, with an empty value where the signature goes.
     let candidate = assemble(&tbs, algorithm, &[0])?;
     profile::lint(&candidate, &template, issuer, domain)?;
     let issuer = issuer.map(Certificate::sha256);

@@ -163,16 +163,19 @@ fn the_top_level_is_the_agreed_one() {
     }
 }
 
+/// The workspace's own packages as cargo describes them.
+fn packages() -> Vec<Value> {
+    let text = cargo(&["metadata", "--offline", "--no-deps", "--format-version=1"]);
+    let mut metadata: Value = serde_json::from_str(&text).expect("metadata is JSON");
+    match metadata["packages"].take() {
+        Value::Array(packages) => packages,
+        other => panic!("cargo lists packages: {other}"),
+    }
+}
+
 #[test]
 fn crates_use_only_what_stands_below_them() {
-    let metadata: Value = serde_json::from_str(&cargo(&[
-        "metadata",
-        "--offline",
-        "--no-deps",
-        "--format-version=1",
-    ]))
-    .expect("metadata is JSON");
-    for package in metadata["packages"].as_array().expect("packages") {
+    for package in packages() {
         let name = package["name"].as_str().expect("a name");
         let Some(height) = LADDER.iter().position(|step| *step == name) else {
             continue;
@@ -199,14 +202,7 @@ fn crates_use_only_what_stands_below_them() {
 
 #[test]
 fn crates_name_only_packages_that_they_use() {
-    let metadata: Value = serde_json::from_str(&cargo(&[
-        "metadata",
-        "--offline",
-        "--no-deps",
-        "--format-version=1",
-    ]))
-    .expect("metadata is JSON");
-    for package in metadata["packages"].as_array().expect("packages") {
+    for package in packages() {
         let name = package["name"].as_str().expect("a name");
         // The demo is a program of the tests' package.
         let folders: &[&str] = if name == "tests" {
