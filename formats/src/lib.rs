@@ -57,6 +57,7 @@ pub mod merkle;
 pub mod oid;
 pub mod proof;
 pub mod reason;
+pub mod recall;
 pub mod receipt;
 pub mod record;
 pub mod statement;
