@@ -73,6 +73,12 @@ struct AgencySection {
     code: AgencyCode,
     dir: PathBuf,
     passphrase_file: Option<PathBuf>,
+    #[serde(default = "yes")]
+    automatic_01: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl AgencySection {
@@ -81,6 +87,7 @@ impl AgencySection {
             code: self.code,
             dir: base.join(self.dir),
             passphrase_file: self.passphrase_file.map(|path| base.join(path)),
+            automatic_01: self.automatic_01,
         }
     }
 }

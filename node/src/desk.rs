@@ -20,7 +20,9 @@ use relay::station::Station;
 
 use self::core::Core;
 pub use self::core::{NodeError, SCHEMA};
-pub use self::order::{DocumentFilter, Draft, DraftFile, Submission};
+pub use self::order::{
+    DocumentFilter, Draft, DraftFile, RecallDraft, StatusDraft, Submission, UpdateDraft,
+};
 pub use self::topics::Topic;
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;
@@ -34,7 +36,7 @@ use crate::view::{
     DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState, InboxView,
     Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
 };
-use crate::{compose, history, inbox, outbox, station};
+use crate::{answers, compose, history, inbox, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -173,6 +175,40 @@ impl Desk {
         .map_err(|error| SubmitError::Internal(error.to_string()))?
     }
 
+    /// Writes the status packet that answers a received document; `submit` sends it.
+    pub async fn answer(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &StatusDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::status(&self.0, agency, id, draft).await
+    }
+
+    /// Writes the packet that recalls a sent document; `submit` sends it, and asks the recipients'
+    /// stations not to deliver what is still on its way.
+    pub async fn recall(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &RecallDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::recall(&self.0, agency, id, draft).await
+    }
+
+    /// Writes the packet that changes the recipients of a sent document; `submit` sends it.
+    pub async fn update(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &UpdateDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::update(&self.0, agency, id, draft).await
+    }
+
     /// Sent documents, newest first. `limit` 1 to 200.
     pub async fn documents(
         &self,
@@ -288,17 +324,19 @@ impl Desk {
 
     // Receiving.
 
-    /// Received documents, newest first; `states` empty = all but quarantine. `limit` 1 to 200.
+    /// Received documents and statuses, newest first; `states` empty = all but quarantine, `kind` absent =
+    /// both. `limit` 1 to 200.
     pub async fn inbox(
         &self,
         agency: &AgencyCode,
         states: &[InboxState],
+        kind: Option<&str>,
         text: Option<&str>,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<InboxRow>, DeskError> {
         self.0.serves(agency)?;
-        inbox::list(&self.0, agency, states, text, cursor, limit).await
+        inbox::list(&self.0, agency, states, kind, text, cursor, limit).await
     }
 
     /// One received document.

@@ -15,9 +15,11 @@ use pki::chain::VerifiedCert;
 use pki::sign::{HashAlgorithm, PacketDigest};
 use relay::directory::Snapshot;
 
+use crate::acts::Acts;
 use crate::body::{Body, TemporaryDirectory};
 use crate::fault::SubmitError;
 use crate::fold::fold;
+use crate::life::Target;
 use crate::packet::{self, PacketError, ReadPacket};
 use crate::view::{AttachmentView, FaultView, PacketFacts};
 
@@ -37,10 +39,10 @@ pub(crate) fn read(
 }
 
 /// The document that a take-back (status 13) is about.
-pub(crate) fn taken_back(packet: &edxml::Packet) -> Option<&str> {
+pub(crate) fn taken_back(packet: &edxml::Packet) -> Option<Target> {
     match packet {
         edxml::Packet::Status(status) if status.code == edxml::StatusCode::TakeBack => {
-            status.response_for.document_id.as_deref()
+            Some(Target::from(&status.response_for))
         }
         edxml::Packet::Document(_) | edxml::Packet::Status(_) => None,
     }
@@ -59,6 +61,10 @@ pub(crate) struct Packet {
     pub(crate) warnings: Vec<FaultView>,
     pub(crate) priority: Priority,
     pub(crate) recipients: Vec<Recipient>,
+    /// As it was read.
+    pub(crate) edxml: edxml::Packet,
+    /// What it does to other documents; found after judging.
+    pub(crate) acts: Acts,
 }
 
 /// One recipient, resolved.
@@ -120,6 +126,8 @@ impl Intake<'_> {
             priority: Priority::from_number(facts.priority.into()).unwrap_or_default(),
             recipients,
             facts,
+            edxml: packet,
+            acts: Acts::default(),
         })
     }
 

@@ -5,8 +5,11 @@
 //! Behind it, each step consumes the type before it: `intake` → `seal` → `outbox`, and `open` → `inbox`.
 
 pub mod access;
+mod acts;
 mod agency;
+mod answers;
 mod arrivals;
+mod arrived;
 pub mod body;
 pub mod cli;
 pub mod client;
@@ -21,11 +24,13 @@ mod history;
 mod house;
 mod inbox;
 mod intake;
+mod life;
 pub mod lint;
 mod open;
 mod outbox;
 mod packet;
 mod proofs;
+mod recall;
 mod receipts;
 pub mod screen;
 mod seal;

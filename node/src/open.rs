@@ -23,12 +23,15 @@ use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
 use relay::store::{Change, LegState, Move, StatementDraft};
 
+use crate::acts;
 use crate::agency::Agency;
 use crate::body::Body;
 use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::intake::{local_id, search_words};
+use crate::life::Side;
 use crate::packet::{self, PacketError, ReadPacket};
+use crate::store;
 use crate::store::commit::desk_write;
 use crate::store::inbox::{self, NewItem};
 use crate::store::packets;
@@ -305,13 +308,30 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
     let sender = arrival.header.context().sender.to_string();
     let natural = packet::natural_key(&opened.read.packet);
     let owner = arrival.recipient.to_string();
-    if let Some(first) = inbox::same_document(&core.reader(), &owner, &sender, &natural)
+    let same = inbox::same_document(&core.reader(), &owner, &sender, &natural, &facts)
         .await
-        .map_err(|error| error.to_string())?
-    {
+        .map_err(|error| error.to_string())?;
+    if let Some(first) = same {
         let twice = formats::edxml::Warning::duplicate(&first);
         warnings.push(packet::warning_view(&twice));
     }
+    let (Some(agency), Some(from)) = (
+        arrival.recipient.agency(),
+        arrival.header.context().sender.agency(),
+    ) else {
+        return Err("a document between stations".to_owned());
+    };
+    let (agency, from) = (agency.clone(), from.clone());
+    let mut acts = acts::incoming(core, &agency, &from, &opened.read.packet, now)
+        .await
+        .map_err(|error| error.to_string())?;
+    warnings.append(&mut acts.warnings);
+    let about = acts.about.clone();
+    let reports = core
+        .agencies
+        .of(&agency)
+        .is_some_and(|one| one.automatic_01)
+        && acts::is_reported(&opened.read.packet);
     let bytes = opened.body.bytes();
     let item = NewItem {
         natural,
@@ -334,6 +354,7 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         signed_at: Some(opened.signed_at),
         stamped_at: opened.stamped_at,
         trouble: None,
+        owes_arrived: reports,
     };
     let digest = opened.digest;
     let (leg, header, signature) = (
@@ -345,8 +366,14 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         async move {
             inbox::expect_moved(outcomes)?;
             packets::put(desk, digest, bytes, &kept);
-            inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
-            Ok(())
+            let waited = inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
+            if waited {
+                // A recall or update overtook it: it counts from now on.
+                let (side, from) = (Side::Received, from.as_str());
+                store::acts::refresh(desk, &owner, side, from, &item.local_id).await?;
+            }
+            let packet = header.context().id.to_string();
+            acts.write(desk, &agency, &from, &packet, now).await
         }
         .boxed()
     });
@@ -355,7 +382,14 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         reason: None,
         next_station: None,
     };
-    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await
+    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await?;
+    for id in about {
+        core.changed(Topic::document(id));
+    }
+    if reports {
+        core.arrived.notify_one();
+    }
+    Ok(())
 }
 
 /// Kept, shown and stated; nobody is handed it.

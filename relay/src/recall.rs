@@ -15,7 +15,7 @@ use formats::recall::Recall;
 use formats::statement::Event;
 use pki::role::Role;
 
-use crate::directory::Snapshot;
+use crate::directory::{Snapshot, UnknownSigner};
 use crate::station::Core;
 use crate::store::{BodyPlace, Change, LegState, Move, StatementDraft};
 
@@ -27,32 +27,50 @@ pub(crate) fn on_the_way(header: &Header, body: &BodyPlace) -> Option<Bytes> {
     }
 }
 
-/// Reads and judges a recall that `asks` sent.
-///
-/// # Errors
-/// Words for the log: not readable, not the sender's own station, or a signature that does not hold.
-pub fn judge(directory: &Snapshot, asks: &Party, body: &[u8]) -> Result<Recall, String> {
-    let recall = Recall::decode(body).map_err(|error| error.to_string())?;
+/// What a control message comes to.
+#[derive(Debug)]
+pub enum Judged {
+    /// A recall by whoever may ask for it.
+    Good(Box<Recall>),
+    /// Cannot be judged yet: a certificate is on its way.
+    Later(String),
+    /// Not readable, not the sender's own station, or a signature that does not hold.
+    Refused(String),
+}
+
+/// Reads and judges a recall that `asks` sent. Texts are for the log.
+#[must_use]
+pub fn judge(directory: &Snapshot, asks: &Party, body: &[u8]) -> Judged {
+    let recall = match Recall::decode(body) {
+        Ok(recall) => recall,
+        Err(error) => return Judged::Refused(error.to_string()),
+    };
     let context = recall.header.context();
     if asks.station() != Some(&context.sender_station) {
-        return Err(format!(
-            "{asks} asks for what {} sent",
-            context.sender_station
-        ));
+        let sent = &context.sender_station;
+        return Judged::Refused(format!("{asks} asks for what {sent} sent"));
     }
-    let signer = directory
-        .signer(&context.signer, Role::AgencySignature, context.created)
-        .map_err(|error| error.to_string())?;
-    pki::sign::verify_header(recall.header.clone(), &recall.header_signature, &signer)
-        .map_err(|error| error.to_string())?;
-    Ok(recall)
+    let signer = directory.signer(&context.signer, Role::AgencySignature, context.created);
+    let signer = match signer {
+        Ok(signer) => signer,
+        Err(error @ UnknownSigner::Absent) => return Judged::Later(error.to_string()),
+        Err(UnknownSigner::Refused(why)) if !why.reason().permanent() => {
+            return Judged::Later(why.to_string());
+        }
+        Err(UnknownSigner::Refused(why)) => return Judged::Refused(why.to_string()),
+    };
+    let header = recall.header.clone();
+    match pki::sign::verify_header(header, &recall.header_signature, &signer) {
+        Ok(_) => Judged::Good(Box::new(recall)),
+        Err(error) => Judged::Refused(error.to_string()),
+    }
 }
 
 /// Stops what this station holds of the envelope.
 pub(crate) async fn stop(core: Arc<Core>, asks: Party, body: Bytes) {
     let recall = match judge(&core.directory.snapshot(), &asks, &body) {
-        Ok(recall) => recall,
-        Err(why) => {
+        Judged::Good(recall) => recall,
+        Judged::Later(why) | Judged::Refused(why) => {
             tracing::info!(%asks, why, "control message passes unread");
             return;
         }

@@ -16,6 +16,7 @@ use relay::station::{StartError, Station};
 use crate::access::book::Access;
 use crate::agency::{Agencies, Agency, AgencyError};
 use crate::arrivals::Arrivals;
+use crate::arrived;
 use crate::body::{Body, TemporaryDirectory};
 use crate::config::NodeConfig;
 use crate::desk::topics::{Topic, Topics};
@@ -52,7 +53,10 @@ pub enum NodeError {
 }
 
 /// The desk's migrations, oldest first.
-pub const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
+pub const SCHEMA: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_desk.sql"),
+    include_str!("../../migrations/sqlite/0002_business.sql"),
+];
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -70,6 +74,8 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    /// Arrivals may be there to be reported (status 01).
+    pub(crate) arrived: tokio::sync::Notify,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -113,11 +119,14 @@ impl Core {
             topics: Topics::default(),
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
+            arrived: tokio::sync::Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
         let work = arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
         core.tasks.spawn(work);
+        core.tasks
+            .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
         Ok(core)

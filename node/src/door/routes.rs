@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::Doors;
 use super::auth::{Needs, guard};
 use super::dress::{dress, method_not_allowed, not_found};
-use super::rest::{agencies, documents, inbox, status};
+use super::rest::{acts, agencies, documents, inbox, status};
 use crate::access::Scope;
 use crate::screen;
 
@@ -89,6 +89,8 @@ fn rest() -> Vec<Route> {
         ),
         look(READ, "/api/v1/documents", get(documents::list)),
         look(READ, "/api/v1/documents/{id}", get(documents::show)),
+        act(SEND, "/api/v1/documents/{id}/recall", post(acts::recall)),
+        act(SEND, "/api/v1/documents/{id}/update", post(acts::update)),
         look(
             READ,
             "/api/v1/documents/{id}/recipients",
@@ -130,6 +132,7 @@ fn rest() -> Vec<Route> {
         look(RECEIVE, "/api/v1/inbox/{id}/package", get(inbox::package)),
         look(RECEIVE, "/api/v1/inbox/{id}/files/{n}", get(inbox::file)),
         act(RECEIVE, "/api/v1/inbox/{id}/ack", post(inbox::ack)),
+        act(RECEIVE, "/api/v1/inbox/{id}/status", post(acts::status)),
         look(READ, "/api/v1/agencies", get(agencies::search)),
         look(READ, "/api/v1/agencies/{code}", get(agencies::show)),
         look(READ, "/api/v1/status", get(status::show)),

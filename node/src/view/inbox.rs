@@ -5,6 +5,7 @@ use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use serde::Serialize;
 
+use super::business::BusinessView;
 use super::document::{AttachmentView, PacketFacts, SignatureView};
 use super::state::{FaultView, InboxState, ReasonView, as_text, as_text_time, as_text_time_option};
 use crate::body::Body;
@@ -33,6 +34,10 @@ pub struct InboxRow {
     pub priority: u8,
     /// Its state.
     pub state: InboxState,
+    /// Where it stands: `arrived`, `refused`, `registered` … (see `BusinessView::state`).
+    pub business_state: String,
+    /// What its sender asks: `none`, `recall_requested`, `update_requested`, `recalled`, `updated`.
+    pub business_request: String,
     /// Why, in quarantine.
     pub reason: Option<ReasonView>,
     /// When it was delivered here.
@@ -64,6 +69,8 @@ pub struct InboxView {
     /// When the sender's station accepted it.
     #[serde(serialize_with = "as_text_time")]
     pub sent: Timestamp,
+    /// Its business life; absent for a status and in quarantine.
+    pub business: Option<BusinessView>,
 }
 
 /// A lease on received documents.

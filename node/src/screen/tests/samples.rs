@@ -13,10 +13,10 @@ use crate::screen::{
     Place, Reader, agencies, around, document, inbox, login, outgoing, received, send, station,
 };
 use crate::view::{
-    AgencyView, AttachmentView, Cause, Counts, DocumentRow, DocumentView, Explanation, InboxRow,
-    InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState,
-    RecipientView, ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof,
-    TimelineView, Verdict, WaitingView,
+    AgencyView, AttachmentView, BusinessView, Cause, Counts, DocumentRow, DocumentView,
+    Explanation, InboxRow, InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase,
+    ReasonView, RecipientState, RecipientView, ServedAgency, SignatureView, StateCounts,
+    StationView, Step, TimeProof, TimelineView, Verdict, WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -156,8 +156,13 @@ fn signature() -> SignatureView {
     }
 }
 
+fn business() -> BusinessView {
+    BusinessView::from(&crate::life::Life::fold(Vec::new(), None, None))
+}
+
 fn recipient(name: &str, place: &str, state: RecipientState) -> RecipientView {
     RecipientView {
+        business: business(),
         code: code(place),
         name: name.to_owned(),
         written_as: None,
@@ -289,7 +294,10 @@ fn timelines() -> Vec<TimelineView> {
 
 pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
     InboxView {
+        business: Some(business()),
         row: InboxRow {
+            business_state: "arrived".to_owned(),
+            business_request: "none".to_owned(),
             id: envelope(2),
             kind: "document",
             sender: "H01.36.04".to_owned(),
