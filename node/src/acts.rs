@@ -5,6 +5,9 @@
 //! An act never changes what was sent or received; it is kept beside it and moves where it stands. An
 //! act about a document that has not come yet waits for it.
 
+use std::sync::Arc;
+
+use formats::edxml::deadline::Calendar;
 use formats::edxml::status::Outcome as LadderOutcome;
 use formats::edxml::{Business, Fault, Packet, StatusCode, Warning};
 use formats::id::{AgencyCode, EnvelopeId};
@@ -28,6 +31,7 @@ pub(crate) struct Acts {
     pub(crate) about: Vec<EnvelopeId>,
     /// What does not fit and is no reason to refuse.
     pub(crate) warnings: Vec<FaultView>,
+    calendar: Arc<Calendar>,
 }
 
 impl Acts {
@@ -51,7 +55,7 @@ impl Acts {
                 who: who.to_string(),
                 packet: packet.to_owned(),
             };
-            acts::record(desk, &place, act, now).await?;
+            acts::record(desk, &place, act, now, &self.calendar).await?;
         }
         Ok(())
     }
@@ -78,7 +82,10 @@ pub(crate) async fn outgoing(
     now: Timestamp,
 ) -> Result<Result<Acts, Vec<FaultView>>, DeskError> {
     let directory = core.station().directory().snapshot();
-    let mut found = Acts::default();
+    let mut found = Acts {
+        calendar: Arc::clone(&core.calendar),
+        ..Acts::default()
+    };
     for recipient in recipients {
         let names = |written: &_| names(&directory, written, recipient, now);
         for act in acts_of(packet, true, names, now) {
@@ -120,7 +127,10 @@ pub(crate) async fn incoming(
 ) -> Result<Acts, DeskError> {
     let directory = core.station().directory().snapshot();
     let names = |written: &_| names(&directory, written, agency, now);
-    let mut found = Acts::default();
+    let mut found = Acts {
+        calendar: Arc::clone(&core.calendar),
+        ..Acts::default()
+    };
     for act in acts_of(packet, false, names, now) {
         let about = found.about.len();
         let act = settle(core, agency, sender, act, &mut found).await?;
@@ -222,14 +232,15 @@ fn names(
         .is_some_and(|entry| entry.agency.code == *agency)
 }
 
-/// Whether the recipient's node reports the arrival of this packet by itself (status 01): documents,
-/// not what is said about documents.
-pub(crate) fn is_reported(packet: &Packet) -> bool {
+/// Whether a packet is a document for its recipient: its arrival is reported (status 01) and its
+/// deadlines run. A recall, and an update for those who have the document, speak of another one.
+pub(crate) fn is_document(packet: &Packet, acts: &Acts) -> bool {
     match packet {
-        Packet::Document(document) => matches!(
-            document.business,
-            Business::New | Business::Update { .. } | Business::Replace { .. }
-        ),
+        Packet::Document(document) => match document.business {
+            Business::New | Business::Replace { .. } => true,
+            Business::Update { .. } => acts.is_empty(),
+            Business::Recall { .. } | Business::Other { .. } => false,
+        },
         Packet::Status(_) => false,
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use formats::edxml::deadline::{Calendar, Days};
 use formats::id::AgencyCode;
 use relay::config::{ConfigError, StationConfig, optional, read_table, refuse_rest, required};
 
@@ -23,6 +24,8 @@ pub struct NodeConfig {
     pub http: SocketAddr,
     /// Agencies served here.
     pub agencies: Vec<AgencyFiles>,
+    /// Working days of public offices: the built-in list with the operator's own days over it.
+    pub calendar: Calendar,
 }
 
 impl NodeConfig {
@@ -32,7 +35,12 @@ impl NodeConfig {
         let station = StationConfig::take(&mut table, &base)?;
         let http = required(&mut table, "http", r#"http = "127.0.0.1:8080""#)?;
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
+        let days: Option<PathBuf> = optional(&mut table, "working_days", DAYS_EXAMPLE)?;
         refuse_rest(&table)?;
+        let calendar = match days {
+            Some(file) => calendar(&base.join(file))?,
+            None => Calendar::built_in(),
+        };
         let agencies: Vec<AgencyFiles> = sections
             .unwrap_or_default()
             .into_iter()
@@ -42,6 +50,7 @@ impl NodeConfig {
             station,
             http,
             agencies,
+            calendar,
         };
         config.check()?;
         Ok(config)
@@ -65,6 +74,26 @@ impl NodeConfig {
         }
         Ok(())
     }
+}
+
+/// The built-in calendar with an operator's file over it.
+fn calendar(path: &Path) -> Result<Calendar, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|_| ConfigError::Absent {
+        key: "working_days",
+        path: path.to_owned(),
+    })?;
+    let days = Days::parse(&text).map_err(|faults| {
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{}:{}: {}", path.display(), fault.line, fault.en))
+            .collect();
+        ConfigError::Value {
+            key: "working_days",
+            why: lines.join("\n"),
+            example: DAYS_EXAMPLE,
+        }
+    })?;
+    Ok(Calendar::built_in().with(&days))
 }
 
 #[derive(Deserialize)]
@@ -92,4 +121,5 @@ impl AgencySection {
     }
 }
 
+const DAYS_EXAMPLE: &str = "working_days = \"working-days.txt\"";
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

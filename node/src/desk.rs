@@ -11,6 +11,7 @@ pub(crate) mod topics;
 use std::path::Path;
 use std::sync::Arc;
 
+use formats::edxml::deadline::Standing;
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::limits;
 use formats::time::Timestamp;
@@ -30,13 +31,15 @@ use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
 use crate::fold::fold;
+use crate::life::Side;
 use crate::store::{self, ledger};
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
-    DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState, InboxView,
-    Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
+    DeadlineRow, DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState,
+    InboxView, Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView,
+    TimelineView,
 };
-use crate::{answers, compose, history, inbox, outbox, station};
+use crate::{answers, compose, deadlines, history, inbox, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -250,8 +253,24 @@ impl Desk {
         id: EnvelopeId,
     ) -> Result<Vec<RecipientView>, DeskError> {
         let pool = self.0.reader();
-        ledger::document(&pool, agency, id).await?;
-        ledger::recipients(&pool, id).await
+        let document = ledger::document(&pool, agency, id).await?;
+        let mut recipients = ledger::recipients(&pool, id).await?;
+        deadlines::of_recipients(&self.0, &document.view, &mut recipients);
+        Ok(recipients)
+    }
+
+    /// Documents with a legal deadline that runs, the most pressing first: received ones that this agency
+    /// owes something, or sent ones whose recipients do. `standings` empty = overdue and due soon.
+    pub async fn deadlines(
+        &self,
+        agency: &AgencyCode,
+        sent: bool,
+        standings: &[Standing],
+        limit: u32,
+    ) -> Result<Vec<DeadlineRow>, DeskError> {
+        self.0.serves(agency)?;
+        let side = if sent { Side::Sent } else { Side::Received };
+        deadlines::list(&self.0, agency, side, standings, limit.clamp(1, 200)).await
     }
 
     /// The history per recipient.
@@ -345,7 +364,9 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        store::inbox::item(&self.0.reader(), agency, id, self.now()).await
+        let mut item = store::inbox::item(&self.0.reader(), agency, id, self.now()).await?;
+        deadlines::of_item(&self.0, &mut item);
+        Ok(item)
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).

@@ -7,12 +7,12 @@ use formats::time::Timestamp;
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
-use crate::recall;
 use crate::store::ledger::{self, StoredStep};
 use crate::view::{
     ActView, Cause, Explanation, NextStep, Phrase, RecipientState, RecipientView, Step,
     TimelineView, Verdict,
 };
+use crate::{deadlines, recall};
 
 /// The history per recipient.
 pub(crate) async fn timeline(
@@ -22,7 +22,8 @@ pub(crate) async fn timeline(
 ) -> Result<Vec<TimelineView>, DeskError> {
     let pool = core.reader();
     let document = ledger::document(&pool, agency, id).await?;
-    let recipients = ledger::recipients(&pool, id).await?;
+    let mut recipients = ledger::recipients(&pool, id).await?;
+    deadlines::of_recipients(core, &document.view, &mut recipients);
     let mut stored = ledger::steps(&pool, id).await?;
     let station = core.station().name().to_string();
     Ok(recipients

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod client;
 mod compose;
 pub mod config;
+mod deadlines;
 pub mod desk;
 pub mod door;
 pub mod evidence;

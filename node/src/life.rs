@@ -125,12 +125,12 @@ pub(crate) struct Life {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Times {
     pub(crate) arrived: Option<Timestamp>,
-    /// 02 or 03.
-    pub(crate) decided: Option<Timestamp>,
+    pub(crate) refused: Option<Timestamp>,
     pub(crate) accepted: Option<Timestamp>,
     pub(crate) assigned: Option<Timestamp>,
+    pub(crate) in_progress: Option<Timestamp>,
     pub(crate) completed: Option<Timestamp>,
-    /// A recall or update that was asked for last, and its answer.
+    /// When this desk learnt of the recall or update that was asked for last, and its answer.
     pub(crate) asked: Option<Timestamp>,
     pub(crate) answered: Option<Timestamp>,
 }
@@ -174,7 +174,7 @@ impl Life {
         };
         let (ladder, outcome) = std::mem::take(&mut self.ladder).apply(&event, act.at);
         self.ladder = ladder;
-        self.times.note(&event, act.at, outcome);
+        self.times.note(&event, (act.at, act.recorded), outcome);
         outcome
     }
 
@@ -183,7 +183,7 @@ impl Life {
         for event in [LadderEvent::Recall, LadderEvent::Status(StatusCode::Agreed)] {
             let (ladder, outcome) = std::mem::take(&mut self.ladder).apply(&event, at);
             self.ladder = ladder;
-            self.times.note(&event, at, outcome);
+            self.times.note(&event, (at, at), outcome);
         }
     }
 
@@ -197,6 +197,12 @@ impl Life {
         request_word(self.ladder.request())
     }
 
+    /// When it was withdrawn by agreement or tombstone, if it was.
+    pub(crate) fn gone(&self) -> Option<Timestamp> {
+        let gone = self.ladder.state() == LadderState::Withdrawn;
+        self.times.answered.filter(|_| gone)
+    }
+
     /// What would become of one more act.
     pub(crate) fn preview(&self, kind: &ActKind, at: Timestamp) -> Option<LadderOutcome> {
         let event = kind.event()?;
@@ -205,7 +211,12 @@ impl Life {
 }
 
 impl Times {
-    fn note(&mut self, event: &LadderEvent, at: Timestamp, outcome: LadderOutcome) {
+    fn note(
+        &mut self,
+        event: &LadderEvent,
+        (at, recorded): (Timestamp, Timestamp),
+        outcome: LadderOutcome,
+    ) {
         // A code that came early happened all the same; a duplicate tells nothing new.
         if outcome == LadderOutcome::Duplicate {
             return;
@@ -214,19 +225,15 @@ impl Times {
             *time = Some(time.map_or(at, |known| known.min(at)));
         };
         match event {
-            LadderEvent::Recall | LadderEvent::Update => self.ask(at, outcome),
+            LadderEvent::Recall | LadderEvent::Update => self.ask(recorded, outcome),
             LadderEvent::Status(code) => match code {
                 StatusCode::Arrived => first(&mut self.arrived),
-                StatusCode::Refused => first(&mut self.decided),
-                StatusCode::Accepted => {
-                    first(&mut self.decided);
-                    first(&mut self.accepted);
-                }
+                StatusCode::Refused => first(&mut self.refused),
+                StatusCode::Accepted => first(&mut self.accepted),
                 StatusCode::Assigned => first(&mut self.assigned),
-                // Work that is reported was assigned, whether or not somebody said so.
-                StatusCode::InProgress => first(&mut self.assigned),
+                StatusCode::InProgress => first(&mut self.in_progress),
                 StatusCode::Completed => first(&mut self.completed),
-                StatusCode::TakeBack => self.ask(at, outcome),
+                StatusCode::TakeBack => self.ask(recorded, outcome),
                 StatusCode::Agreed | StatusCode::Declined => {
                     if outcome == LadderOutcome::Moved {
                         self.answered = Some(at);
@@ -345,7 +352,7 @@ mod tests {
         ];
         let life = Life::fold(acts, Some(at(0)), None);
         let times = life.times;
-        assert_eq!(times.decided, Some(at(3)));
+        assert_eq!(times.accepted, Some(at(3)));
         assert_eq!(times.assigned, Some(at(7)));
         assert_eq!(times.completed, Some(at(30)));
         assert_eq!((times.asked, times.answered), (Some(at(20)), None));

@@ -26,15 +26,18 @@ use relay::store::{Change, LegState, Move, StatementDraft};
 use crate::acts;
 use crate::agency::Agency;
 use crate::body::Body;
+use crate::deadlines::Facts;
 use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::intake::{local_id, search_words};
-use crate::life::Side;
+use crate::life::{Side, Times};
 use crate::packet::{self, PacketError, ReadPacket};
 use crate::store;
+use crate::store::acts::Thread;
 use crate::store::commit::desk_write;
 use crate::store::inbox::{self, NewItem};
 use crate::store::packets;
+use crate::view::PacketFacts;
 
 /// What became of an arrival.
 #[derive(Debug)]
@@ -327,11 +330,14 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         .map_err(|error| error.to_string())?;
     warnings.append(&mut acts.warnings);
     let about = acts.about.clone();
-    let reports = core
+    let document = acts::is_document(&opened.read.packet, &acts);
+    let agency_reports = core
         .agencies
         .of(&agency)
-        .is_some_and(|one| one.automatic_01)
-        && acts::is_reported(&opened.read.packet);
+        .is_some_and(|one| one.automatic_01);
+    let reports = document && agency_reports;
+    let due = document.then(|| first_due(core, &facts, now)).flatten();
+    let calendar = Arc::clone(&core.calendar);
     let bytes = opened.body.bytes();
     let item = NewItem {
         natural,
@@ -355,6 +361,7 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         stamped_at: opened.stamped_at,
         trouble: None,
         owes_arrived: reports,
+        due,
     };
     let digest = opened.digest;
     let (leg, header, signature) = (
@@ -369,8 +376,13 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
             let waited = inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
             if waited {
                 // A recall or update overtook it: it counts from now on.
-                let (side, from) = (Side::Received, from.as_str());
-                store::acts::refresh(desk, &owner, side, from, &item.local_id).await?;
+                let thread = Thread {
+                    agency: &owner,
+                    side: Side::Received,
+                    peer: from.as_str(),
+                    local_id: &item.local_id,
+                };
+                store::acts::refresh(desk, &thread, now, &calendar).await?;
             }
             let packet = header.context().id.to_string();
             acts.write(desk, &agency, &from, &packet, now).await
@@ -390,6 +402,22 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         core.arrived.notify_one();
     }
     Ok(())
+}
+
+/// When the first clock of a document ends that arrived now.
+fn first_due(core: &Core, packet: &PacketFacts, now: Timestamp) -> Option<Timestamp> {
+    let facts = Facts {
+        side: Side::Received,
+        packet,
+        times: Times {
+            arrived: Some(now),
+            ..Times::default()
+        },
+        taken: now,
+        relayed: None,
+        ended: None,
+    };
+    facts.next(now, &core.calendar)
 }
 
 /// Kept, shown and stated; nobody is handed it.

@@ -22,11 +22,12 @@ use relay::store::{Accept, Change, CommitError, DeskRefusal, DeskRows, NewLeg, O
 use crate::access::book::seconds_up;
 use crate::acts;
 use crate::agency::Agency;
+use crate::deadlines::Facts;
 use crate::desk::core::Core;
 use crate::desk::{Submission, Topic};
 use crate::fault::SubmitError;
 use crate::intake::{self, Intake, Packet, Recipient};
-use crate::life::{Side, Target};
+use crate::life::{Side, Target, Times};
 use crate::packet;
 use crate::recall;
 use crate::seal::{self, Sealed, Sealing, Signed};
@@ -399,6 +400,7 @@ impl Work<'_> {
             created: self.now,
             expires,
         });
+        let due = self.first_due(&signed.packet);
         let rows = Rows {
             document,
             agency: self.agency.code.clone(),
@@ -411,6 +413,7 @@ impl Work<'_> {
             accepts: writes.len(),
             stopped: recall.steps,
             reports: self.submission.reports,
+            due,
             now: self.now,
         };
         writes.extend(recall.station);
@@ -439,6 +442,24 @@ impl Work<'_> {
     }
 }
 
+impl Work<'_> {
+    /// When the first clock of a document ends that was handed in now.
+    fn first_due(&self, packet: &Packet) -> Option<Timestamp> {
+        if !acts::is_document(&packet.edxml, &packet.acts) {
+            return None;
+        }
+        let facts = Facts {
+            side: Side::Sent,
+            packet: &packet.facts,
+            times: Times::default(),
+            taken: self.now,
+            relayed: None,
+            ended: None,
+        };
+        facts.next(self.now, &self.core.calendar)
+    }
+}
+
 /// The desk's rows of one submission.
 struct Rows {
     document: EnvelopeId,
@@ -454,6 +475,8 @@ struct Rows {
     stopped: Vec<recall::Asked>,
     /// The received document that a status of the node itself is about.
     reports: Option<EnvelopeId>,
+    /// When its first deadline ends.
+    due: Option<Timestamp>,
     now: Timestamp,
 }
 
@@ -478,7 +501,7 @@ impl Rows {
         }
         let mut position = 0;
         for sealed in &self.envelopes {
-            documents::put_envelope(desk, self.document, sealed, position);
+            documents::put_envelope(desk, self.document, sealed, position, self.due);
             position += sealed.recipients.len();
         }
         if let Some(key) = &self.key {

@@ -219,6 +219,7 @@ async fn settle(
     let now = core.now();
     let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
+    let calendar = Arc::clone(&core.calendar);
     core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
     let write = desk_rows(move |desk, outcomes| {
         expect_moved(outcomes)?;
@@ -229,7 +230,7 @@ async fn settle(
             .zip(&good)
             .filter_map(|(one, good)| good.then_some(one))
             .collect();
-        receipts::moved(desk, &receipts, now);
+        receipts::moved(desk, &receipts, now, &calendar);
         let steps: Vec<Step<'_>> = receipts
             .iter()
             .map(|one| step(one, station.as_str()))

@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod acts;
 pub(crate) mod commit;
+pub(crate) mod deadlines;
 pub(crate) mod documents;
 pub(crate) mod inbox;
 pub(crate) mod ledger;

@@ -3,6 +3,7 @@
 //! Nothing here reads a store, a clock or a file.
 
 mod business;
+mod deadline;
 mod document;
 mod finding;
 mod inbox;
@@ -11,6 +12,7 @@ mod state;
 mod station;
 
 pub use business::{ActView, BusinessView, asked_text, life_text};
+pub use deadline::{DeadlineRow, DeadlineView};
 pub use document::{
     Accepted, AcceptedRecipient, AttachmentView, Cause, Checked, CheckedRecipient, DocumentRow,
     DocumentView, Explanation, NextStep, PacketFacts, RecipientView, SignatureView, Step,

@@ -27,12 +27,14 @@ ALTER TABLE desk_recipient ADD COLUMN life TEXT;
 ALTER TABLE desk_recipient ADD COLUMN request TEXT;
 ALTER TABLE desk_inbox ADD COLUMN life TEXT;
 ALTER TABLE desk_inbox ADD COLUMN request TEXT;
--- When the next deadline of a received document ends; NULL: none runs.
+-- When the next deadline ends (edxml-model 4.4); NULL: none runs.
 ALTER TABLE desk_inbox ADD COLUMN due INTEGER;
+ALTER TABLE desk_recipient ADD COLUMN due INTEGER;
 -- The status packet 01 is still to be written.
 ALTER TABLE desk_inbox ADD COLUMN owes_arrived INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX desk_inbox_owes ON desk_inbox (seq) WHERE owes_arrived = 1;
 CREATE INDEX desk_inbox_due ON desk_inbox (agency, due) WHERE due IS NOT NULL;
+CREATE INDEX desk_recipient_due ON desk_recipient (due) WHERE due IS NOT NULL;
 
 -- Number and notation are unique within an agency and a year (Decree 30/2020 art. 15): to warn.
 CREATE INDEX desk_document_by_code ON desk_document (agency, json_extract(facts, '$.code'));

@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use formats::edxml::deadline::Calendar;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use relay::clock::Clock;
@@ -74,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    /// Working days, for deadlines.
+    pub(crate) calendar: Arc<Calendar>,
     /// Arrivals may be there to be reported (status 01).
     pub(crate) arrived: tokio::sync::Notify,
     stop: CancellationToken,
@@ -88,6 +91,7 @@ impl Core {
         let tmp = TemporaryDirectory::open(&at("tmp")).map_err(failed(at("tmp")))?;
         let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
+        let calendar = Arc::new(config.calendar);
         let records = config.station.records.clone();
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
@@ -119,6 +123,7 @@ impl Core {
             topics: Topics::default(),
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
+            calendar,
             arrived: tokio::sync::Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::Doors;
 use super::auth::{Needs, guard};
 use super::dress::{dress, method_not_allowed, not_found};
-use super::rest::{acts, agencies, documents, inbox, status};
+use super::rest::{acts, agencies, deadlines, documents, inbox, status};
 use crate::access::Scope;
 use crate::screen;
 
@@ -126,6 +126,7 @@ fn rest() -> Vec<Route> {
             "/api/v1/documents/{id}/files/{n}",
             get(documents::file),
         ),
+        look(READ, "/api/v1/deadlines", get(deadlines::list)),
         look(RECEIVE, "/api/v1/inbox", get(inbox::list)),
         act(RECEIVE, "/api/v1/inbox/claims", post(inbox::claim)),
         look(RECEIVE, "/api/v1/inbox/{id}", get(inbox::show)),

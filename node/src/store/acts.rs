@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
 
+use formats::edxml::deadline::Calendar;
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::time::Timestamp;
 use relay::store::{DeskRefusal, DeskRows};
 
-use super::documents::{code, damaged, envelope, time};
+use super::access::time_option;
+use super::documents::{code, damaged, envelope, from_json, state, time};
+use crate::deadlines::{Facts, ended};
 use crate::fault::DeskError;
 use crate::life::{Act, ActKind, Life, NewAct, Side, Target};
+use crate::view::{PacketFacts, RecipientState};
 
 /// What an act is written with beside what it says.
 #[derive(Clone, Debug)]
@@ -32,6 +36,7 @@ pub(crate) async fn record(
     place: &ActPlace,
     act: &NewAct,
     now: Timestamp,
+    calendar: &Calendar,
 ) -> Result<(), DeskRefusal> {
     let local_id = act.target.local_id.clone().unwrap_or_default();
     desk.add(
@@ -56,61 +61,159 @@ pub(crate) async fn record(
     if local_id.is_empty() {
         return Ok(());
     }
-    refresh(desk, &place.agency, act.side, &place.peer, &local_id).await
+    let thread = Thread {
+        agency: &place.agency,
+        side: act.side,
+        peer: &place.peer,
+        local_id: &local_id,
+    };
+    refresh(desk, &thread, now, calendar).await
 }
 
-/// Folds a thread again and writes where its document stands.
+/// The acts between two agencies about one document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread<'a> {
+    pub(crate) agency: &'a str,
+    pub(crate) side: Side,
+    pub(crate) peer: &'a str,
+    pub(crate) local_id: &'a str,
+}
+
+/// Folds a thread again and writes where its document stands and when its next deadline ends.
 pub(crate) async fn refresh(
     desk: &mut DeskRows<'_>,
-    agency: &str,
-    side: Side,
-    peer: &str,
-    local_id: &str,
+    thread: &Thread<'_>,
+    now: Timestamp,
+    calendar: &Calendar,
 ) -> Result<(), DeskRefusal> {
     desk.add(
         "SELECT * FROM desk_act WHERE agency = ? AND side = ? AND local_id = ? AND peer = ?
-         ORDER BY seq LIMIT ",
+         ORDER BY seq LIMIT 1000",
     )
-    .bind(agency)
-    .bind(side.code())
-    .bind(local_id)
-    .bind(peer)
-    .text(&ACTS_MAX.to_string());
+    .bind(thread.agency)
+    .bind(thread.side.code())
+    .bind(thread.local_id)
+    .bind(thread.peer);
     let rows = desk.fetch().await?;
     let acts: Vec<Act> = rows
         .iter()
         .map(act)
         .collect::<Result<_, _>>()
-        .map_err(|error| DeskRefusal::refused(error.to_string()))?;
-    match side {
-        Side::Sent => {
-            let life = Life::fold(acts, None, None);
-            desk.add(
-                "UPDATE desk_recipient SET life = ?, request = ? WHERE recipient = ? AND document IN
-                   (SELECT id FROM desk_document WHERE agency = ? AND natural IN (",
-            )
-            .bind(life.state())
-            .bind(life.request())
-            .bind(peer)
-            .bind(agency)
-            .list(naturals(local_id))
-            .text("))");
-        }
-        Side::Received => {
-            let life = Life::fold(acts, Some(Timestamp::from_unix_ms(0)), None);
-            desk.add(
-                "UPDATE desk_inbox SET life = ?, request = ? WHERE agency = ? AND sender = ?
-                   AND natural IN (",
-            )
-            .bind(life.state())
-            .bind(life.request())
-            .bind(agency)
-            .bind(peer)
-            .list(naturals(local_id))
-            .text(")");
-        }
+        .map_err(refusal)?;
+    match thread.side {
+        Side::Sent => refresh_sent(desk, thread, &acts, now, calendar).await,
+        Side::Received => refresh_received(desk, thread, &acts, now, calendar).await,
+    }
+}
+
+async fn refresh_sent(
+    desk: &mut DeskRows<'_>,
+    thread: &Thread<'_>,
+    acts: &[Act],
+    now: Timestamp,
+    calendar: &Calendar,
+) -> Result<(), DeskRefusal> {
+    desk.add(
+        "SELECT r.envelope AS id, r.state AS state, r.updated AS updated, r.due AS due,
+           r.relayed_at AS relayed_at, r.delivered_at AS delivered_at, d.created AS taken,
+           d.facts AS facts
+         FROM desk_document d JOIN desk_recipient r ON r.document = d.id
+         WHERE r.recipient = ? AND d.agency = ? AND d.natural IN (",
+    )
+    .bind(thread.peer)
+    .bind(thread.agency)
+    .list(naturals(thread.local_id))
+    .text(")");
+    for row in desk.fetch().await? {
+        let (id, life, due) = sent_row(&row, acts, now, calendar).map_err(refusal)?;
+        desk.add(
+            "UPDATE desk_recipient SET life = ?, request = ?, due = ?
+             WHERE envelope = ? AND recipient = ?",
+        )
+        .bind(life.state())
+        .bind(life.request())
+        .bind(due.map(Timestamp::unix_ms))
+        .bind(id)
+        .bind(thread.peer);
     }
     Ok(())
+}
+
+fn sent_row(
+    row: &SqliteRow,
+    acts: &[Act],
+    now: Timestamp,
+    calendar: &Calendar,
+) -> Result<(String, Life, Option<Timestamp>), DeskError> {
+    let (state, updated) = (state(row)?, time(row, "updated")?);
+    let withdrawn = (state == RecipientState::Withdrawn).then_some(updated);
+    let life = Life::fold(acts.to_vec(), time_option(row, "delivered_at")?, withdrawn);
+    let packet: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
+    let facts = Facts {
+        side: Side::Sent,
+        packet: &packet,
+        times: life.times,
+        taken: time(row, "taken")?,
+        relayed: time_option(row, "relayed_at")?,
+        ended: ended(state, life.gone().is_some(), updated),
+    };
+    let due = facts.next(now, calendar);
+    Ok((row.try_get("id")?, life, due))
+}
+
+async fn refresh_received(
+    desk: &mut DeskRows<'_>,
+    thread: &Thread<'_>,
+    acts: &[Act],
+    now: Timestamp,
+    calendar: &Calendar,
+) -> Result<(), DeskRefusal> {
+    desk.add(
+        "SELECT envelope AS id, received AS taken, facts FROM desk_inbox
+         WHERE agency = ? AND sender = ? AND natural IN (",
+    )
+    .bind(thread.agency)
+    .bind(thread.peer)
+    .list(naturals(thread.local_id))
+    .text(")");
+    for row in desk.fetch().await? {
+        let (id, life, due) = received_row(&row, acts, now, calendar).map_err(refusal)?;
+        desk.add(
+            "UPDATE desk_inbox SET life = ?, request = ?, due = ?
+             WHERE agency = ? AND envelope = ?",
+        )
+        .bind(life.state())
+        .bind(life.request())
+        .bind(due.map(Timestamp::unix_ms))
+        .bind(thread.agency)
+        .bind(id);
+    }
+    Ok(())
+}
+
+fn received_row(
+    row: &SqliteRow,
+    acts: &[Act],
+    now: Timestamp,
+    calendar: &Calendar,
+) -> Result<(String, Life, Option<Timestamp>), DeskError> {
+    let taken = time(row, "taken")?;
+    let life = Life::fold(acts.to_vec(), Some(taken), None);
+    let packet: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
+    let facts = Facts {
+        side: Side::Received,
+        packet: &packet,
+        times: life.times,
+        taken,
+        relayed: None,
+        ended: life.gone(),
+    };
+    let due = facts.next(now, calendar);
+    Ok((row.try_get("id")?, life, due))
+}
+
+fn refusal(error: DeskError) -> DeskRefusal {
+    DeskRefusal::refused(error.to_string())
 }
 
 /// Natural keys under which a document itself (not an act about it) is kept: new, update that brought
@@ -291,6 +394,3 @@ fn act(row: &SqliteRow) -> Result<Act, DeskError> {
         staff: row.try_get("staff")?,
     })
 }
-
-/// More acts about one document than this are shown no more; nobody says so much.
-const ACTS_MAX: u32 = 1000;

@@ -62,6 +62,7 @@ pub(crate) fn put_envelope(
     document: EnvelopeId,
     sealed: &Sealed,
     first_position: usize,
+    due: Option<Timestamp>,
 ) {
     let header: &Header = &sealed.header;
     let context = header.context();
@@ -88,7 +89,7 @@ pub(crate) fn put_envelope(
     let created = context.created.unix_ms();
     desk.add(
         "INSERT INTO desk_recipient (envelope, recipient, document, position, name, written_as,
-           state, accepted_at, expires, updated) ",
+           state, accepted_at, expires, updated, due) ",
     )
     .values(
         sealed.recipients.iter().enumerate(),
@@ -102,7 +103,8 @@ pub(crate) fn put_envelope(
                 .push(RecipientState::Accepted.code())
                 .push(created)
                 .push(context.expires.unix_ms())
-                .push(created);
+                .push(created)
+                .push(due.map(Timestamp::unix_ms));
         },
     );
 }

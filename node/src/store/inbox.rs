@@ -38,6 +38,8 @@ pub(crate) struct NewItem {
     pub(crate) trouble: Option<(Reason, String)>,
     /// Its sender is to get a status packet 01.
     pub(crate) owes_arrived: bool,
+    /// When its first deadline ends.
+    pub(crate) due: Option<Timestamp>,
 }
 
 impl NewItem {
@@ -61,6 +63,7 @@ impl NewItem {
             stamped_at: None,
             trouble: Some((reason, detail)),
             owes_arrived: false,
+            due: None,
         }
     }
 }
@@ -99,8 +102,8 @@ pub(crate) async fn put(
         "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
            attachments, warnings, search_text, priority, state, reason, detail, packet_digest,
            packet_bytes, packet_signature, certificate, signed_at, stamped_at, header,
-           header_signature, salt, leg, sent, received, owes_arrived)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           header_signature, salt, leg, sent, received, owes_arrived, due)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (envelope, agency) DO NOTHING RETURNING EXISTS (SELECT 1 FROM desk_act a
            WHERE a.agency = desk_inbox.agency AND a.side = 'received'
              AND a.local_id = desk_inbox.local_id AND a.peer = desk_inbox.sender) AS waited",
@@ -131,7 +134,8 @@ pub(crate) async fn put(
     .bind(leg.0)
     .bind(context.created.unix_ms())
     .bind(now.unix_ms())
-    .bind(item.owes_arrived);
+    .bind(item.owes_arrived)
+    .bind(item.due.map(Timestamp::unix_ms));
     if let Some(row) = desk.fetch().await?.first() {
         return Ok(row.try_get("waited")?);
     }
@@ -399,6 +403,7 @@ pub(crate) async fn item(
     Ok(InboxView {
         row: list_row,
         business,
+        deadlines: Vec::new(),
         facts: from_json(&row.try_get::<String, _>("facts")?)?,
         attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
         packet_bytes: u64::try_from(bytes).unwrap_or(0),

@@ -296,6 +296,7 @@ fn recipient(row: &SqliteRow, said: Vec<Act>) -> Result<RecipientView, DeskError
         envelope: envelope(row, "envelope")?,
         state,
         business: BusinessView::from(&life),
+        deadlines: Vec::new(),
         reason: reason(row, "reason")?.map(Into::into),
         waiting,
         accepted_at: time(row, "accepted_at")?,

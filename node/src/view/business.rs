@@ -8,7 +8,7 @@ use formats::time::Timestamp;
 use serde::Serialize;
 
 use super::state::{Phrase, as_text_time};
-use crate::life::{Act, ActKind, Life, request_word, state_word};
+use crate::life::{Act, ActKind, Life, Times, request_word, state_word};
 
 /// Where a document stands between its sender and one recipient [edxml-model 4.3].
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +25,9 @@ pub struct BusinessView {
     pub replaced_by: Option<String>,
     /// What was said, in the order this desk learnt of it.
     pub acts: Vec<ActView>,
+    /// What deadlines run from.
+    #[serde(skip)]
+    pub(crate) times: Times,
 }
 
 /// One act about a document.
@@ -68,6 +71,7 @@ impl From<&Life> for BusinessView {
                 .iter()
                 .map(|(act, outcome)| act_view(act, *outcome))
                 .collect(),
+            times: life.times,
         }
     }
 }

@@ -6,6 +6,7 @@ use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::business::BusinessView;
+use super::deadline::DeadlineView;
 use super::finding::Finding;
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
@@ -282,6 +283,8 @@ pub struct RecipientView {
     pub updated: Timestamp,
     /// Where the document stands with this recipient, by what was said about it.
     pub business: BusinessView,
+    /// The legal deadlines that run with this recipient.
+    pub deadlines: Vec<DeadlineView>,
 }
 
 /// What the desk knows about the truth of a step.

@@ -6,6 +6,7 @@ use formats::time::Timestamp;
 use serde::Serialize;
 
 use super::business::BusinessView;
+use super::deadline::DeadlineView;
 use super::document::{AttachmentView, PacketFacts, SignatureView};
 use super::state::{FaultView, InboxState, ReasonView, as_text, as_text_time, as_text_time_option};
 use crate::body::Body;
@@ -71,6 +72,8 @@ pub struct InboxView {
     pub sent: Timestamp,
     /// Its business life; absent for a status and in quarantine.
     pub business: Option<BusinessView>,
+    /// The legal deadlines of this agency for it.
+    pub deadlines: Vec<DeadlineView>,
 }
 
 /// A lease on received documents.

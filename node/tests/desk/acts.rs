@@ -1,6 +1,7 @@
 //! The business life of documents between two desks: statuses, recall, update, replacement, and the
 //! warnings of the law about duplicates. All packets travel signed and sealed over a relay.
 
+use formats::edxml::deadline::Standing;
 use formats::id::{AgencyCode, EnvelopeId};
 use node::desk::{Desk, RecallDraft, StatusDraft, Submission, UpdateDraft};
 use node::fault::SubmitError;
@@ -420,6 +421,74 @@ async fn the_law_warns_of_the_same_number_and_one_upload_per_receiver_reaches_ev
     assert!(!other.duplicate && one.id != other.id);
     world.until_state(one.id, RecipientState::Delivered).await;
     world.until_state(other.id, RecipientState::Delivered).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_overdue_is_listed_on_both_desks_until_it_is_done() {
+    let world = World::start().await;
+    let late = node::desk::Draft {
+        due: Some("2026-01-12".to_owned()),
+        ..draft("49", &["H01.36.04"])
+    };
+    let sent = world.send(late, vec![]).await;
+    world.until_state(sent.id, RecipientState::Delivered).await;
+    let item = arrived(&world, 0).await;
+    let owed: Vec<_> = item
+        .deadlines
+        .iter()
+        .map(|one| (one.clock, one.met_at.is_some()))
+        .collect();
+    assert_eq!(owed, [("accept", false), ("complete", false)]);
+    assert_eq!(item.deadlines[1].standing, "overdue");
+    assert!(!item.deadlines[0].law.vi.is_empty());
+    let here = world
+        .b
+        .deadlines(&recipient(), false, &[], 50)
+        .await
+        .unwrap();
+    assert_eq!(here.len(), 1);
+    assert_eq!(
+        (here[0].next.clock, here[0].next.standing),
+        ("complete", "overdue")
+    );
+    assert_eq!(here[0].peer, sender());
+    let there = world.a.deadlines(&sender(), true, &[], 50).await.unwrap();
+    assert_eq!(there.len(), 1);
+    assert_eq!(
+        (there[0].next.clock, there[0].peer.clone()),
+        ("complete", recipient())
+    );
+    // Statuses and recalls have no deadlines of their own.
+    say(&world, item.row.id, &answer("03", None)).await;
+    say(&world, item.row.id, &answer("06", None)).await;
+    until_sender_sees(&world, sent.id, "completed", "none").await;
+    for (desk, agency, side) in [(&world.b, recipient(), false), (&world.a, sender(), true)] {
+        let left = desk.deadlines(&agency, side, &[], 50).await.unwrap();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    let done = world.b.inbox_item(&recipient(), item.row.id).await.unwrap();
+    let standings: Vec<_> = done
+        .deadlines
+        .iter()
+        .map(|one| (one.clock, one.standing))
+        .collect();
+    assert!(standings.contains(&("accept", "met")), "{standings:?}");
+    assert!(
+        standings.contains(&("complete", "met_late")),
+        "{standings:?}"
+    );
+    // A recall that waits for its answer is a clock again.
+    take_back(&world.a, sent.id, &recall("Sai số liệu")).await;
+    arrived(&world, 1).await;
+    let any = [Standing::Open, Standing::DueSoon, Standing::Uncertain];
+    let waiting = world
+        .b
+        .deadlines(&recipient(), false, &any, 50)
+        .await
+        .unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].next.clock, "answer");
     world.stop().await;
 }
 

@@ -91,7 +91,14 @@ async fn those_who_wait_hear_of_delivery_and_hand_over() {
     assert_eq!(counts.delivered, 1);
     world.b.ack(&recipient(), document.id, None).await.unwrap();
     // The status packet 01 of the recipient wakes the waiter too.
-    while world.a.progress(&sender(), document.id).await.unwrap().handed_over == 0 {
+    while world
+        .a
+        .progress(&sender(), document.id)
+        .await
+        .unwrap()
+        .handed_over
+        == 0
+    {
         let heard = tokio::time::timeout(wait, states.changed()).await;
         heard.unwrap().unwrap();
     }

@@ -5,6 +5,7 @@
 
 pub mod acts;
 pub mod agencies;
+pub mod deadlines;
 pub mod documents;
 pub mod inbox;
 pub mod status;

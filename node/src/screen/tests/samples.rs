@@ -163,6 +163,7 @@ fn business() -> BusinessView {
 fn recipient(name: &str, place: &str, state: RecipientState) -> RecipientView {
     RecipientView {
         business: business(),
+        deadlines: Vec::new(),
         code: code(place),
         name: name.to_owned(),
         written_as: None,
@@ -295,6 +296,7 @@ fn timelines() -> Vec<TimelineView> {
 pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
     InboxView {
         business: Some(business()),
+        deadlines: Vec::new(),
         row: InboxRow {
             business_state: "arrived".to_owned(),
             business_request: "none".to_owned(),
