@@ -151,6 +151,12 @@ fn pages() -> Vec<Route> {
             "/documents/{id}/evidence",
             get(screen::document::evidence),
         ),
+        act(
+            sender,
+            "/documents/{id}/recall",
+            post(screen::document::recall),
+        ),
+        look(PERSON, "/deadlines", get(screen::deadlines::list)),
         look(
             PERSON,
             "/documents/{id}/files/{n}",
@@ -165,6 +171,11 @@ fn pages() -> Vec<Route> {
         ),
         look(PERSON, "/inbox/{id}/files/{n}", get(screen::received::file)),
         act(receiver, "/inbox/{id}/ack", post(screen::received::take)),
+        act(
+            receiver,
+            "/inbox/{id}/status",
+            post(screen::received::answer),
+        ),
         look(sender, "/send", get(screen::send::show)),
         stream(sender, "/send", post(screen::send::send)),
         look(PERSON, "/agencies", get(screen::agencies::list)),

@@ -8,8 +8,10 @@ pub(crate) mod address;
 pub(crate) mod agencies;
 pub(crate) mod assets;
 pub(crate) mod day;
+pub(crate) mod deadlines;
 pub(crate) mod document;
 pub(crate) mod inbox;
+pub(crate) mod life;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod outgoing;
@@ -81,6 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
 pub(crate) enum Place {
     Agencies,
     Attention,
+    Deadlines,
     Incoming,
     Outgoing,
     Station,
@@ -195,6 +198,13 @@ fn rail(w: &'static Words, place: Place, counts: &Counts) -> Vec<NavItem> {
             "/documents?tab=attention",
             w.attention,
             count(counts.trouble),
+            false,
+        ),
+        item(
+            Place::Deadlines,
+            "/deadlines",
+            w.deadlines,
+            String::new(),
             false,
         ),
         item(

@@ -10,13 +10,14 @@ use crate::screen::document::Found;
 use crate::screen::parts::{FilterLine, Foot, Frame, Tab};
 use crate::screen::words::{Lang, fill};
 use crate::screen::{
-    Place, Reader, agencies, around, document, inbox, login, outgoing, received, send, station,
+    Place, Reader, agencies, around, deadlines as late, document, inbox, login, outgoing, received,
+    send, station,
 };
 use crate::view::{
-    AgencyView, AttachmentView, BusinessView, Cause, Counts, DocumentRow, DocumentView,
-    Explanation, InboxRow, InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase,
-    ReasonView, RecipientState, RecipientView, ServedAgency, SignatureView, StateCounts,
-    StationView, Step, TimeProof, TimelineView, Verdict, WaitingView,
+    AgencyView, AttachmentView, BusinessView, Cause, Counts, DeadlineRow, DeadlineView,
+    DocumentRow, DocumentView, Explanation, InboxRow, InboxState, InboxView, LinkView, NextStep,
+    PacketFacts, Phrase, ReasonView, RecipientState, RecipientView, ServedAgency, SignatureView,
+    StateCounts, StationView, Step, TimeProof, TimelineView, Verdict, WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -156,14 +157,67 @@ fn signature() -> SignatureView {
     }
 }
 
-fn business() -> BusinessView {
-    BusinessView::from(&crate::life::Life::fold(Vec::new(), None, None))
+/// Registered, then recalled and replaced: every act with texts that an agency wrote.
+fn business(text: &str) -> BusinessView {
+    use crate::life::{Act, ActKind, Life};
+    let act = |kind: ActKind, minutes: i64| Act {
+        kind,
+        at: at(minutes * 60_000),
+        recorded: at(minutes * 60_000),
+        who: "H01.36.04".parse().unwrap(),
+        packet: "p".to_owned(),
+        reason: Some(text.to_owned()),
+        staff: Some(text.to_owned()),
+    };
+    let acts = vec![
+        act(ActKind::Status(formats::edxml::StatusCode::Accepted), 1),
+        act(ActKind::Recall, 2),
+        act(
+            ActKind::Replace {
+                by: text.to_owned(),
+            },
+            3,
+        ),
+        act(
+            ActKind::Status(formats::edxml::StatusCode::Other(text.to_owned())),
+            4,
+        ),
+    ];
+    BusinessView::from(&Life::fold(acts, Some(at(0)), None))
+}
+
+/// Overdue since long.
+fn deadlines() -> Vec<DeadlineView> {
+    use formats::edxml::deadline::{Calendar, Course, Side};
+    let course = Course {
+        arrived: Some(at(0)),
+        ..Course::default()
+    };
+    let late = at(9 * 86_400_000);
+    let all = course.deadlines(Side::Receiver, late, &Calendar::weekends());
+    assert_eq!(all.len(), 1);
+    all.iter().map(DeadlineView::from).collect()
+}
+
+fn deadline_row(subject: &str) -> DeadlineRow {
+    DeadlineRow {
+        side: "received",
+        id: envelope(7),
+        local_id: subject.to_owned(),
+        code: "77/UBND-VP".to_owned(),
+        subject: subject.to_owned(),
+        priority: 2,
+        peer: "H01.36".parse().unwrap(),
+        peer_name: subject.to_owned(),
+        business_state: "arrived".to_owned(),
+        next: deadlines().remove(0),
+    }
 }
 
 fn recipient(name: &str, place: &str, state: RecipientState) -> RecipientView {
     RecipientView {
-        business: business(),
-        deadlines: Vec::new(),
+        business: business(name),
+        deadlines: deadlines(),
         code: code(place),
         name: name.to_owned(),
         written_as: None,
@@ -295,8 +349,8 @@ fn timelines() -> Vec<TimelineView> {
 
 pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
     InboxView {
-        business: Some(business()),
-        deadlines: Vec::new(),
+        business: Some(business(subject)),
+        deadlines: deadlines(),
         row: InboxRow {
             business_state: "arrived".to_owned(),
             business_request: "none".to_owned(),
@@ -343,6 +397,16 @@ pub(super) fn pages(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         ("document", document.render().unwrap()),
         ("received", received(InboxState::New)),
         ("held", received(InboxState::Quarantined)),
+        (
+            "deadlines",
+            late::page(
+                framed(lang, Place::Deadlines, "x"),
+                false,
+                &[deadline_row(subject)],
+            )
+            .render()
+            .unwrap(),
+        ),
         ("login", login::sample(lang, subject).render().unwrap()),
     ]);
     pages
