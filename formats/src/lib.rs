@@ -60,6 +60,7 @@ pub mod reason;
 pub mod receipt;
 pub mod record;
 pub mod statement;
+pub mod text;
 pub mod time;
 
 #[cfg(test)]

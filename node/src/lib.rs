@@ -22,6 +22,7 @@ mod house;
 mod inbox;
 mod intake;
 pub mod lint;
+mod lookup;
 mod open;
 mod outbox;
 mod packet;

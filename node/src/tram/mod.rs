@@ -3,6 +3,7 @@
 //! Data goes to `out`, everything else to `err`. Every command has `--json`, which prints what the node
 //! answered. Errors say what happened, why, and what to do now.
 
+mod agency;
 pub mod args;
 mod document;
 mod edxml;

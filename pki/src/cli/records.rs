@@ -11,7 +11,8 @@ use formats::checkpoint::LogOrigin;
 use formats::id::{AgencyCode, StationName};
 use formats::limits;
 use formats::record::{
-    Agencies, Agency, Attachment, Der, NoteKey, Record, Station, StationLimits, TrustList, Windows,
+    Agencies, Agency, Alias, Attachment, Der, NoteKey, Record, Station, StationLimits, TrustList,
+    Windows,
 };
 use formats::time::Timestamp;
 use pki::cert::Certificate;
@@ -93,7 +94,7 @@ pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Fa
             let agency = Agency {
                 code: code.clone(),
                 name: name.clone(),
-                aliases: alias.clone(),
+                aliases: alias.iter().map(Alias::always).collect(),
                 parent: parent.clone(),
                 valid_from: now.floor_s(),
                 valid_to: None,
@@ -249,7 +250,7 @@ fn entry(agency: &plan::Agency, now: Timestamp) -> Agency {
     Agency {
         code: agency.code.clone(),
         name: agency.name.clone(),
-        aliases: agency.aliases.clone(),
+        aliases: agency.aliases.iter().map(Alias::always).collect(),
         parent: agency.parent.clone(),
         valid_from: now.floor_s(),
         valid_to: None,
