@@ -61,6 +61,7 @@ pub mod recall;
 pub mod receipt;
 pub mod record;
 pub mod statement;
+pub mod text;
 pub mod time;
 
 #[cfg(test)]

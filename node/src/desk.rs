@@ -16,7 +16,6 @@ use formats::id::{AgencyCode, EnvelopeId};
 use formats::limits;
 use formats::time::Timestamp;
 use relay::clock::Clock;
-use relay::directory::{AgencyEntry, Snapshot};
 use relay::station::Station;
 
 use self::core::Core;
@@ -30,7 +29,6 @@ use crate::agency::Agency;
 use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
-use crate::fold::fold;
 use crate::life::Side;
 use crate::store::{self, ledger};
 use crate::view::{
@@ -39,7 +37,7 @@ use crate::view::{
     InboxView, Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView,
     TimelineView,
 };
-use crate::{answers, compose, deadlines, history, inbox, outbox, station};
+use crate::{answers, compose, deadlines, history, inbox, lookup, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -88,24 +86,14 @@ impl Desk {
     /// One agency of the directory by code or alias.
     pub fn agency(&self, code: &str) -> Option<AgencyView> {
         let directory = self.0.station().directory().snapshot();
-        let entry = directory.resolve(code, self.now())?;
-        Some(agency_view(&directory, &entry, self.now()))
+        lookup::agency(&directory, code, self.now())
     }
 
-    /// Agencies whose code or name has these words; diacritics do not matter. At most 50.
+    /// Agencies whose code, name or alias has words that begin so; diacritics do not matter. Best
+    /// first, at most 50.
     pub fn search_agencies(&self, text: &str, limit: usize) -> Vec<AgencyView> {
         let directory = self.0.station().directory().snapshot();
-        let words: Vec<String> = fold(text).split_whitespace().map(str::to_owned).collect();
-        let fits = |entry: &&Arc<AgencyEntry>| {
-            let agency = &entry.agency;
-            let aliases = agency.aliases.join(" ");
-            let all = fold(&format!("{} {} {aliases}", agency.code, agency.name));
-            words.iter().all(|word| all.contains(word.as_str()))
-        };
-        let found = directory.agencies().filter(fits).take(limit.min(50));
-        found
-            .map(|entry| agency_view(&directory, entry, self.now()))
-            .collect()
+        lookup::search(&directory, text, limit, self.now())
     }
 
     /// How the station under the desk is.
@@ -494,20 +482,5 @@ impl Desk {
             signature_until: agency.signature_certificate.not_after(),
             encryption_until: encryption.unwrap_or_else(|| Timestamp::from_unix_ms(0)),
         }
-    }
-}
-
-fn agency_view(directory: &Snapshot, entry: &AgencyEntry, now: Timestamp) -> AgencyView {
-    let agency = &entry.agency;
-    let station = directory.home_station(&agency.code, now);
-    let sealable = directory.encryption_certificate(&agency.code, now).is_ok();
-    AgencyView {
-        code: agency.code.clone(),
-        name: agency.name.clone(),
-        aliases: agency.aliases.iter().map(ToString::to_string).collect(),
-        parent: agency.parent.clone(),
-        successor: agency.successor.clone(),
-        reachable: station.is_some() && sealable,
-        station: station.map(|name| name.to_string()),
     }
 }

@@ -20,6 +20,7 @@ use crate::body::{Body, TemporaryDirectory};
 use crate::fault::SubmitError;
 use crate::fold::fold;
 use crate::life::Target;
+use crate::lookup;
 use crate::packet::{self, PacketError, ReadPacket};
 use crate::view::{AttachmentView, FaultView, PacketFacts};
 
@@ -207,6 +208,9 @@ impl Intake<'_> {
                 "is not in the directory; check the code or search by name".to_owned(),
             )
         })?;
+        if let Some(refusal) = lookup::out_of_time(&entry.agency, self.now) {
+            return Err(refusal);
+        }
         if self
             .directory
             .home_station(&entry.agency.code, self.now)

@@ -27,6 +27,7 @@ mod inbox;
 mod intake;
 mod life;
 pub mod lint;
+mod lookup;
 mod open;
 mod outbox;
 mod packet;

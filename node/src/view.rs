@@ -2,6 +2,7 @@
 //! stored rows, carries both languages where people read it, and can be written as JSON as it stands.
 //! Nothing here reads a store, a clock or a file.
 
+mod agency;
 mod business;
 mod deadline;
 mod document;
@@ -11,6 +12,7 @@ mod receipts;
 mod state;
 mod station;
 
+pub use agency::{AgencyView, AliasPeriod};
 pub use business::{ActView, BusinessView, asked_text, life_text};
 pub use deadline::{DeadlineRow, DeadlineView};
 pub use document::{
@@ -19,9 +21,7 @@ pub use document::{
     TimeProof, TimelineView, Verdict, WaitingView,
 };
 pub use finding::{Finding, Level, RuleView};
-pub use inbox::{
-    Acknowledged, AgencyView, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency,
-};
+pub use inbox::{Acknowledged, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency};
 pub use receipts::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
 pub(crate) use state::{as_text_time, as_text_time_option};

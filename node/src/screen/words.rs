@@ -307,11 +307,19 @@ catalogue! {
     sent_notice: "Văn bản đã được trạm nhận và ký. Hành trình tự cập nhật ở đây.", "The station has accepted and signed the document. The journey below updates by itself.";
 
     // Agencies and station
-    agency_search: "Tìm tên hoặc mã cơ quan… (không cần dấu)", "Search name or code… (no diacritics needed)";
+    agency_search: "Tìm tên hoặc mã, mới hay cũ… (không cần dấu)", "Search name or code, new or old… (no diacritics needed)";
     agency_name: "Tên cơ quan", "Agency";
     agency_code: "Mã định danh", "Code";
     agency_station: "Trạm", "Station";
-    agency_aliases: "Mã cũ: {codes}", "Older codes: {codes}";
+    agency_aliases: "Mã, tên khác: {codes}", "Other codes and names: {codes}";
+    agency_alias_from: "{text} (từ {from})", "{text} (from {from})";
+    agency_alias_to: "{text} (đến hết {to})", "{text} (through {to})";
+    agency_alias_between: "{text} (từ {from} đến hết {to})", "{text} (from {from} through {to})";
+    agency_above: "Thuộc {name}", "Below {name}";
+    agency_ended: "Đã ngừng từ {day}", "Ended on {day}";
+    agency_future: "Hoạt động từ {day}", "Begins on {day}";
+    agency_receiver: "Nơi nhận thay: {name} ({code})", "Received now by {name} ({code})";
+    agency_no_receiver: "Không có cơ quan nào nhận thay; hỏi cơ quan cấp trên.", "Nobody receives for it; ask the agency above it.";
     agency_ready: "Nhận được", "Reachable";
     agency_not_ready: "Chưa kết nối", "Not connected";
     agency_none: "Không có cơ quan nào khớp.", "No agency matches.";

@@ -38,7 +38,7 @@ fn lang(text: &str) -> Result<Lang, String> {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find agencies by name or code (no diacritics needed)
+    /// Find agencies by name or code, new or old (no diacritics needed)
     Agency {
         /// Words of the name, or a code
         text: String,

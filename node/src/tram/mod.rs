@@ -4,6 +4,7 @@
 //! answered. Errors say what happened, why, and what to do now.
 
 mod acts;
+mod agency;
 pub mod args;
 mod document;
 mod edxml;

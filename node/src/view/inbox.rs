@@ -1,4 +1,4 @@
-//! Views of received documents, of files that may be handed out, and of agencies.
+//! Views of received documents, of files that may be handed out, and of agencies served.
 //! Plain values; times leave as RFC 3339 text.
 
 use formats::id::{AgencyCode, Digest, EnvelopeId};
@@ -144,23 +144,4 @@ pub struct ServedAgency {
     /// When its encryption certificate ends.
     #[serde(serialize_with = "as_text_time")]
     pub encryption_until: Timestamp,
-}
-
-/// An agency of the directory.
-#[derive(Clone, Debug, Serialize)]
-pub struct AgencyView {
-    /// Canonical code.
-    pub code: AgencyCode,
-    /// Its name.
-    pub name: String,
-    /// Old codes and other spellings.
-    pub aliases: Vec<String>,
-    /// The agency above it.
-    pub parent: Option<AgencyCode>,
-    /// The agency that took its place.
-    pub successor: Option<AgencyCode>,
-    /// Home station, if it has one now.
-    pub station: Option<String>,
-    /// It can be written to now: it has a home station and an encryption certificate.
-    pub reachable: bool,
 }

@@ -235,7 +235,7 @@ fn serve_tsa(pki: &Path, listener: tokio::net::TcpListener) -> tokio::task::Join
     })
 }
 
-fn tram_pki() -> PathBuf {
+pub fn tram_pki() -> PathBuf {
     let me = std::env::current_exe().unwrap();
     let folder = me.parent().and_then(Path::parent).unwrap();
     let path = folder.join("tram-pki");

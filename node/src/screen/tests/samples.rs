@@ -2,6 +2,7 @@
 
 use askama::Template;
 use formats::id::{AgencyCode, EnvelopeId};
+use formats::record::AgencyState;
 use formats::time::Timestamp;
 
 use crate::access::{Caller, Scope};
@@ -14,10 +15,11 @@ use crate::screen::{
     send, station,
 };
 use crate::view::{
-    AgencyView, AttachmentView, BusinessView, Cause, Counts, DeadlineRow, DeadlineView,
-    DocumentRow, DocumentView, Explanation, InboxRow, InboxState, InboxView, LinkView, NextStep,
-    PacketFacts, Phrase, ReasonView, RecipientState, RecipientView, ServedAgency, SignatureView,
-    StateCounts, StationView, Step, TimeProof, TimelineView, Verdict, WaitingView,
+    AgencyView, AliasPeriod, AttachmentView, BusinessView, Cause, Counts, DeadlineRow,
+    DeadlineView, DocumentRow, DocumentView, Explanation, InboxRow, InboxState, InboxView,
+    LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState, RecipientView,
+    ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof, TimelineView, Verdict,
+    WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -494,32 +496,61 @@ fn inbox_list(lang: Lang, subject: &str, foot: Foot) -> String {
     inbox.render().unwrap()
 }
 
-fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
+fn agencies_page(lang: Lang, subject: &str) -> agencies::AgenciesPage {
     let w = lang.words();
     let agency = AgencyView {
         code: code("H01.36.22"),
         name: subject.to_owned(),
-        aliases: vec!["000.00.22.H36".to_owned()],
-        parent: None,
+        aliases: vec!["000.00.22.H36".to_owned(), subject.to_owned()],
+        alias_periods: vec![AliasPeriod {
+            text: subject.to_owned(),
+            from: Some(at(0)),
+            to: Some(at(86_400_000)),
+            holds: true,
+        }],
+        matched_alias: None,
+        parent: Some(code("H01.36")),
+        parent_name: Some(subject.to_owned()),
+        state: AgencyState::Active,
+        valid_from: at(0),
+        valid_to: None,
         successor: None,
+        receiver: None,
+        receiver_name: None,
         station: Some("tram-hoabinh.h01.tram.test".to_owned()),
         reachable: true,
-    };
-    let served = ServedAgency {
-        code: code("H01.11"),
-        name: subject.to_owned(),
-        signature_until: at(212 * 86_400_000),
-        encryption_until: at(9 * 86_400_000),
     };
     let away = AgencyView {
         reachable: false,
         ..agency.clone()
     };
-    let agencies = agencies::AgenciesPage {
+    let ended = AgencyView {
+        state: AgencyState::Ended,
+        valid_to: Some(at(0)),
+        receiver: Some(code("H01.36")),
+        receiver_name: Some(subject.to_owned()),
+        ..away.clone()
+    };
+    let coming = AgencyView {
+        state: AgencyState::Future,
+        ..away.clone()
+    };
+    let all = [&agency, &away, &ended, &coming];
+    agencies::AgenciesPage {
         frame: framed(lang, Place::Agencies, w.agencies),
         q: subject.to_owned(),
-        rows: vec![agencies::row(w, &agency), agencies::row(w, &away)],
+        rows: all.map(|agency| agencies::row(w, agency)).into(),
         w,
+    }
+}
+
+fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
+    let w = lang.words();
+    let served = ServedAgency {
+        code: code("H01.11"),
+        name: subject.to_owned(),
+        signature_until: at(212 * 86_400_000),
+        encryption_until: at(9 * 86_400_000),
     };
     let send = send::SendPage {
         faults_head: fill(w.send_faults, &[("n", "1")]),
@@ -545,7 +576,7 @@ fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         &[served],
     );
     vec![
-        ("agencies", agencies.render().unwrap()),
+        ("agencies", agencies_page(lang, subject).render().unwrap()),
         ("station", station.render().unwrap()),
         ("send", send.render().unwrap()),
     ]
