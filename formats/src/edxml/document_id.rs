@@ -7,6 +7,7 @@ use super::date::Date;
 use super::finding::Warning;
 use super::model::DocumentPacket;
 use super::organ::OrganId;
+use super::text;
 
 /// Longest DocumentId, in characters.
 pub const CHARS_MAX: usize = 250;
@@ -50,7 +51,7 @@ pub fn cross_check(packet: &DocumentPacket) -> Option<Warning> {
     let parts = parse(&packet.document_id)?;
     let disagrees = parts.organ_id.normalised() != packet.from.organ_id.normalised()
         || packet.issued.date.is_some_and(|date| date != parts.date)
-        || parts.code != packet.code.joined();
+        || !text::same(&parts.code, &packet.code.joined());
     disagrees.then(|| {
         Warning::new(
             "W-DOCID",

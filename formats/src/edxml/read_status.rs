@@ -4,6 +4,7 @@
 
 use super::fields::{Fields, Notes, Parts};
 use super::model::{Dialect, RawSignature, StatusPacket};
+use super::order;
 use super::read_document::{org, response_for, staff};
 use super::status::StatusCode;
 
@@ -15,6 +16,7 @@ pub(super) fn read(parts: &Parts<'_>, dialect: Dialect, mut notes: Notes) -> Sta
         ..StatusPacket::default()
     };
     if let Some(message) = parts.message {
+        order::status(message, notes);
         let mut message = Fields::new(message, "MessageHeader");
         packet.from = message
             .child(&["From"], notes)

@@ -6,6 +6,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::text::{is_direction_mark, is_invisible};
+
 /// Degree of secrecy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecrecyMark {
@@ -75,12 +77,7 @@ fn heading(text: &str) -> Option<SecrecyMark> {
 fn plain(text: &str) -> String {
     let visible: String = text
         .chars()
-        .filter(|c| {
-            !matches!(
-                c,
-                '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}'
-            )
-        })
+        .filter(|c| !is_invisible(*c) && !is_direction_mark(*c))
         .nfc()
         .collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
