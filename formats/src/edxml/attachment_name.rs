@@ -69,7 +69,7 @@ pub fn oddities(name: &str) -> Vec<NameOddity> {
         (NameOddity::Control, has(char::is_control)),
         (NameOddity::Device, is_device(name)),
         (NameOddity::Direction, has(is_direction_mark)),
-        (NameOddity::Hidden, name.starts_with('.')),
+        (NameOddity::Hidden, last_part(name).starts_with('.')),
         (NameOddity::Invisible, has(is_invisible)),
         (NameOddity::NotComposed, composed != name),
         (NameOddity::Path, name.contains(['/', '\\'])),
@@ -89,8 +89,7 @@ pub fn oddities(name: &str) -> Vec<NameOddity> {
 /// original stays for display.
 #[must_use]
 pub fn safe_file_name(name: &str) -> String {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let visible: String = last
+    let visible: String = last_part(name)
         .chars()
         .filter(|c| !c.is_control() && !is_direction_mark(*c) && !is_invisible(*c))
         .map(|c| if is_reserved(c) { '_' } else { c })
@@ -112,6 +111,7 @@ pub fn safe_file_name(name: &str) -> String {
 /// Safe names for the attachments of one packet, in order and all different: a name that is taken
 /// (without regard to letter case, as on Windows) gets ` (2)`, ` (3)` … before its extension.
 #[must_use]
+// [spec:edxml-24]
 pub fn safe_file_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut safe_names = Vec::new();
@@ -127,6 +127,10 @@ pub fn safe_file_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<Stri
         safe_names.push(candidate);
     }
     safe_names
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or_default()
 }
 
 /// Windows keeps these names for devices whatever the extension and blanks behind them.

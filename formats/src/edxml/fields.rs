@@ -170,6 +170,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Unsigned number in ASCII digits.
+    // [spec:edxml-9]
     pub(super) fn number(&mut self, names: &[&str], notes: &mut Notes) -> Option<u32> {
         let text = self.text(names, notes)?;
         let digits = text.bytes().all(|b| b.is_ascii_digit());
@@ -261,6 +262,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Keeps what was not read.
+    // [spec:edxml-5]
     pub(super) fn close(self, notes: &mut Notes) {
         let mut declared: Vec<&str> = Vec::new();
         for attribute in &self.node.attributes {
@@ -315,6 +317,7 @@ impl<'n> Fields<'n> {
 
     /// Takes the first child with an exact name, else one that differs by letter case. A second one
     /// of the same name makes the packet ambiguous: two readers could each believe another one.
+    // [spec:edxml-4]
     fn take(&mut self, names: &[&str], path: &str, notes: &mut Notes) -> Option<&'n Node> {
         let exact = |child: &Node| names.iter().any(|name| matches_name(child, name));
         let loose = |child: &Node| names.iter().any(|name| same(child, name));

@@ -80,6 +80,7 @@ pub fn is_zipped_by_java(name: &str) -> bool {
 ///
 /// # Errors
 /// When `input` or `out` fails, or the file has 4 GiB or more.
+// [spec:edxml-22]
 pub fn deflate(
     entry: &str,
     input: &mut dyn Read,
@@ -103,6 +104,7 @@ pub fn deflate(
 ///
 /// # Errors
 /// See [`InflateError`]; what was written until then is to be thrown away.
+// [spec:edxml-21]
 pub fn inflate(
     mut reader: impl Read + Seek,
     out: &mut dyn Write,

@@ -207,6 +207,7 @@ impl ResponseFor {
     /// date together; missing parts match nothing [edxml-model 3]. The old form of an agency's code
     /// is another code here: the caller resolves aliases first.
     #[must_use]
+    // [spec:edxml-29]
     pub fn names(&self, document: &DocumentPacket) -> bool {
         if let Some(id) = &self.document_id {
             return text::same(id, &document.document_id);

@@ -16,6 +16,7 @@ pub(super) fn status(message: &Node, notes: &mut Notes) {
     check(message, &[STATUS_DOTNET, STATUS_JAVA], notes);
 }
 
+// [spec:edxml-31]
 fn check(message: &Node, orders: &[&[&str]], notes: &mut Notes) {
     if !orders.iter().any(|order| follows(message, order)) {
         notes.warn(

@@ -30,6 +30,7 @@ struct Carried {
     head: Vec<u8>,
 }
 
+// [spec:edxml-19]
 pub(super) fn read(
     parts: &Parts<'_>,
     business: &Business,
@@ -99,6 +100,7 @@ pub(super) fn read(
 }
 
 /// Takes a sound attachment over; everything that its bytes say against its type is a warning.
+// [spec:edxml-23]
 fn settle(mut entry: Carried, ordered: &mut Vec<AttachmentRef>, notes: &mut Notes) {
     if !entry.sound {
         return;

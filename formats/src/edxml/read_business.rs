@@ -72,6 +72,7 @@ struct Changes {
     removed: Vec<OrganId>,
 }
 
+// [spec:edxml-17]
 fn changes(fields: &mut Fields<'_>, notes: &mut Notes) -> Changes {
     let mut changes = Changes::default();
     let Some(mut info) = fields.child(&["BussinessDocumentInfo"], notes) else {

@@ -54,6 +54,7 @@ pub(super) fn read(
     Ok(packet)
 }
 
+// [spec:edxml-10]
 fn header(packet: &mut DocumentPacket, mut message: Fields<'_>, notes: &mut Notes) {
     packet.from = message
         .child(&["From"], notes)

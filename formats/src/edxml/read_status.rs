@@ -8,6 +8,7 @@ use super::order;
 use super::read_document::{org, response_for, staff};
 use super::status::StatusCode;
 
+// [spec:edxml-26]
 pub(super) fn read(parts: &Parts<'_>, dialect: Dialect, mut notes: Notes) -> StatusPacket {
     let notes = &mut notes;
     let mut packet = StatusPacket {

@@ -66,6 +66,7 @@ impl Source {
 /// The rule behind a finding's code, and for the families also its path. `None` for a code that no
 /// reader or validator of ours gives.
 #[must_use]
+// [spec:edxml-32]
 pub fn rule(code: &str, path: &str) -> Option<Rule> {
     if let Some((_, rule)) = CODED.iter().find(|(known, _)| *known == code) {
         return Some(*rule);

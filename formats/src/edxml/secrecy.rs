@@ -53,6 +53,7 @@ pub fn of_circulation(circulation: &str) -> Option<SecrecyMark> {
     })
 }
 
+// [spec:edxml-15]
 fn heading(text: &str) -> Option<SecrecyMark> {
     let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
     // Longest first does not matter: the three begin with different words.

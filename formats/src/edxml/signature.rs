@@ -69,6 +69,7 @@ impl SignatureResult {
 
 /// Looks at a signature beside the attachments it may cover.
 #[must_use]
+// [spec:edxml-18]
 pub fn examine(signature: &RawSignature, attachments: &[AttachmentRef]) -> SignatureResult {
     let xml = match signature {
         RawSignature::Absent => return SignatureResult::Absent,

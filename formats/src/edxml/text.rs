@@ -21,12 +21,14 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 /// Whether two texts are the same to a reader: outer white space and Unicode form make no
 /// difference.
 #[must_use]
+// [spec:edxml-25]
 pub fn same(one: &str, other: &str) -> bool {
     composed(one.trim()) == composed(other.trim())
 }
 
 /// Characters as people count them in a field: Unicode scalar values of the composed form.
 #[must_use]
+// [spec:edxml-11]
 pub fn length(text: &str) -> usize {
     composed(text).chars().count()
 }

@@ -119,6 +119,7 @@ pub fn status_time(packet: &StatusPacket, sent: Timestamp) -> Option<Warning> {
 /// sender, everything else from one of its receivers [edxml-model 3]. Codes are compared as
 /// written; `is_alias` may know that two of them are one agency.
 #[must_use]
+// [spec:edxml-30]
 pub fn status_party(
     packet: &StatusPacket,
     sender: &OrganId,

@@ -36,6 +36,7 @@ pub(super) fn trace(check: &mut Check, packet: &DocumentPacket, today: Date) {
     }
 }
 
+// [spec:edxml-16]
 pub(super) fn business(check: &mut Check, packet: &DocumentPacket) {
     if packet.paper > 1 {
         check.odd("W-TYPE", &at("Paper"), "khác 0 và 1", "neither 0 nor 1");

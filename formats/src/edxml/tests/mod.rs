@@ -3,6 +3,7 @@
 mod attachments;
 mod contents;
 mod dialects;
+mod golden;
 mod hostile;
 mod ladder;
 mod names;

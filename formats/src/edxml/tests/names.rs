@@ -109,7 +109,6 @@ fn what_is_odd_in_a_name_is_said() {
             "../\u{202E}\u{200B}",
             &[
                 NameOddity::Direction,
-                NameOddity::Hidden,
                 NameOddity::Invisible,
                 NameOddity::Path,
             ],

@@ -325,9 +325,9 @@ const ORG: &[(&str, &str)] = &[
 /// What is missing as a whole, and the codes that say so.
 #[rustfmt::skip]
 const STRUCTURES: &[(On, &str, &str)] = &[
-    (On::New, "MessageHeader/From", "N.MessageHeader.From.OrganId W-DOCID W-MISSING"),
+    (On::New, "MessageHeader/From", "N.MessageHeader.From.OrganId W-MISSING"),
     (On::New, "MessageHeader/To[2]", ""),
-    (On::New, "MessageHeader/Code", "N.MessageHeader.Code W-DOCID"),
+    (On::New, "MessageHeader/Code", "N.MessageHeader.Code"),
     (On::New, "MessageHeader/PromulgationInfo", "N.MessageHeader.PromulgationDate"),
     (On::New, "MessageHeader/DocumentType", "W-MISSING W-TYPE"),
     (On::New, "MessageHeader/SignerInfo", "W-MISSING"),
@@ -354,7 +354,7 @@ const STRUCTURES: &[(On, &str, &str)] = &[
 
 #[rustfmt::skip] // One line for each row, as in the model.
 const LINES: &[Line] = &[
-    ("1.1", On::New, "MessageHeader/From/OrganId", "H98.07", "N.MessageHeader.From.OrganId W-DOCID", ORG),
+    ("1.1", On::New, "MessageHeader/From/OrganId", "H98.07", "N.MessageHeader.From.OrganId", ORG),
     ("1.1", On::New, "MessageHeader/From/OrganizationInCharge", "H98", "", &[("x*201", "R.MessageHeader.From.OrganizationInCharge")]),
     ("1.1", On::New, "MessageHeader/From/OrganName", "Sở Khác", "W-MISSING", &[("ế*200", ""), ("ế*201", "R.MessageHeader.From.OrganName")]),
     ("1.1", On::New, "MessageHeader/From/OrganAdd", "2 Phố", "", &[("x*251", "R.MessageHeader.From.OrganAdd")]),
@@ -364,8 +364,8 @@ const LINES: &[Line] = &[
     ("1.1", On::New, "MessageHeader/From/Website", "b.vn", "", &[("x*101", "R.MessageHeader.From.Website")]),
     ("1.2", On::New, "MessageHeader/To[1]/OrganId", "H98.152", "N.MessageHeader.To.OrganId", &[("H98.07", "W-SELF"), ("000.00.03.H29", "M.MessageHeader.To.OrganId"), ("000.00.03.h29", "M.MessageHeader.To.OrganId W-TYPE"), ("xã", "T.MessageHeader.To.OrganId")]),
     ("1.2", On::New, "MessageHeader/To[1]/OrganName", "UBND", "W-MISSING", &[("x*201", "R.MessageHeader.To.OrganName")]),
-    ("1.3", On::New, "MessageHeader/Code/CodeNumber", "05", "N.MessageHeader.Code.CodeNumber W-DOCID", &[("5", "W-DOCID"), ("12a", "W-DOCID"), ("a12", "T.MessageHeader.Code.CodeNumber W-DOCID"), ("1 2", "T.MessageHeader.Code.CodeNumber W-DOCID"), ("1*12", "R.MessageHeader.Code.CodeNumber W-DOCID")]),
-    ("1.3", On::New, "MessageHeader/Code/CodeNotation", "STN-VP", "N.MessageHeader.Code.CodeNotation W-DOCID", &[("QĐ UBND", "T.MessageHeader.Code.CodeNotation W-DOCID"), ("a/b/c/d", "W-DOCID W-TYPE"), ("x*31", "R.MessageHeader.Code.CodeNotation W-DOCID")]),
+    ("1.3", On::New, "MessageHeader/Code/CodeNumber", "05", "N.MessageHeader.Code.CodeNumber", &[("5", "W-DOCID"), ("12a", "W-DOCID"), ("a12", "T.MessageHeader.Code.CodeNumber W-DOCID"), ("1 2", "T.MessageHeader.Code.CodeNumber W-DOCID"), ("1*12", "R.MessageHeader.Code.CodeNumber W-DOCID")]),
+    ("1.3", On::New, "MessageHeader/Code/CodeNotation", "STN-VP", "N.MessageHeader.Code.CodeNotation", &[("QĐ UBND", "T.MessageHeader.Code.CodeNotation W-DOCID"), ("a/b/c/d", "W-DOCID W-TYPE"), ("x*31", "R.MessageHeader.Code.CodeNotation W-DOCID")]),
     ("1.4", On::New, "MessageHeader/PromulgationInfo/Place", "Huế", "", &[("x*51", "R.MessageHeader.PromulgationInfo.Place")]),
     ("1.4", On::New, "MessageHeader/PromulgationInfo/PromulgationDate", "2026/01/09", "N.MessageHeader.PromulgationDate", &[("2026/01/10", "W-DOCID"), ("2026/01/11", "R.MessageHeader.PromulgationInfo.PromulgationDate W-DOCID"), ("2025/01/01", "W-DATE W-DOCID"), ("09/01/2026", "W-DATE"), ("09/01/26", "T.MessageHeader.PromulgationInfo.PromulgationDate")]),
     ("1.5", On::New, "MessageHeader/DocumentType/Type", "2", "W-MISSING", &[("18", ""), ("x", "T.MessageHeader.DocumentType.Type"), ("1", "W-TYPE")]),
