@@ -60,6 +60,7 @@ impl Course {
             .collect()
     }
 
+    // [spec:edxml-34]
     fn deadline(&self, clock: Clock, now: Timestamp, calendar: &Calendar) -> Option<Deadline> {
         let (since, due, met_at) = match clock {
             Clock::Send => self.send(calendar)?,

@@ -55,6 +55,7 @@ pub struct LineFault {
 
 impl Days {
     /// Reads a calendar text; every wrong line is in the error.
+    // [spec:edxml-33]
     pub fn parse(text: &str) -> Result<Self, Vec<LineFault>> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(vec![fault(
