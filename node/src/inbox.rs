@@ -232,11 +232,11 @@ pub(crate) async fn acknowledge(
         owe_receipt: true,
         evidence: None,
     };
-    let code = owner.to_string();
+    let (code, word) = (owner.to_string(), claim.map(str::to_owned));
     let write = desk_write(move |desk, outcomes| {
         async move {
             expect_moved(outcomes)?;
-            if inbox::acknowledge(desk, &code, &id.to_string(), now).await? {
+            if inbox::acknowledge(desk, &code, &id.to_string(), word.as_deref(), now).await? {
                 Ok(())
             } else {
                 Err(DeskRefusal::refused("acknowledged before"))
@@ -261,7 +261,7 @@ pub(crate) async fn acknowledge(
                 return Ok(first);
             }
             match core.station().store().leg(item.leg).await {
-                Ok(None) => acknowledge_late(core, owner, id, now).await,
+                Ok(None) => acknowledge_late(core, owner, id, claim, now).await,
                 Ok(Some(_)) => Err(DeskError::NotClaimed),
                 Err(error) => Err(DeskError::Internal(error.to_string())),
             }
@@ -276,12 +276,13 @@ async fn acknowledge_late(
     core: &Core,
     owner: &AgencyCode,
     id: EnvelopeId,
+    claim: Option<&str>,
     now: Timestamp,
 ) -> Result<Acknowledged, DeskError> {
-    let code = owner.to_string();
+    let (code, word) = (owner.to_string(), claim.map(str::to_owned));
     let write = desk_write(move |desk, _| {
         async move {
-            if inbox::acknowledge(desk, &code, &id.to_string(), now).await? {
+            if inbox::acknowledge(desk, &code, &id.to_string(), word.as_deref(), now).await? {
                 Ok(())
             } else {
                 Err(DeskRefusal::refused("acknowledged before"))
@@ -309,6 +310,10 @@ fn first_answer(
     now: Timestamp,
 ) -> Result<Option<Acknowledged>, DeskError> {
     match item.state {
+        // A worker whose lease ran out, and whose item another took, must not believe that it was the one.
+        InboxState::Acknowledged if claim.is_some() && item.claim.as_deref() != claim => {
+            Err(DeskError::NotClaimed)
+        }
         InboxState::Acknowledged => {
             let at = item.acknowledged.unwrap_or(now);
             Ok(Some(Acknowledged {

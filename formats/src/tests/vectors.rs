@@ -7,6 +7,8 @@
 //! compared with what the code makes now, and every case, as it stands in the file, is decoded
 //! and its verdict checked.
 
+mod recall;
+
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -473,20 +473,30 @@ pub(crate) async fn lease(
     leased.iter().map(|row| row.try_get("seq")).collect()
 }
 
-/// Marks an item as handed over; `false` if it was not `new` any more.
+/// Marks an item as handed over; `false` if it was not `new` any more, or another claim has it now. The row
+/// keeps the word it was handed over under, so that a worker whose lease ran out is not told that the
+/// hand-over was its own.
 pub(crate) async fn acknowledge(
     desk: &mut DeskRows<'_>,
     owner: &str,
     id: &str,
+    claim: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     desk.add(
-        "UPDATE desk_inbox SET state = 'acknowledged', acknowledged = ?, lease_until = NULL
-         WHERE agency = ? AND envelope = ? AND state = 'new' RETURNING seq",
+        "UPDATE desk_inbox SET state = 'acknowledged', lease_until = NULL, acknowledged = ?,
+           claim = ?
+         WHERE agency = ? AND envelope = ? AND state = 'new'
+           AND CASE WHEN ? IS NULL THEN coalesce(lease_until, 0) <= ? ELSE claim = ? END
+         RETURNING seq",
     )
     .bind(now.unix_ms())
+    .bind(claim)
     .bind(owner)
-    .bind(id);
+    .bind(id)
+    .bind(claim)
+    .bind(now.unix_ms())
+    .bind(claim);
     Ok(desk.fetch().await?.len() == 1)
 }
 

@@ -140,3 +140,31 @@ async fn claims_at_the_same_moment_share_the_inbox() {
     assert_eq!(claim.items.len(), 1);
     world.stop().await;
 }
+
+/// A worker that was too slow learns that another has taken its item, also when that one is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledgement_under_a_lost_claim_is_no_hand_over() {
+    let world = World::start().await;
+    let sent = world.send(draft("28", &[RECIPIENT]), vec![]).await;
+    world.until_state(sent.id, RecipientState::Delivered).await;
+    let (to, id) = (recipient(), sent.id);
+    let claim = world.b.claim(&to, 1, 60).await.unwrap();
+    let slow = Some("the word of a claim that ended");
+    let early = world.b.ack(&to, id, slow).await;
+    assert!(matches!(early, Err(DeskError::NotClaimed)), "{early:?}");
+    let unclaimed = world.b.ack(&to, id, None).await;
+    assert!(
+        matches!(unclaimed, Err(DeskError::NotClaimed)),
+        "{unclaimed:?}"
+    );
+    let done = world.b.ack(&to, id, Some(&claim.claim)).await.unwrap();
+    assert!(!done.duplicate);
+    let again = world.b.ack(&to, id, Some(&claim.claim)).await.unwrap();
+    assert!(
+        again.duplicate && again.at == done.at,
+        "its own answer again"
+    );
+    let late = world.b.ack(&to, id, slow).await;
+    assert!(matches!(late, Err(DeskError::NotClaimed)), "{late:?}");
+    world.stop().await;
+}

@@ -52,6 +52,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("header", Some("header.json"), CBOR, header),
     target("frame", Some("frame.json"), CBOR, frames),
     target("receipt", Some("receipt.json"), CBOR, receipt),
+    target("recall", Some("recall.json"), CBOR, recall),
     target("signed-checkpoint", None, CBOR, signed_checkpoint),
     target("note", Some("note.json"), TEXT, note),
     target("statement", Some("statement.json"), TEXT, statement),
@@ -259,6 +260,14 @@ fn receipt(bytes: &[u8]) -> bool {
     };
     assert_eq!(bundle.encode(), bytes, "a bundle has one encoding");
     drop(bundle.statements());
+    true
+}
+
+fn recall(bytes: &[u8]) -> bool {
+    let Ok(recall) = formats::recall::Recall::decode(bytes) else {
+        return false;
+    };
+    assert_eq!(recall.encode(), bytes, "a recall has one encoding");
     true
 }
 
