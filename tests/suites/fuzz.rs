@@ -1,6 +1,6 @@
 //! Every parser against mutated input: no panic, no endless work, and what is accepted can be written back.
 //!
-//! Seeds are the golden vectors of `formats`, the packets under `corpus/edxml`, and what a fresh authority
+//! Seeds are the golden vectors of `formats`, the files under `corpus`, and what a fresh authority
 //! issues. Mutations follow a fixed sequence, so a run can be repeated; how far it gets in its time depends
 //! on the machine. An input that makes a parser panic is kept under the target folder and named.
 //! `./tests/fuzz [SECONDS] [PARSER]` runs longer or one parser only.
@@ -70,6 +70,33 @@ const DER: &[&[u8]] = &[
     &[0x00, 0x00],
     &[0x17, 0x0d],
     &[0x18, 0x0f],
+];
+const PDF: &[&[u8]] = &[
+    b"<<",
+    b">>",
+    b"[",
+    b"]",
+    b"(",
+    b"\\",
+    b"/Kids",
+    b"/Prev 9",
+    b"/Length 4294967296",
+    b"/Parent 2 0 R",
+    b"1 0 R",
+    b"null",
+    b"-1",
+    b"99999999999",
+    b"endobj",
+    b"stream\n",
+    b"startxref\n9\n%%EOF",
+    b"xref\n0 9999999\n",
+    b"trailer",
+    b"/Encrypt << >>",
+    b"/W [8 8 8]",
+    b"/Filter /FlateDecode",
+    b"/ByteRange [0 1 2 3]",
+    b"/Type /ObjStm",
+    b"%",
 ];
 const CBOR: &[&[u8]] = &[
     &[0x9f],
@@ -158,6 +185,19 @@ fn text_forms(bytes: &[u8]) {
         let _date = edxml::Date::parse(text);
         drop(pki::plan::Plan::parse("plan.toml", text.to_owned()));
     }
+}
+
+fn pdf(bytes: &[u8]) {
+    let length = u64::try_from(bytes.len()).unwrap_or(0);
+    let now = formats::time::Timestamp::from_unix_s(1_795_316_400);
+    let report = pki::pdf::check(
+        Cursor::new(bytes),
+        length,
+        &pki::pdf::Anchors::default(),
+        now,
+    );
+    let believed = |one: &pki::pdf::PdfSignature| one.verdict == pki::pdf::Verdict::Valid;
+    assert!(!report.signatures.iter().any(believed), "nobody is trusted");
 }
 
 fn frames(bytes: &[u8]) {
@@ -336,6 +376,7 @@ fn no_mutated_input_makes_a_parser_panic() {
     topology.tsa = false;
     let world = World::prepare(&topology);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/edxml");
+    let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/pdf");
     let texts = ["statement.json", "record.json", "note.json"];
     let mut plain: Vec<Vec<u8>> = texts.iter().flat_map(|file| vectors(file)).collect();
     plain.push(std::fs::read(world.dir.join("plan.toml")).expect("the plan lies there"));
@@ -351,6 +392,12 @@ fn no_mutated_input_makes_a_parser_panic() {
             seeds: files(&world.authority, &["crt", "crl", "rec", "pem", "der"]),
             words: DER,
             run: der,
+        },
+        Target {
+            name: "pdf",
+            seeds: files(&documents, &["pdf"]),
+            words: PDF,
+            run: pdf,
         },
         Target {
             name: "header",
