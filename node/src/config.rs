@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use formats::id::AgencyCode;
+use pki::cert::CertError;
+use pki::pdf::Anchors;
 use relay::config::{ConfigError, StationConfig, optional, read_table, refuse_rest, required};
 
 pub use crate::agency::{AgencyError, AgencyFiles};
@@ -23,6 +25,9 @@ pub struct NodeConfig {
     pub http: SocketAddr,
     /// Agencies served here.
     pub agencies: Vec<AgencyFiles>,
+    /// Folder with the authorities whose signers of PDF attachments are believed; without it their
+    /// signatures are checked all the same, and their signers shown as not determined.
+    pub document_anchors: Option<PathBuf>,
 }
 
 impl NodeConfig {
@@ -31,6 +36,7 @@ impl NodeConfig {
         let (mut table, base) = read_table(path)?;
         let station = StationConfig::take(&mut table, &base)?;
         let http = required(&mut table, "http", r#"http = "127.0.0.1:8080""#)?;
+        let anchors: Option<PathBuf> = optional(&mut table, "document_anchors", ANCHORS_EXAMPLE)?;
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
         refuse_rest(&table)?;
         let agencies: Vec<AgencyFiles> = sections
@@ -42,6 +48,7 @@ impl NodeConfig {
             station,
             http,
             agencies,
+            document_anchors: anchors.map(|folder| base.join(folder)),
         };
         config.check()?;
         Ok(config)
@@ -63,7 +70,20 @@ impl NodeConfig {
                 });
             }
         }
+        if let Some(folder) = self.document_anchors.as_ref().filter(|path| !path.is_dir()) {
+            return Err(ConfigError::Absent {
+                key: "document_anchors",
+                path: folder.clone(),
+            });
+        }
         Ok(())
+    }
+
+    /// Reads the authorities of document signers; none without the key.
+    pub(crate) fn document_anchors(&self) -> Result<Anchors, CertError> {
+        self.document_anchors
+            .as_deref()
+            .map_or_else(|| Ok(Anchors::default()), Anchors::load)
     }
 }
 
@@ -85,4 +105,5 @@ impl AgencySection {
     }
 }
 
+const ANCHORS_EXAMPLE: &str = r#"document_anchors = "anchors""#;
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

@@ -28,13 +28,13 @@ use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
 use crate::fold::fold;
-use crate::store::{self, ledger};
+use crate::store::ledger;
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
     DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState, InboxView,
     Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
 };
-use crate::{compose, history, inbox, outbox, station};
+use crate::{checks, compose, history, inbox, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -307,7 +307,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        store::inbox::item(&self.0.reader(), agency, id, self.now()).await
+        checks::item(&self.0, agency, id).await
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).

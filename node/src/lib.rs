@@ -8,6 +8,7 @@ pub mod access;
 mod agency;
 mod arrivals;
 pub mod body;
+mod checks;
 pub mod cli;
 pub mod client;
 mod compose;

@@ -3,6 +3,7 @@
 //! No table of the station is named here.
 
 pub(crate) mod access;
+pub(crate) mod checks;
 pub(crate) mod commit;
 pub(crate) mod documents;
 pub(crate) mod inbox;

@@ -2,6 +2,7 @@
 //! stored rows, carries both languages where people read it, and can be written as JSON as it stands.
 //! Nothing here reads a store, a clock or a file.
 
+mod checks;
 mod document;
 mod finding;
 mod inbox;
@@ -9,6 +10,7 @@ mod receipts;
 mod state;
 mod station;
 
+pub use checks::{CheckState, FileCheck, ProblemCheck, SignatureCheck};
 pub use document::{
     Accepted, AcceptedRecipient, AttachmentView, Cause, Checked, CheckedRecipient, DocumentRow,
     DocumentView, Explanation, NextStep, PacketFacts, RecipientView, SignatureView, Step,

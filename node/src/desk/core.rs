@@ -17,6 +17,7 @@ use crate::access::book::Access;
 use crate::agency::{Agencies, Agency, AgencyError};
 use crate::arrivals::Arrivals;
 use crate::body::{Body, TemporaryDirectory};
+use crate::checks::{self, Checks};
 use crate::config::NodeConfig;
 use crate::desk::topics::{Topic, Topics};
 use crate::fault::{DeskError, SubmitError};
@@ -35,6 +36,9 @@ pub enum NodeError {
     /// The keys of an agency.
     #[error(transparent)]
     Agency(#[from] AgencyError),
+    /// The authorities of document signers.
+    #[error("`document_anchors`: {0}")]
+    Anchors(pki::cert::CertError),
     /// A directory of the desk.
     #[error("{path}: {source}")]
     Directory {
@@ -52,7 +56,10 @@ pub enum NodeError {
 }
 
 /// The desk's migrations, oldest first.
-pub const SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
+pub const SCHEMA: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_desk.sql"),
+    include_str!("../../migrations/sqlite/0003_checks.sql"),
+];
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -70,6 +77,7 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    pub(crate) checks: Arc<Checks>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -81,6 +89,7 @@ impl Core {
         let failed = |path: PathBuf| move |source| NodeError::Directory { path, source };
         let tmp = TemporaryDirectory::open(&at("tmp")).map_err(failed(at("tmp")))?;
         let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
+        let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
         let records = config.station.records.clone();
         let arrivals = Arrivals::new(SCHEMA);
@@ -113,6 +122,7 @@ impl Core {
             topics: Topics::default(),
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
+            checks: Arc::new(Checks::new(anchors)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -120,6 +130,11 @@ impl Core {
         core.tasks.spawn(work);
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks.spawn(checks::keep(
+            Arc::downgrade(&core),
+            Arc::clone(&core.checks),
+            core.stop.clone(),
+        ));
         Ok(core)
     }
 
@@ -174,6 +189,7 @@ impl Core {
     /// Tells the long polls that something was committed.
     pub(crate) fn changed(&self, topic: Topic) {
         self.topics.changed(topic);
+        self.checks.wake();
     }
 
     /// Makes a packet durable; a file on a blocking thread.

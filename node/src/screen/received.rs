@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect};
 use formats::time::Timestamp;
 use serde::Deserialize;
 
+use super::checks;
 use super::document::{facts, files, seals};
 use super::inbox::pill;
 use super::parts::{Fact, FileLine, Frame, Note, Pill, Seal, StepLine, Tone, When, size, urgent};
@@ -79,6 +80,8 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         );
         all.push(Fact::hash(w.fact_packet, packet));
     }
+    let mut lines = files(w, &found.attachments, if held { "" } else { &base });
+    checks::add(lang, &mut lines, &found.attachments);
     let notes = row.reason.iter().map(|reason| Note {
         cause: format!("{}.", said(&reason.text, lang)),
         hard: true,
@@ -90,7 +93,7 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         can_take: row.state == InboxState::New && may_take,
         code: row.code.clone(),
         facts: all,
-        files: files(w, &found.attachments, if held { "" } else { &base }),
+        files: lines,
         files_title: fill(
             w.attachments,
             &[("n", &found.attachments.len().to_string())],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::args::Inbox;
+use super::checks;
 use super::show::{inbox_state, items, safe, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::Client;
@@ -80,7 +81,11 @@ async fn get(
         None => (format!("/inbox/{id}/package"), format!("{id}.edxml")),
     };
     let output = output.unwrap_or_else(|| PathBuf::from(name));
-    fetch(desk, client, &path, &output).await
+    let done = fetch(desk, client, &path, &output).await?;
+    if output.as_os_str() != "-" {
+        checks::remark(desk, client, &id, file).await?;
+    }
+    Ok(done)
 }
 
 fn acknowledged(desk: &mut Desk<'_>, id: &str, done: &Value) -> Result<Exit, Failure> {

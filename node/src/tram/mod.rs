@@ -4,6 +4,7 @@
 //! answered. Errors say what happened, why, and what to do now.
 
 pub mod args;
+mod checks;
 mod document;
 mod edxml;
 mod edxml_make;

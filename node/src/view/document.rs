@@ -5,6 +5,7 @@ use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::checks::FileCheck;
 use super::finding::Finding;
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
@@ -169,6 +170,9 @@ pub struct AttachmentView {
     pub sha256: String,
     /// The packet holds it zipped; `file` returns it unzipped.
     pub zipped: bool,
+    /// What the signatures inside a received PDF are worth; never stored with the packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<FileCheck>,
 }
 
 /// How the time of a signature is proven.

@@ -8,6 +8,7 @@
 )]
 #![allow(unreachable_pub, missing_docs, reason = "a test program")]
 
+mod attachments;
 mod evidence;
 mod forged;
 mod promises;

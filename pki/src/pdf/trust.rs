@@ -10,6 +10,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use der::asn1::ObjectIdentifier;
 
+use formats::id::Digest;
 use formats::limits as network;
 use formats::oid;
 use formats::time::Timestamp;
@@ -63,6 +64,14 @@ impl Anchors {
             }
         }
         Ok(Self(all))
+    }
+
+    /// A name for exactly these authorities: what was checked with other ones is worth another look.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut names: Vec<[u8; 32]> = self.0.iter().map(|one| *one.sha256().as_bytes()).collect();
+        names.sort_unstable();
+        Digest::of(&names.concat())
     }
 
     /// How many there are.

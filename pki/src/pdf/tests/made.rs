@@ -565,6 +565,10 @@ fn anchors_are_a_folder_of_certificates() {
     std::fs::write(folder.path().join("README"), "not a certificate").unwrap();
     let anchors = Anchors::load(folder.path()).unwrap();
     assert_eq!(anchors.len(), 2);
+    let ca = world.authority.ca.clone();
+    let again = Anchors::new(vec![world.authority.root.clone(), ca]);
+    assert_eq!(anchors.digest(), again.digest());
+    assert_ne!(anchors.digest(), Anchors::default().digest());
     let made = signed(&world);
     let report = checked(&made.bytes, &anchors, now(&world));
     assert_eq!(only(&report).verdict, Verdict::Valid);
@@ -581,8 +585,13 @@ fn write_seeds() {
     std::fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
     write("plain.pdf", &Maker::new().bytes);
+    // The certificates end soon; the time-stamp keeps this one valid for whoever trusts the root.
+    let mut world = world;
+    world.clock = world.signer.certificate.not_before().plus_ms(5_000);
     let mut made = Maker::new();
     made.sign_first(&world.stamped(), "");
+    write("stamped.pdf", &made.bytes);
+    write("root.crt", world.authority.root.pem().as_bytes());
     made.sign_second(&world.plain());
     made.update(&[
         (

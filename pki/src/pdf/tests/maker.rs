@@ -8,6 +8,7 @@ use crate::sign;
 use crate::stamp::{TimeStampRequest, TokenIssuer};
 
 use formats::id::Digest;
+use formats::time::Timestamp;
 
 /// A document that grows by revisions.
 #[derive(Clone)]
@@ -158,6 +159,8 @@ pub(super) struct World {
     pub(super) authority: Authority,
     pub(super) signer: Signer,
     tsa: TokenIssuer,
+    /// The time in tokens.
+    pub(super) clock: Timestamp,
 }
 
 impl World {
@@ -168,6 +171,7 @@ impl World {
         let chain = vec![authority.ca.clone()];
         let tsa = TokenIssuer::new(tsa.key, tsa.certificate, chain);
         Self {
+            clock: authority.now(),
             authority,
             signer,
             tsa,
@@ -195,8 +199,8 @@ impl World {
     /// A token of our issuer over a digest, an hour into the certificates' life.
     pub(super) fn token(&self, imprint: &Digest) -> Vec<u8> {
         let request = TimeStampRequest::new(*imprint, 7);
-        let now = self.authority.now();
-        let response = self.tsa.respond(&request.build().unwrap(), now).unwrap();
+        let request_bytes = request.build().unwrap();
+        let response = self.tsa.respond(&request_bytes, self.clock).unwrap();
         request.token_from_response(&response).unwrap()
     }
 
