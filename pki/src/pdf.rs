@@ -79,8 +79,15 @@ fn run(
     report: &mut PdfReport,
 ) -> Result<(), Fault> {
     let head = source.load(0, HEAD_BYTES)?;
-    if !head.windows(HEAD.len()).any(|window| window == HEAD) {
-        report.problems.push(Problem::NotPdf);
+    if !head.starts_with(HEAD) {
+        let later = head.windows(HEAD.len()).any(|window| window == HEAD);
+        // Readers count places from the head; where it is not first, they and we might see two
+        // different documents.
+        report.problems.push(if later {
+            Problem::Structure
+        } else {
+            Problem::NotPdf
+        });
         return Ok(());
     }
     let mut sections = Sections::default();

@@ -102,9 +102,26 @@ impl Comparison<'_, '_, '_> {
                 self.note(Changes::LongTerm);
             }
         }
+        self.structure(old, new, &STRUCTURE)?;
         let own = ["Pages", "AcroForm"];
-        let free: Vec<&str> = PROPERTIES.into_iter().chain(own).collect();
+        let free: Vec<&str> = PROPERTIES.into_iter().chain(STRUCTURE).chain(own).collect();
         self.pair.equal_but(old, new, &free)
+    }
+
+    /// The structure tree is for reading aloud and shows nothing; signing tools add to it. Whether
+    /// they only added is not looked at, so the answer is "unclear".
+    fn structure(
+        &mut self,
+        old: &Dictionary,
+        new: &Dictionary,
+        keys: &[&str],
+    ) -> Result<(), Fault> {
+        for key in keys {
+            if !self.pair.equal(old.get(key), new.get(key))? {
+                self.note(Changes::Unclear);
+            }
+        }
+        Ok(())
     }
 
     fn pages(&mut self, (old, new): &(Dictionary, Dictionary)) -> Result<bool, Fault> {
@@ -152,11 +169,10 @@ impl Comparison<'_, '_, '_> {
         new: &Dictionary,
         open: &mut Vec<(Option<Object>, Option<Object>)>,
     ) -> Result<bool, Fault> {
-        if old.get("Parent") != new.get("Parent")
-            || !self
-                .pair
-                .equal_but(old, new, &["Kids", "Parent", "Annots"])?
-        {
+        self.structure(old, new, &PAGE_STRUCTURE)?;
+        let own = ["Kids", "Parent", "Annots"];
+        let free: Vec<&str> = PAGE_STRUCTURE.into_iter().chain(own).collect();
+        if old.get("Parent") != new.get("Parent") || !self.pair.equal_but(old, new, &free)? {
             return Ok(false);
         }
         let pair = &mut self.pair;
@@ -451,6 +467,9 @@ fn same_or_added(old: &Dictionary, new: &Dictionary, key: &str) -> bool {
 
 /// Keys of the catalog that describe the file and show nothing.
 const PROPERTIES: [&str; 4] = ["DSS", "Extensions", "Metadata", "Version"];
+/// Keys of the catalog and of pages for structure and order of reading.
+const STRUCTURE: [&str; 2] = ["MarkInfo", "StructTreeRoot"];
+const PAGE_STRUCTURE: [&str; 2] = ["StructParents", "Tabs"];
 const SIGNATURE: &[u8] = b"Sig";
 /// What filling in a field changes.
 const FILLED: &[&str] = &["V", "AP", "AS", "I", "TI", "RV", "DA", "Q", "M"];

@@ -3,8 +3,8 @@
 
 /// Signatures looked at in one document. Official letters carry two to ten.
 pub(super) const SIGNATURES_MAX: usize = 32;
-/// Form fields and their widgets. The largest tax forms have about 5,000.
-pub(super) const FIELDS_MAX: usize = 20_000;
+/// Form fields and their widgets, read several times for each signature. Tax forms have about 2,000.
+pub(super) const FIELDS_MAX: usize = 5_000;
 /// Levels of the field tree.
 pub(super) const FIELD_DEPTH_MAX: usize = 32;
 /// Objects in the cross-reference tables of one revision; a scanned book of 10,000 pages has 100,000.

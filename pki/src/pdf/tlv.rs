@@ -1,4 +1,4 @@
-//! Walking BER with definite lengths, as foreign signers write it.
+//! Walking BER as foreign signers write it.
 //!
 //! Owns: tag, length, value, and the leaves that signatures share. Signed attributes of common desktop signers are not
 //! sorted as DER asks, and the signature is over the bytes as they stand, so they are never
@@ -22,11 +22,20 @@ pub(super) struct Tlv<'b> {
 impl<'b> Tlv<'b> {
     /// The first value of some bytes, and what follows it.
     pub(super) fn first(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
+        Self::nested(bytes, INDEFINITE_DEPTH_MAX)
+    }
+
+    /// Values without a length end with two zero bytes (X.690 section 8.1.3.6); libraries in use
+    /// write the outer ones so.
+    fn nested(bytes: &'b [u8], depth: usize) -> Option<(Self, &'b [u8])> {
         let (tag, rest) = bytes.split_first()?;
         if tag & 0x1f == 0x1f {
             return None;
         }
         let (length, rest) = rest.split_first()?;
+        if *length == 0x80 {
+            return Self::without_length(bytes, *tag, rest, depth.checked_sub(1)?);
+        }
         let (length, rest) = if *length < 0x80 {
             (usize::from(*length), rest)
         } else {
@@ -50,6 +59,31 @@ impl<'b> Tlv<'b> {
             },
             after,
         ))
+    }
+
+    fn without_length(
+        bytes: &'b [u8],
+        tag: u8,
+        inside: &'b [u8],
+        depth: usize,
+    ) -> Option<(Self, &'b [u8])> {
+        if tag & 0x20 == 0 {
+            return None;
+        }
+        let mut rest = inside;
+        loop {
+            if let Some(after) = rest.strip_prefix(&[0, 0]) {
+                let content = inside.get(..inside.len().checked_sub(rest.len())?)?;
+                let whole = bytes.get(..bytes.len().checked_sub(after.len())?)?;
+                let value = Self {
+                    tag,
+                    content,
+                    whole,
+                };
+                return Some((value, after));
+            }
+            (_, rest) = Self::nested(rest, depth)?;
+        }
     }
 
     /// The values inside, at most this many; none if one is malformed or there are more.
@@ -124,6 +158,8 @@ pub(super) fn time(value: Tlv<'_>) -> Option<Timestamp> {
     })
 }
 
+/// ContentInfo, its content, SignedData, its sets: five levels, and some room.
+const INDEFINITE_DEPTH_MAX: usize = 8;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
@@ -133,3 +169,38 @@ pub(super) const OID: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 pub(super) const UTC_TIME: u8 = 0x17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_and_without_length_are_read() {
+        let all: [(&[u8], &[u8], &[u8]); 3] = [
+            (&[0x30, 0x01, 0x05, 0x00], &[0x05], &[0x00]),
+            (&[0x30, 0x81, 0x01, 0x05], &[0x05], &[]),
+            (
+                &[0x30, 0x80, 0x04, 0x01, 0x07, 0x00, 0x00, 0x09],
+                &[0x04, 0x01, 0x07],
+                &[0x09],
+            ),
+        ];
+        for (bytes, content, rest) in all {
+            let (value, after) = Tlv::first(bytes).unwrap();
+            assert_eq!((value.content, after), (content, rest));
+            assert_eq!(value.whole.len() + after.len(), bytes.len());
+        }
+        let bad: [&[u8]; 6] = [
+            &[],
+            &[0x30],
+            &[0x30, 0x05, 0x00],
+            &[0x30, 0x80, 0x04, 0x01],
+            &[0x04, 0x80, 0x00, 0x00],
+            &[0x1f, 0x81, 0x01],
+        ];
+        for bytes in bad {
+            assert!(Tlv::first(bytes).is_none(), "{bytes:02x?}");
+        }
+        assert!(Tlv::first(&[0x30, 0x80].repeat(100_000)).is_none());
+    }
+}

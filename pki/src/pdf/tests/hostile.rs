@@ -30,6 +30,8 @@ fn what_is_no_document_is_said_so() {
         [Problem::Structure]
     );
     assert_eq!(look(&Maker::new().bytes), PdfReport::default());
+    let shifted = [b"\n", Maker::new().bytes.as_slice()].concat();
+    assert_eq!(look(&shifted).problems, [Problem::Structure]);
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {

@@ -207,6 +207,19 @@ fn what_changes_the_document_is_told() {
 }
 
 #[test]
+fn a_changed_structure_tree_is_unclear() {
+    let world = World::new();
+    let mut made = signed(&world);
+    made.update(&[
+        (1, format!("<< {CATALOG} /StructTreeRoot 9 0 R >>")),
+        (9, "<< /Type /StructTreeRoot >>".into()),
+    ]);
+    let report = look(&world, &made);
+    assert_eq!(only(&report).reason, Some(Reason::ChangesUnclear));
+    assert_eq!(only(&report).verdict, Verdict::Unknown);
+}
+
+#[test]
 fn what_shows_nothing_new_is_allowed() {
     let world = World::new();
     let made = signed(&world);
