@@ -182,6 +182,24 @@ impl AgencyCode {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
+    /// The 13-character code that this one is likely to have had: groups reversed and padded with
+    /// groups of zeros. A proposal for an administrator, never used for addressing. `None` where
+    /// the groups have other widths than that form, or [`OldAgencyCode::likely_code`] would not
+    /// lead back.
+    #[must_use]
+    pub fn likely_old_code(&self) -> Option<OldAgencyCode> {
+        let groups: Vec<&str> = self.0.split('.').collect();
+        let old = match groups.as_slice() {
+            [one] => format!("000.00.00.{one}"),
+            [one, two] => format!("000.00.{two}.{one}"),
+            [one, two, three] => format!("000.{three}.{two}.{one}"),
+            [one, two, three, four] => format!("{four}.{three}.{two}.{one}"),
+            _ => return None,
+        };
+        let old = OldAgencyCode::parse(&old).ok()?;
+        (old.likely_code().as_ref() == Some(self)).then_some(old)
+    }
+
     /// The level of Decision 20/2020: 1 for `H01`, 3 for `H01.36.04`.
     #[must_use]
     pub fn level(&self) -> usize {
@@ -585,6 +603,18 @@ mod tests {
         assert_eq!(likely("000.00.03.H29").as_deref(), Some("H29.03"));
         assert_eq!(likely("000.00.00.H20").as_deref(), Some("H20"));
         assert_eq!(likely("001.00.26.G14").as_deref(), Some("G14.26.00.001"));
+        let old = |text: &str| {
+            AgencyCode::parse(text)
+                .unwrap()
+                .likely_old_code()
+                .map(|old| old.to_string())
+        };
+        assert_eq!(old("H29.03").as_deref(), Some("000.00.03.H29"));
+        assert_eq!(old("H20").as_deref(), Some("000.00.00.H20"));
+        assert_eq!(old("G14.26.00.001").as_deref(), Some("001.00.26.G14"));
+        for none in ["H01.151", "H01.3", "H01.00", "H01.36.04.000", "H01.1.2.3.4"] {
+            assert_eq!(old(none), None, "{none}");
+        }
         for bad in [
             "00.00.03.H29",
             "000.00.03.29H",

@@ -57,9 +57,11 @@ pub mod merkle;
 pub mod oid;
 pub mod proof;
 pub mod reason;
+pub mod recall;
 pub mod receipt;
 pub mod record;
 pub mod statement;
+pub mod text;
 pub mod time;
 
 #[cfg(test)]

@@ -107,6 +107,10 @@ pub const RECORD_AGENCIES_MAX: usize = 1000;
 /// Entries of any other list in a record (addresses, neighbours, aliases, roots, ...).
 pub const RECORD_LIST_MAX: usize = 64;
 
+/// Successors that are followed from one agency to the one that receives now; more means a loop. Mergers
+/// come every few years, so a real chain has a handful.
+pub const SUCCESSORS_MAX: usize = 16;
+
 /// Characters of a free text in a record (names of agencies have up to 200 by QCVN 102).
 pub const RECORD_TEXT_CHARS_MAX: usize = 300;
 

@@ -7,6 +7,7 @@
 //! decided there. Records are superseded by a higher sequence for the same [`Subject`], never
 //! deleted. Fails with [`RecordError`].
 
+mod agency;
 mod entries;
 
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::LogOrigin;
 use crate::id::{AgencyCode, Digest, StationName, TrustDomain};
 use crate::limits;
+use crate::text;
 use crate::time::Timestamp;
 
+pub use agency::{Agency, AgencyState, Alias};
 pub use entries::{
-    Address, AddressError, Agency, Base64Error, Der, NoteKey, StationKind, StationLimits, Windows,
+    Address, AddressError, Base64Error, Der, NoteKey, StationKind, StationLimits, Windows,
 };
 
 /// Why bytes are not a record. The fault is the issuer's.
@@ -320,7 +323,9 @@ impl Station {
             )?;
         }
         rule(
-            self.site.as_deref().is_none_or(entries::is_plain_text),
+            self.site
+                .as_deref()
+                .is_none_or(|site| text::check(site).is_ok()),
             "site is plain text",
         )
     }

@@ -2,4 +2,5 @@
 
 mod properties;
 pub(crate) mod samples;
+mod spec;
 mod vectors;

@@ -191,6 +191,28 @@ impl Timestamp {
             c.day, c.month, c.year, c.hour, c.minute, c.second
         )
     }
+
+    /// Its day in Vietnam: `22/11/2026`.
+    #[must_use]
+    pub fn vietnam_day(self) -> String {
+        let c = self.plus_ms(VIETNAM_OFFSET_MS).civil();
+        format!("{:02}/{:02}/{:04}", c.day, c.month, c.year)
+    }
+
+    /// The first instant of a day in Vietnam; `None` if there is no such day.
+    #[must_use]
+    pub fn from_vietnam_day(year: u16, month: u8, day: u8) -> Option<Self> {
+        let utc = Self::from_civil(Civil {
+            year,
+            month,
+            day,
+            hour: 0,
+            minute: 0,
+            second: 0,
+            millisecond: 0,
+        });
+        utc.map(|utc| utc.minus_ms(VIETNAM_OFFSET_MS))
+    }
 }
 
 /// A calendar part in its narrow type. All callers pass a value already reduced to its range.

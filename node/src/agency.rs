@@ -22,6 +22,9 @@ pub struct AgencyFiles {
     pub dir: PathBuf,
     /// File whose first line opens its keys.
     pub passphrase_file: Option<PathBuf>,
+    /// The node reports arrivals to the senders by a status packet 01, as systems expect that do not
+    /// read receipts [edxml-model 4.3].
+    pub automatic_01: bool,
 }
 
 /// Why the keys of an agency cannot be used; the operator's to mend.
@@ -37,6 +40,7 @@ pub struct AgencyError {
 #[derive(Debug)]
 pub(crate) struct Agency {
     pub(crate) code: AgencyCode,
+    pub(crate) automatic_01: bool,
     pub(crate) signature_key: SigningKey,
     pub(crate) signature_certificate: Certificate,
     /// Digest that the signature key signs with.
@@ -113,6 +117,7 @@ impl Agency {
         }
         Ok(Self {
             code: files.code.clone(),
+            automatic_01: files.automatic_01,
             signature_key,
             signature_certificate,
             hash,

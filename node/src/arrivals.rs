@@ -20,7 +20,7 @@ use relay::store::{BodyPlace, DeskWrite, LegId};
 use crate::desk::core::Core;
 use crate::open::{self, Verdict};
 use crate::outbox::moves;
-use crate::receipts;
+use crate::{recall, receipts};
 
 /// The desk as the station sees it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ async fn work_on(core: &Core, arrival: &Arrival) -> Verdict {
     match arrival.header.context().class {
         Class::Document | Class::Status => open::take(core, arrival).await,
         Class::Receipt => receipts::take(core, arrival).await,
-        Class::Control => receipts::set_aside(core, arrival).await,
+        Class::Control => recall::take(core, arrival).await,
     }
 }
 

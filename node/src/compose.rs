@@ -118,7 +118,7 @@ fn packet(
 }
 
 /// Code as written, name of the directory.
-fn org(written: &str, directory: &Snapshot, now: Timestamp) -> Org {
+pub(crate) fn org(written: &str, directory: &Snapshot, now: Timestamp) -> Org {
     let known = directory.resolve(written, now);
     Org {
         organ_id: OrganId::new(written),

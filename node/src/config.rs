@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use formats::edxml::deadline::{Calendar, Days};
 use formats::id::AgencyCode;
 use pki::cert::CertError;
 use pki::pdf::Anchors;
@@ -25,6 +26,8 @@ pub struct NodeConfig {
     pub http: SocketAddr,
     /// Agencies served here.
     pub agencies: Vec<AgencyFiles>,
+    /// Working days of public offices: the built-in list with the operator's own days over it.
+    pub calendar: Calendar,
     /// Folder with the authorities whose signers of PDF attachments are believed; without it their
     /// signatures are checked all the same, and their signers shown as not determined.
     pub document_anchors: Option<PathBuf>,
@@ -38,7 +41,12 @@ impl NodeConfig {
         let http = required(&mut table, "http", r#"http = "127.0.0.1:8080""#)?;
         let anchors: Option<PathBuf> = optional(&mut table, "document_anchors", ANCHORS_EXAMPLE)?;
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
+        let days: Option<PathBuf> = optional(&mut table, "working_days", DAYS_EXAMPLE)?;
         refuse_rest(&table)?;
+        let calendar = match days {
+            Some(file) => calendar(&base.join(file))?,
+            None => Calendar::built_in(),
+        };
         let agencies: Vec<AgencyFiles> = sections
             .unwrap_or_default()
             .into_iter()
@@ -48,6 +56,7 @@ impl NodeConfig {
             station,
             http,
             agencies,
+            calendar,
             document_anchors: anchors.map(|folder| base.join(folder)),
         };
         config.check()?;
@@ -87,12 +96,38 @@ impl NodeConfig {
     }
 }
 
+/// The built-in calendar with an operator's file over it.
+fn calendar(path: &Path) -> Result<Calendar, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|_| ConfigError::Absent {
+        key: "working_days",
+        path: path.to_owned(),
+    })?;
+    let days = Days::parse(&text).map_err(|faults| {
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{}:{}: {}", path.display(), fault.line, fault.en))
+            .collect();
+        ConfigError::Value {
+            key: "working_days",
+            why: lines.join("\n"),
+            example: DAYS_EXAMPLE,
+        }
+    })?;
+    Ok(Calendar::built_in().with(&days))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AgencySection {
     code: AgencyCode,
     dir: PathBuf,
     passphrase_file: Option<PathBuf>,
+    #[serde(default = "yes")]
+    automatic_01: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl AgencySection {
@@ -101,9 +136,11 @@ impl AgencySection {
             code: self.code,
             dir: base.join(self.dir),
             passphrase_file: self.passphrase_file.map(|path| base.join(path)),
+            automatic_01: self.automatic_01,
         }
     }
 }
 
+const DAYS_EXAMPLE: &str = "working_days = \"working-days.txt\"";
 const ANCHORS_EXAMPLE: &str = r#"document_anchors = "anchors""#;
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

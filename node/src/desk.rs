@@ -11,30 +11,33 @@ pub(crate) mod topics;
 use std::path::Path;
 use std::sync::Arc;
 
+use formats::edxml::deadline::Standing;
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::limits;
 use formats::time::Timestamp;
 use relay::clock::Clock;
-use relay::directory::{AgencyEntry, Snapshot};
 use relay::station::Station;
 
 use self::core::Core;
 pub use self::core::{NodeError, SCHEMA};
-pub use self::order::{DocumentFilter, Draft, DraftFile, Submission};
+pub use self::order::{
+    DocumentFilter, Draft, DraftFile, RecallDraft, StatusDraft, Submission, UpdateDraft,
+};
 pub use self::topics::Topic;
 use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;
 use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
-use crate::fold::fold;
+use crate::life::Side;
 use crate::store::ledger;
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
-    DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState, InboxView,
-    Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView, TimelineView,
+    DeadlineRow, DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState,
+    InboxView, Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView,
+    TimelineView,
 };
-use crate::{checks, compose, history, inbox, outbox, station};
+use crate::{answers, checks, compose, deadlines, history, inbox, lookup, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -83,24 +86,14 @@ impl Desk {
     /// One agency of the directory by code or alias.
     pub fn agency(&self, code: &str) -> Option<AgencyView> {
         let directory = self.0.station().directory().snapshot();
-        let entry = directory.resolve(code, self.now())?;
-        Some(agency_view(&directory, &entry, self.now()))
+        lookup::agency(&directory, code, self.now())
     }
 
-    /// Agencies whose code or name has these words; diacritics do not matter. At most 50.
+    /// Agencies whose code, name or alias has words that begin so; diacritics do not matter. Best
+    /// first, at most 50.
     pub fn search_agencies(&self, text: &str, limit: usize) -> Vec<AgencyView> {
         let directory = self.0.station().directory().snapshot();
-        let words: Vec<String> = fold(text).split_whitespace().map(str::to_owned).collect();
-        let fits = |entry: &&Arc<AgencyEntry>| {
-            let agency = &entry.agency;
-            let aliases = agency.aliases.join(" ");
-            let all = fold(&format!("{} {} {aliases}", agency.code, agency.name));
-            words.iter().all(|word| all.contains(word.as_str()))
-        };
-        let found = directory.agencies().filter(fits).take(limit.min(50));
-        found
-            .map(|entry| agency_view(&directory, entry, self.now()))
-            .collect()
+        lookup::search(&directory, text, limit, self.now())
     }
 
     /// How the station under the desk is.
@@ -173,6 +166,40 @@ impl Desk {
         .map_err(|error| SubmitError::Internal(error.to_string()))?
     }
 
+    /// Writes the status packet that answers a received document; `submit` sends it.
+    pub async fn answer(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &StatusDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::status(&self.0, agency, id, draft).await
+    }
+
+    /// Writes the packet that recalls a sent document; `submit` sends it, and asks the recipients'
+    /// stations not to deliver what is still on its way.
+    pub async fn recall(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &RecallDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::recall(&self.0, agency, id, draft).await
+    }
+
+    /// Writes the packet that changes the recipients of a sent document; `submit` sends it.
+    pub async fn update(
+        &self,
+        agency: &AgencyCode,
+        id: EnvelopeId,
+        draft: &UpdateDraft,
+    ) -> Result<Body, SubmitError> {
+        self.0.agency(agency)?;
+        answers::update(&self.0, agency, id, draft).await
+    }
+
     /// Sent documents, newest first. `limit` 1 to 200.
     pub async fn documents(
         &self,
@@ -214,8 +241,24 @@ impl Desk {
         id: EnvelopeId,
     ) -> Result<Vec<RecipientView>, DeskError> {
         let pool = self.0.reader();
-        ledger::document(&pool, agency, id).await?;
-        ledger::recipients(&pool, id).await
+        let document = ledger::document(&pool, agency, id).await?;
+        let mut recipients = ledger::recipients(&pool, id).await?;
+        deadlines::of_recipients(&self.0, &document.view, &mut recipients);
+        Ok(recipients)
+    }
+
+    /// Documents with a legal deadline that runs, the most pressing first: received ones that this agency
+    /// owes something, or sent ones whose recipients do. `standings` empty = overdue and due soon.
+    pub async fn deadlines(
+        &self,
+        agency: &AgencyCode,
+        sent: bool,
+        standings: &[Standing],
+        limit: u32,
+    ) -> Result<Vec<DeadlineRow>, DeskError> {
+        self.0.serves(agency)?;
+        let side = if sent { Side::Sent } else { Side::Received };
+        deadlines::list(&self.0, agency, side, standings, limit.clamp(1, 200)).await
     }
 
     /// The history per recipient.
@@ -288,17 +331,19 @@ impl Desk {
 
     // Receiving.
 
-    /// Received documents, newest first; `states` empty = all but quarantine. `limit` 1 to 200.
+    /// Received documents and statuses, newest first; `states` empty = all but quarantine, `kind` absent =
+    /// both. `limit` 1 to 200.
     pub async fn inbox(
         &self,
         agency: &AgencyCode,
         states: &[InboxState],
+        kind: Option<&str>,
         text: Option<&str>,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<InboxRow>, DeskError> {
         self.0.serves(agency)?;
-        inbox::list(&self.0, agency, states, text, cursor, limit).await
+        inbox::list(&self.0, agency, states, kind, text, cursor, limit).await
     }
 
     /// One received document.
@@ -307,7 +352,9 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        checks::item(&self.0, agency, id).await
+        let mut item = checks::item(&self.0, agency, id).await?;
+        deadlines::of_item(&self.0, &mut item);
+        Ok(item)
     }
 
     /// Leases up to `count` (1 to 200) new documents for `lease_s` seconds (5 to 3600).
@@ -435,20 +482,5 @@ impl Desk {
             signature_until: agency.signature_certificate.not_after(),
             encryption_until: encryption.unwrap_or_else(|| Timestamp::from_unix_ms(0)),
         }
-    }
-}
-
-fn agency_view(directory: &Snapshot, entry: &AgencyEntry, now: Timestamp) -> AgencyView {
-    let agency = &entry.agency;
-    let station = directory.home_station(&agency.code, now);
-    let sealable = directory.encryption_certificate(&agency.code, now).is_ok();
-    AgencyView {
-        code: agency.code.clone(),
-        name: agency.name.clone(),
-        aliases: agency.aliases.iter().map(ToString::to_string).collect(),
-        parent: agency.parent.clone(),
-        successor: agency.successor.clone(),
-        reachable: station.is_some() && sealable,
-        station: station.map(|name| name.to_string()),
     }
 }

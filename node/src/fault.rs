@@ -27,6 +27,9 @@ pub enum SubmitError {
         /// Its packet.
         first_digest: Digest,
     },
+    /// What the submission is about is not here, for this agency.
+    #[error("not found")]
+    NotFound,
     /// This desk does not serve that agency.
     #[error("agency {0} is not served here")]
     NotServed(String),
@@ -116,6 +119,7 @@ impl From<std::io::Error> for SubmitError {
 impl From<DeskError> for SubmitError {
     fn from(error: DeskError) -> Self {
         match error {
+            DeskError::NotFound => Self::NotFound,
             DeskError::NotServed(code) => Self::NotServed(code),
             DeskError::Busy { retry_after_s } => Self::Busy { retry_after_s },
             other => Self::Internal(other.to_string()),

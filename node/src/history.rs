@@ -9,9 +9,10 @@ use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::store::ledger::{self, StoredStep};
 use crate::view::{
-    Cause, Explanation, NextStep, Phrase, RecipientState, RecipientView, Step, TimelineView,
-    Verdict,
+    ActView, Cause, Explanation, NextStep, Phrase, RecipientState, RecipientView, Step,
+    TimelineView, Verdict,
 };
+use crate::{deadlines, recall};
 
 /// The history per recipient.
 pub(crate) async fn timeline(
@@ -21,7 +22,8 @@ pub(crate) async fn timeline(
 ) -> Result<Vec<TimelineView>, DeskError> {
     let pool = core.reader();
     let document = ledger::document(&pool, agency, id).await?;
-    let recipients = ledger::recipients(&pool, id).await?;
+    let mut recipients = ledger::recipients(&pool, id).await?;
+    deadlines::of_recipients(core, &document.view, &mut recipients);
     let mut stored = ledger::steps(&pool, id).await?;
     let station = core.station().name().to_string();
     Ok(recipients
@@ -55,7 +57,7 @@ fn line(
         let latency = steps.last().map(|before| one.at.minus(before.at));
         steps.push(Step {
             event: one.event.clone(),
-            text: text_of(&one.event),
+            text: text_of(one),
             at: one.at,
             who: one.who.clone(),
             receipt_id: one
@@ -70,6 +72,13 @@ fn line(
             reason: one.reason.map(Into::into),
             clock_unsure: one.clock_unsure,
         });
+    }
+    // The receipt of delivery says what 01 says, and proves it.
+    let told = |act: &&ActView| act.outcome != "duplicate" || act.code.as_deref() != Some("01");
+    for act in recipient.business.acts.iter().filter(told) {
+        let before = steps.iter().rposition(|step| step.at <= act.recorded);
+        let at = before.map_or(steps.len(), |place| place + 1);
+        steps.insert(at, said(act));
     }
     if let Some(waiting) = &recipient.waiting {
         steps.push(Step {
@@ -99,7 +108,44 @@ fn line(
     }
 }
 
-fn text_of(event: &str) -> Phrase {
+/// What an agency said about the document: its packet was verified when it came.
+fn said(act: &ActView) -> Step {
+    Step {
+        event: match &act.code {
+            Some(code) if act.kind == "status" => format!("status_{code}"),
+            _ => act.kind.to_owned(),
+        },
+        text: match &act.reason {
+            Some(reason) => Phrase::new(
+                format!("{}: {reason}", act.text.vi),
+                format!("{}: {reason}", act.text.en),
+            ),
+            None => act.text.clone(),
+        },
+        at: act.at,
+        who: act.who.to_string(),
+        receipt_id: None,
+        verdict: Verdict::Valid,
+        latency_ms: None,
+        reason: None,
+        clock_unsure: false,
+    }
+}
+
+fn text_of(one: &StoredStep) -> Phrase {
+    let event = one.event.as_str();
+    if event == recall::ASKED {
+        return Phrase::new(
+            format!("Đã yêu cầu trạm {} không giao văn bản", one.who),
+            format!("Station {} was asked not to deliver it", one.who),
+        );
+    }
+    if matches!(one.reason, Some(Reason::Recalled | Reason::Withdrawn)) {
+        return Phrase::new(
+            format!("Đã dừng tại trạm {} theo yêu cầu thu hồi", one.who),
+            format!("Stopped at station {}: its sender took it back", one.who),
+        );
+    }
     RecipientState::parse(event).map_or_else(
         || Phrase::new(format!("Sự kiện {event}"), format!("Event {event}")),
         RecipientState::text,

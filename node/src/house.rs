@@ -107,10 +107,9 @@ mod tests {
     async fn a_day_after_its_end_an_unanswered_recipient_expires() {
         let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
-        sqlx::raw_sql(crate::desk::SCHEMA[0])
-            .execute(&mut *conn)
-            .await
-            .unwrap();
+        for script in crate::desk::SCHEMA {
+            sqlx::raw_sql(*script).execute(&mut *conn).await.unwrap();
+        }
         let put =
             "INSERT INTO desk_recipient (envelope, recipient, document, position, name, state,
             accepted_at, expires, updated, final) VALUES ('e', ?, 'd', 0, 'n', ?, 0, ?, 0, ?)";

@@ -25,6 +25,7 @@ pub(crate) async fn list(
     core: &Core,
     owner: &AgencyCode,
     states: &[InboxState],
+    kind: Option<&str>,
     text: Option<&str>,
     cursor: Option<&str>,
     limit: u32,
@@ -34,6 +35,7 @@ pub(crate) async fn list(
     let query = InboxQuery {
         owner,
         states,
+        kind,
         text,
         before,
         limit: limit + 1,

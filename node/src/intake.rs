@@ -15,9 +15,12 @@ use pki::chain::VerifiedCert;
 use pki::sign::{HashAlgorithm, PacketDigest};
 use relay::directory::Snapshot;
 
+use crate::acts::Acts;
 use crate::body::{Body, TemporaryDirectory};
 use crate::fault::SubmitError;
 use crate::fold::fold;
+use crate::life::Target;
+use crate::lookup;
 use crate::packet::{self, PacketError, ReadPacket};
 use crate::view::{AttachmentView, FaultView, PacketFacts};
 
@@ -37,10 +40,10 @@ pub(crate) fn read(
 }
 
 /// The document that a take-back (status 13) is about.
-pub(crate) fn taken_back(packet: &edxml::Packet) -> Option<&str> {
+pub(crate) fn taken_back(packet: &edxml::Packet) -> Option<Target> {
     match packet {
         edxml::Packet::Status(status) if status.code == edxml::StatusCode::TakeBack => {
-            status.response_for.document_id.as_deref()
+            Some(Target::from(&status.response_for))
         }
         edxml::Packet::Document(_) | edxml::Packet::Status(_) => None,
     }
@@ -59,6 +62,10 @@ pub(crate) struct Packet {
     pub(crate) warnings: Vec<FaultView>,
     pub(crate) priority: Priority,
     pub(crate) recipients: Vec<Recipient>,
+    /// As it was read.
+    pub(crate) edxml: edxml::Packet,
+    /// What it does to other documents; found after judging.
+    pub(crate) acts: Acts,
 }
 
 /// One recipient, resolved.
@@ -120,6 +127,8 @@ impl Intake<'_> {
             priority: Priority::from_number(facts.priority.into()).unwrap_or_default(),
             recipients,
             facts,
+            edxml: packet,
+            acts: Acts::default(),
         })
     }
 
@@ -199,6 +208,9 @@ impl Intake<'_> {
                 "is not in the directory; check the code or search by name".to_owned(),
             )
         })?;
+        if let Some(refusal) = lookup::out_of_time(&entry.agency, self.now) {
+            return Err(refusal);
+        }
         if self
             .directory
             .home_station(&entry.agency.code, self.now)

@@ -5,14 +5,18 @@
 //! Behind it, each step consumes the type before it: `intake` → `seal` → `outbox`, and `open` → `inbox`.
 
 pub mod access;
+mod acts;
 mod agency;
+mod answers;
 mod arrivals;
+mod arrived;
 pub mod body;
 mod checks;
 pub mod cli;
 pub mod client;
 mod compose;
 pub mod config;
+mod deadlines;
 pub mod desk;
 pub mod door;
 pub mod evidence;
@@ -22,11 +26,14 @@ mod history;
 mod house;
 mod inbox;
 mod intake;
+mod life;
 pub mod lint;
+mod lookup;
 mod open;
 mod outbox;
 mod packet;
 mod proofs;
+mod recall;
 mod receipts;
 pub mod screen;
 mod seal;

@@ -23,15 +23,21 @@ use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
 use relay::store::{Change, LegState, Move, StatementDraft};
 
+use crate::acts;
 use crate::agency::Agency;
 use crate::body::Body;
+use crate::deadlines::Facts;
 use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::intake::{local_id, search_words};
+use crate::life::{Side, Times};
 use crate::packet::{self, PacketError, ReadPacket};
+use crate::store;
+use crate::store::acts::Thread;
 use crate::store::commit::desk_write;
 use crate::store::inbox::{self, NewItem};
 use crate::store::packets;
+use crate::view::PacketFacts;
 
 /// What became of an arrival.
 #[derive(Debug)]
@@ -305,13 +311,33 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
     let sender = arrival.header.context().sender.to_string();
     let natural = packet::natural_key(&opened.read.packet);
     let owner = arrival.recipient.to_string();
-    if let Some(first) = inbox::same_document(&core.reader(), &owner, &sender, &natural)
+    let same = inbox::same_document(&core.reader(), &owner, &sender, &natural, &facts)
         .await
-        .map_err(|error| error.to_string())?
-    {
+        .map_err(|error| error.to_string())?;
+    if let Some(first) = same {
         let twice = formats::edxml::Warning::duplicate(&first);
         warnings.push(packet::warning_view(&twice));
     }
+    let (Some(agency), Some(from)) = (
+        arrival.recipient.agency(),
+        arrival.header.context().sender.agency(),
+    ) else {
+        return Err("a document between stations".to_owned());
+    };
+    let (agency, from) = (agency.clone(), from.clone());
+    let mut acts = acts::incoming(core, &agency, &from, &opened.read.packet, now)
+        .await
+        .map_err(|error| error.to_string())?;
+    warnings.append(&mut acts.warnings);
+    let about = acts.about.clone();
+    let document = acts::is_document(&opened.read.packet, &acts);
+    let agency_reports = core
+        .agencies
+        .of(&agency)
+        .is_some_and(|one| one.automatic_01);
+    let reports = document && agency_reports;
+    let due = document.then(|| first_due(core, &facts, now)).flatten();
+    let calendar = Arc::clone(&core.calendar);
     let bytes = opened.body.bytes();
     let item = NewItem {
         natural,
@@ -334,6 +360,8 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         signed_at: Some(opened.signed_at),
         stamped_at: opened.stamped_at,
         trouble: None,
+        owes_arrived: reports,
+        due,
     };
     let digest = opened.digest;
     let (leg, header, signature) = (
@@ -345,8 +373,19 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         async move {
             inbox::expect_moved(outcomes)?;
             packets::put(desk, digest, bytes, &kept);
-            inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
-            Ok(())
+            let waited = inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
+            if waited {
+                // A recall or update overtook it: it counts from now on.
+                let thread = Thread {
+                    agency: &owner,
+                    side: Side::Received,
+                    peer: from.as_str(),
+                    local_id: &item.local_id,
+                };
+                store::acts::refresh(desk, &thread, now, &calendar).await?;
+            }
+            let packet = header.context().id.to_string();
+            acts.write(desk, &agency, &from, &packet, now).await
         }
         .boxed()
     });
@@ -355,7 +394,30 @@ async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), S
         reason: None,
         next_station: None,
     };
-    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await
+    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await?;
+    for id in about {
+        core.changed(Topic::document(id));
+    }
+    if reports {
+        core.arrived.notify_one();
+    }
+    Ok(())
+}
+
+/// When the first clock of a document ends that arrived now.
+fn first_due(core: &Core, packet: &PacketFacts, now: Timestamp) -> Option<Timestamp> {
+    let facts = Facts {
+        side: Side::Received,
+        packet,
+        times: Times {
+            arrived: Some(now),
+            ..Times::default()
+        },
+        taken: now,
+        relayed: None,
+        ended: None,
+    };
+    facts.next(now, &core.calendar)
 }
 
 /// Kept, shown and stated; nobody is handed it.

@@ -10,24 +10,31 @@ pub(crate) mod moves;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
+
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::limits;
 use formats::reason::Reason;
 use formats::statement::Event;
 use formats::time::Timestamp;
-use relay::store::{Accept, Change, CommitError, NewLeg, Outcome, Write};
+use relay::store::{Accept, Change, CommitError, DeskRefusal, DeskRows, NewLeg, Outcome, Write};
 
 use crate::access::book::seconds_up;
+use crate::acts;
 use crate::agency::Agency;
-use crate::desk::Submission;
+use crate::deadlines::Facts;
 use crate::desk::core::Core;
+use crate::desk::{Submission, Topic};
 use crate::fault::SubmitError;
 use crate::intake::{self, Intake, Packet, Recipient};
+use crate::life::{Side, Target, Times};
 use crate::packet;
+use crate::recall;
 use crate::seal::{self, Sealed, Sealing, Signed};
-use crate::store::commit::desk_rows;
+use crate::store;
+use crate::store::commit::{desk_rows, desk_write};
 use crate::store::documents::{self, Earlier, NewDocument};
-use crate::store::packets;
+use crate::store::packets::{self, Kept};
 use crate::view::{Accepted, AcceptedRecipient, RecipientState};
 
 /// Accepts a submission. It runs to its end even if the caller goes away (a client that hangs up
@@ -67,10 +74,12 @@ async fn accept(
             Some(running)
         }
     };
-    let packet = read(core, agency, &submission, now).await?;
+    let mut packet = read(core, agency, &submission, now).await?;
     // Two callers with the same document: the second sees what the first stored.
     let _turn = core.turns.turn(code, &packet.natural).await;
-    let earlier = documents::earlier(&core.reader(), code, &packet.natural).await?;
+    let known = documents::earlier(&core.reader(), code, &packet).await?;
+    packet.warnings.extend(known.twin_warning());
+    let earlier = known.same;
     let plan = Plan::of(&packet, &earlier, submission.resend_reason.as_deref())?;
     let work = Work {
         core,
@@ -125,17 +134,40 @@ pub(crate) async fn read(
             .map_err(|error| SubmitError::Internal(error.to_string()))??
     };
     let holders = match intake::taken_back(&read.packet) {
-        Some(document) => documents::holders(&core.reader(), &agency.code, document).await?,
+        Some(target) => holders(core, &agency.code, &target).await?,
         None => Vec::new(),
     };
     let directory = core.station().directory().snapshot();
-    Intake {
+    let mut packet = Intake {
         agency: &agency.code,
         directory: &directory,
         now,
         holders,
     }
-    .judge(body, read)
+    .judge(body, read)?;
+    let codes: Vec<AgencyCode> = packet
+        .recipients
+        .iter()
+        .map(|recipient| recipient.code.clone())
+        .collect();
+    let found = acts::outgoing(core, &agency.code, &packet.edxml, &codes, now).await?;
+    packet.acts = found.map_err(SubmitError::Faults)?;
+    packet.warnings.append(&mut packet.acts.warnings);
+    Ok(packet)
+}
+
+/// Who has the document that a take-back names.
+async fn holders(
+    core: &Core,
+    agency: &AgencyCode,
+    target: &Target,
+) -> Result<Vec<AgencyCode>, SubmitError> {
+    let pool = core.reader();
+    let found = store::acts::find_target(&pool, agency, Side::Sent, None, target).await?;
+    match found {
+        Some(found) => Ok(documents::holders(&pool, agency, &found.local_id).await?),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What is new in a submission.
@@ -248,14 +280,10 @@ impl Work<'_> {
             .clamp(3_600_000, limits::LIFETIME_MS_MAX);
         let expires = self.now.plus_ms(lifetime_ms);
         let directory = station.directory().snapshot();
-        let signed = seal::sign(
-            self.agency,
-            packet,
-            self.core.tsa.as_ref(),
-            &directory,
-            self.now,
-        )
-        .await?;
+        // What the node says by itself repeats what its log states: the log's stamp covers it.
+        let tsa = self.core.tsa.as_ref();
+        let tsa = tsa.filter(|_| self.submission.reports.is_none());
+        let signed = seal::sign(self.agency, packet, tsa, &directory, self.now).await?;
         let sealing = Sealing {
             agency: self.agency,
             station: station.name(),
@@ -273,7 +301,8 @@ impl Work<'_> {
         let document = plan.document.unwrap_or(first);
         let accepts = self.accepts(&envelopes)?;
         let answer = self.answer(document, &signed, &envelopes, expires);
-        self.commit(document, plan, signed, envelopes, accepts, expires)
+        let recall = recall::writes(self.core, &self.agency.code, &signed.packet.acts).await?;
+        self.commit(document, plan, signed, envelopes, accepts, recall, expires)
             .await?;
         Ok(answer)
     }
@@ -348,13 +377,18 @@ impl Work<'_> {
         }
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one commit, each made by a step before it"
+    )]
     async fn commit(
         &self,
         document: EnvelopeId,
         plan: Plan,
         signed: Signed,
         envelopes: Vec<Sealed>,
-        accepts: Vec<Write>,
+        mut writes: Vec<Write>,
+        recall: recall::Writes,
         expires: Timestamp,
     ) -> Result<(), SubmitError> {
         let kept = self.core.keep(&signed.packet.body).await?;
@@ -366,39 +400,126 @@ impl Work<'_> {
             created: self.now,
             expires,
         });
-        let key = self.submission.idempotency_key.clone();
-        let (code, request, now) = (self.agency.code.clone(), self.request, self.now);
-        let write = desk_rows(move |desk, outcomes| {
-            if !outcomes
-                .iter()
-                .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
-            {
-                return Err(relay::store::DeskRefusal::refused(
-                    "envelope id was used before",
-                ));
-            }
-            let packet = &signed.packet;
-            packets::put(desk, packet.digest.digest(), packet.digest.bytes(), &kept);
-            if let Some(new) = &new {
-                documents::put_document(desk, new, &signed);
-            }
-            let mut position = 0;
-            for sealed in &envelopes {
-                documents::put_envelope(desk, document, sealed, position);
-                position += sealed.recipients.len();
-            }
-            if let Some(key) = &key {
-                documents::put_idempotency(desk, &code, key, request, document, false, now);
-            }
-            Ok(())
-        });
-        let change = Change::with_desk(accepts, write);
+        let due = self.first_due(&signed.packet);
+        let rows = Rows {
+            document,
+            agency: self.agency.code.clone(),
+            new,
+            signed,
+            kept,
+            key: self.submission.idempotency_key.clone(),
+            request: self.request,
+            envelopes,
+            accepts: writes.len(),
+            stopped: recall.steps,
+            reports: self.submission.reports,
+            due,
+            now: self.now,
+        };
+        writes.extend(recall.station);
+        let about = rows.signed.packet.acts.about.clone();
+        let write = if rows.signed.packet.acts.is_empty() {
+            desk_rows(move |desk, outcomes| rows.write(desk, outcomes))
+        } else {
+            desk_write(move |desk, outcomes| {
+                async move {
+                    rows.write(desk, outcomes)?;
+                    rows.write_acts(desk).await
+                }
+                .boxed()
+            })
+        };
+        let change = Change::with_desk(writes, write);
         self.core
             .station()
             .commit(change)
             .await
             .map_err(commit_error)?;
+        for id in about {
+            self.core.changed(Topic::document(id));
+        }
         Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// When the first clock of a document ends that was handed in now.
+    fn first_due(&self, packet: &Packet) -> Option<Timestamp> {
+        if !acts::is_document(&packet.edxml, &packet.acts) {
+            return None;
+        }
+        let facts = Facts {
+            side: Side::Sent,
+            packet: &packet.facts,
+            times: Times::default(),
+            taken: self.now,
+            relayed: None,
+            ended: None,
+        };
+        facts.next(self.now, &self.core.calendar)
+    }
+}
+
+/// The desk's rows of one submission.
+struct Rows {
+    document: EnvelopeId,
+    agency: AgencyCode,
+    new: Option<NewDocument>,
+    signed: Signed,
+    kept: Kept,
+    key: Option<String>,
+    request: Digest,
+    envelopes: Vec<Sealed>,
+    /// How many of the outcomes are the envelopes'.
+    accepts: usize,
+    stopped: Vec<recall::Asked>,
+    /// The received document that a status of the node itself is about.
+    reports: Option<EnvelopeId>,
+    /// When its first deadline ends.
+    due: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Rows {
+    fn write(&self, desk: &mut DeskRows<'_>, outcomes: &[Outcome]) -> Result<(), DeskRefusal> {
+        let taken = outcomes.iter().take(self.accepts);
+        if !taken
+            .into_iter()
+            .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
+        {
+            return Err(DeskRefusal::refused("envelope id was used before"));
+        }
+        let packet = &self.signed.packet;
+        packets::put(
+            desk,
+            packet.digest.digest(),
+            packet.digest.bytes(),
+            &self.kept,
+        );
+        if let Some(new) = &self.new {
+            documents::put_document(desk, new, &self.signed);
+        }
+        let mut position = 0;
+        for sealed in &self.envelopes {
+            documents::put_envelope(desk, self.document, sealed, position, self.due);
+            position += sealed.recipients.len();
+        }
+        if let Some(key) = &self.key {
+            let (agency, request) = (&self.agency, self.request);
+            documents::put_idempotency(desk, agency, key, request, self.document, false, self.now);
+        }
+        recall::put_steps(desk, &self.stopped, self.now);
+        if let Some(received) = self.reports {
+            store::inbox::reported(desk, &self.agency, received);
+        }
+        Ok(())
+    }
+
+    async fn write_acts(&self, desk: &mut DeskRows<'_>) -> Result<(), DeskRefusal> {
+        let acts = &self.signed.packet.acts;
+        let document = self.document.to_string();
+        acts.write(desk, &self.agency, &self.agency, &document, self.now)
+            .await
     }
 }
 

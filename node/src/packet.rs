@@ -87,6 +87,11 @@ pub(crate) fn read(
     })
 }
 
+/// Reads a packet without its attachments' bytes. Blocking.
+pub(crate) fn parse(body: &Body) -> Result<edxml::Packet, PacketError> {
+    edxml::read(buffered(body.reader()?), &mut edxml::NullSink, &limits()).map_err(read_fault)
+}
+
 /// Extracts attachment `n` (from 1), unzipped if it is implicitly zipped. Blocking.
 pub(crate) fn extract(
     body: &Body,
@@ -251,6 +256,17 @@ fn document_facts(packet: &DocumentPacket) -> PacketFacts {
         signer_name: Some(packet.signer.full_name.clone()).filter(|name| !name.is_empty()),
         signer_position: packet.signer.position.clone(),
         sender_name: packet.from.name.clone(),
+        sender_code: packet.from.organ_id.as_str().to_owned(),
+        business_targets: match &packet.business {
+            Business::New => Vec::new(),
+            Business::Recall { target, .. } | Business::Update { target, .. } => {
+                vec![target.clone()]
+            }
+            Business::Replace { replaced, .. } => {
+                replaced.iter().map(|old| old.document_id.clone()).collect()
+            }
+            Business::Other { target, .. } => target.iter().cloned().collect(),
+        },
         business: u8::try_from(packet.business.code()).unwrap_or(u8::MAX),
         business_reason,
         paper_follows: packet.paper > 0,
@@ -269,6 +285,7 @@ fn status_facts(packet: &StatusPacket) -> PacketFacts {
             .unwrap_or_else(|| packet.code.vi().to_owned()),
         type_name: packet.code.vi().to_owned(),
         sender_name: packet.from.name.clone(),
+        sender_code: packet.from.organ_id.as_str().to_owned(),
         status_code: Some(packet.code.as_str().to_owned()),
         response_for: vec![answered(&packet.response_for)],
         ..PacketFacts::default()

@@ -95,24 +95,31 @@ enum Trouble {
 }
 
 async fn read(core: &Core, arrival: &Arrival) -> Result<ReceiptBundle, Trouble> {
+    let bytes = open_body(core, arrival).await.map_err(Trouble::Later)?;
+    ReceiptBundle::decode(&bytes)
+        .map_err(|error| Trouble::Aside(Reason::BodyMismatch, error.to_string()))
+}
+
+/// The body of an envelope that travels in clear (class receipt and control); its layout was checked when
+/// it was accepted. The error is for the log: try again later.
+pub(crate) async fn open_body(core: &Core, arrival: &Arrival) -> Result<Vec<u8>, String> {
     let header = &arrival.header;
-    let wrong = |why: String| Trouble::Aside(Reason::BodyMismatch, why);
     let layout = Layout::new(header.context().class, 0, header.body_bytes())
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let bodies = core.station().store().bodies();
     let reader = bodies
         .reader(&arrival.body, header.body_digest(), layout)
         .await
-        .map_err(|error| Trouble::Later(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     for piece in 1..layout.piece_count() {
         let piece = reader
             .piece(piece)
             .await
-            .map_err(|error| Trouble::Later(error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         bytes.extend_from_slice(&piece);
     }
-    ReceiptBundle::decode(&bytes).map_err(|error| wrong(error.to_string()))
+    Ok(bytes)
 }
 
 /// Checkpoint signatures by the station's record, then every inclusion proof.
@@ -212,6 +219,7 @@ async fn settle(
     let now = core.now();
     let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
+    let calendar = Arc::clone(&core.calendar);
     core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
     let write = desk_rows(move |desk, outcomes| {
         expect_moved(outcomes)?;
@@ -222,7 +230,7 @@ async fn settle(
             .zip(&good)
             .filter_map(|(one, good)| good.then_some(one))
             .collect();
-        receipts::moved(desk, &receipts, now);
+        receipts::moved(desk, &receipts, now, &calendar);
         let steps: Vec<Step<'_>> = receipts
             .iter()
             .map(|one| step(one, station.as_str()))
@@ -262,12 +270,6 @@ async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Ver
         "receipt does not verify and is set aside"
     );
     commit(core, arrival, LegState::Quarantined(reason), None).await
-}
-
-/// Control envelopes carry requests of later versions; this one takes note of them.
-pub(crate) async fn set_aside(core: &Core, arrival: &Arrival) -> Verdict {
-    tracing::info!(envelope = %arrival.header.context().id, "control message is kept, not acted on");
-    commit(core, arrival, LegState::PassedOn, None).await
 }
 
 async fn commit(

@@ -3,8 +3,10 @@
 //! No table of the station is named here.
 
 pub(crate) mod access;
+pub(crate) mod acts;
 pub(crate) mod checks;
 pub(crate) mod commit;
+pub(crate) mod deadlines;
 pub(crate) mod documents;
 pub(crate) mod inbox;
 pub(crate) mod ledger;

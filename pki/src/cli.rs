@@ -4,6 +4,7 @@
 //! where it is read), or one JSON object with `--json`. A failure names its cause and the next
 //! step. Must not know: how certificates are built.
 
+mod directory;
 mod failure;
 mod init;
 mod inspect;
@@ -114,7 +115,12 @@ enum Command {
         #[command(flatten)]
         pdf: PdfArguments,
     },
-    /// Signed records of the directory (danh bạ).
+    /// The list of agencies as a whole (danh bạ cơ quan).
+    Directory {
+        #[command(subcommand)]
+        command: directory::DirectoryCommand,
+    },
+    /// Signed records of the directory, one by one (bản ghi đã ký).
     Records {
         #[command(subcommand)]
         command: records::RecordsCommand,
@@ -246,6 +252,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::List { dir, revoked } => workshop::list(dir, *revoked)?,
         Command::Inspect { file, pdf } if inspect::is_pdf(file) => pdf.check(file, clock())?,
         Command::Inspect { file, .. } => inspect::run(file)?,
+        Command::Directory { command } => directory::run(command, clock())?,
         Command::Pdf { file, pdf } => pdf.check(file, clock())?,
         Command::Records { command } => records::run(command, clock())?,
         Command::Serve { dir, listen } => serve(dir, *listen, clock)?,

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use formats::id::{AgencyCode, Digest, StationName, TrustDomain};
 use formats::record::{Address, StationKind};
+use formats::text::alias_key;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -275,7 +276,7 @@ impl Plan {
     }
 
     fn check_agencies(&self, problems: &mut Vec<String>) {
-        let mut aliases: BTreeMap<&str, &AgencyCode> = BTreeMap::new();
+        let mut aliases: BTreeMap<String, &AgencyCode> = BTreeMap::new();
         for agency in self.agencies.values() {
             let code = &agency.code;
             match agency
@@ -295,7 +296,7 @@ impl Plan {
                 problems.push(format!("agency {code} is its own parent"));
             }
             for alias in &agency.aliases {
-                if let Some(other) = aliases.insert(alias, code) {
+                if let Some(other) = aliases.insert(alias_key(alias), code) {
                     problems.push(format!("alias {alias:?} is of {other} and of {code}"));
                 }
             }

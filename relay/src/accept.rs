@@ -26,6 +26,7 @@ use pki::sign::VerifyError;
 
 use crate::directory::{Snapshot, UnknownSigner};
 use crate::quota::OpenTransfer;
+use crate::recall;
 use crate::refusal::{RETRY_MS, Refusal};
 use crate::station::Core;
 use crate::store::needs_room;
@@ -120,6 +121,7 @@ pub(crate) async fn take(
 ) -> Result<Transfer, Refusal> {
     let sealed = admitted.header.context().class.is_sealed();
     let header = Arc::clone(&admitted.header);
+    let message = recall::on_the_way(&header, &body);
     let recipients: Vec<Party> = admitted
         .legs
         .iter()
@@ -151,6 +153,11 @@ pub(crate) async fn take(
                 bytes = header.body_bytes(),
                 "accepted"
             );
+            if let Some(message) = message {
+                let asks = header.context().sender.clone();
+                core.tasks
+                    .spawn(recall::stop(Arc::clone(core), asks, message));
+            }
             Ok(Transfer::Custody {
                 bundle: committed.bundle,
                 refused: admitted.refused,

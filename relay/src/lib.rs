@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `node` uses [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`],
-//! [`evidence`], [`backoff`]; the rest runs inside the station. Pure parts (route, link session,
+//! [`evidence`], [`backoff`], [`recall`]; the rest runs inside the station. Pure parts (route, link session,
 //! backoff, quota, queue) know neither time nor I/O.
 
 pub mod backoff;
@@ -24,6 +24,7 @@ pub mod desk;
 pub mod directory;
 pub mod evidence;
 pub mod quota;
+pub mod recall;
 pub mod route;
 pub mod station;
 pub mod store;
@@ -33,6 +34,7 @@ mod facts;
 mod forward;
 mod link;
 mod ops;
+mod own;
 mod receipts;
 mod refusal;
 mod testimony;

@@ -10,27 +10,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use formats::body::SEALED_CHUNK_BYTES;
-use formats::header::{Class, Context, Header, Priority};
-use formats::id::{EnvelopeId, Party};
-use formats::limits;
-use pki::sign::{Content, Embed};
+use formats::header::{Class, Priority};
+use formats::id::Party;
 
+use crate::own;
 use crate::station::Core;
-use crate::store::body::FinishedBody;
 use crate::store::pace::Pace;
-use crate::store::{Accept, Change, NewLeg, OwedReceipts, Write};
+use crate::store::{Change, NewLeg, OwedReceipts, Write};
 
 /// Why a receipt envelope could not be made; it stays owed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReceiptError {
-    /// Cannot be built from what the store gave (bug).
-    #[error("receipt envelope: {0}")]
-    Build(String),
-    /// The evidence key does not sign.
-    #[error("the evidence key does not sign: {0}")]
-    Sign(String),
+    /// The envelope itself.
+    #[error(transparent)]
+    Envelope(#[from] own::LetterError),
     /// No road to the station, or the commit said no.
     #[error("{0}")]
     Waits(String),
@@ -100,49 +93,16 @@ async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError
     let next_hop = core
         .next_hop(&to, &[], now)
         .map_err(|reason| ReceiptError::Waits(format!("{to}: {}", reason.code())))?;
-    let body = write_body(core, owed.bundle.encode()).await?;
-    let build = |error: &dyn std::fmt::Display| ReceiptError::Build(error.to_string());
-    let random: [u8; 10] = rand::random();
-    let context = Context {
-        id: EnvelopeId::new(now, &random),
+    let letter = own::Letter {
         class: Class::Receipt,
-        sender: Party::Station(core.name.clone()),
-        sender_station: core.name.clone(),
-        recipients: vec![to.clone()],
         priority: Priority::Normal,
-        created: now,
-        expires: now.plus_ms(limits::LIFETIME_MS_MAX),
-        signer: core.evidence.evidence_certificate.sha256(),
-        commitment: None,
-        supersedes: None,
-        addressed_as: vec![],
-    };
-    let header =
-        Header::new(context, body.body_digest, body.body_bytes).map_err(|error| build(&error))?;
-    let header_signature = pki::sign::sign_detached(
-        &core.evidence.evidence_key,
-        &core.evidence.evidence_certificate,
-        Content::Header(&header),
-        now,
-        Embed::None,
-    )
-    .map_err(|error| ReceiptError::Sign(error.to_string()))?;
-    let accept = Accept {
-        header: Arc::new(header),
-        header_signature,
-        capsule_bytes: body.capsule_bytes,
-        body: body.place,
         legs: vec![NewLeg {
             recipient: to,
             next_hop,
         }],
-        via: vec![],
-        attempt: 1,
-        from: None,
-        received: now,
-        event: None,
-        keep_body: false,
+        body: owed.bundle.encode(),
     };
+    let accept = own::envelope(core, letter, now).await?;
     let settled = Write::SettleReceipts {
         positions: owed.positions,
     };
@@ -150,22 +110,6 @@ async fn settle(core: &Arc<Core>, owed: OwedReceipts) -> Result<(), ReceiptError
         .await
         .map(|_| ())
         .map_err(|error| ReceiptError::Waits(error.to_string()))
-}
-
-/// Writes the bundle in clear pieces; no capsule.
-async fn write_body(core: &Core, bundle: Vec<u8>) -> Result<FinishedBody, ReceiptError> {
-    let waits = |error: &dyn std::fmt::Display| ReceiptError::Waits(error.to_string());
-    let mut writer = core.store.bodies().writer();
-    let piece = usize::try_from(SEALED_CHUNK_BYTES).map_err(|error| waits(&error))?;
-    let mut rest = Bytes::from(bundle);
-    while !rest.is_empty() {
-        let chunk = rest.split_to(piece.min(rest.len()));
-        writer.append(chunk).await.map_err(|error| waits(&error))?;
-    }
-    writer
-        .finish(Bytes::new())
-        .await
-        .map_err(|error| waits(&error))
 }
 
 /// Passes begin at least this far apart when many receipts are owed.

@@ -30,6 +30,7 @@ use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
 pub(crate) use self::core::Core;
 pub use crate::link::LinkState;
+pub use crate::own::ControlError;
 
 /// A running station.
 #[derive(Clone, Debug)]
@@ -147,6 +148,19 @@ impl Station {
     #[must_use]
     pub fn evidence_certificate(&self) -> &Certificate {
         &self.core.evidence.evidence_certificate
+    }
+
+    /// An envelope of class control from this station to others: what a change accepts to send it.
+    /// Stations on the way read it too (see `formats::recall`).
+    ///
+    /// # Errors
+    /// No road to one of them, the key does not sign, or the disk.
+    pub async fn control(
+        &self,
+        to: &[StationName],
+        body: Vec<u8>,
+    ) -> Result<crate::store::Accept, ControlError> {
+        crate::own::control(&self.core, to, body).await
     }
 
     /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`]

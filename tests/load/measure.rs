@@ -111,9 +111,18 @@ pub fn pss_mib(ids: &[u32]) -> f64 {
 
 /// Highest resident set of one process in MiB.
 pub fn peak_mib(id: u32) -> f64 {
+    status_mib(id, "VmHWM:")
+}
+
+/// Resident set of one process in MiB.
+pub fn resident_mib(id: u32) -> f64 {
+    status_mib(id, "VmRSS:")
+}
+
+fn status_mib(id: u32, line: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     text.lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .find_map(|one| one.strip_prefix(line))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
         .unwrap_or(0.0)
         / 1024.0

@@ -13,6 +13,7 @@ use tests::process::Process;
 use tests::samples::{self, Letter};
 use tests::world::{Topology, World, agency, node, relay};
 
+use crate::directory;
 use crate::limits;
 use crate::measure::{Sample, Used, disk_bytes, forget_peak, peak_mib, percentile, pss_mib};
 use crate::reading;
@@ -20,8 +21,16 @@ use crate::receipts::Judge;
 use crate::traffic::{self, Load, Packet, Receiver};
 
 /// Steps by name.
-pub const NAMES: [&str; 8] = [
-    "limits", "edxml", "direct", "relay", "fanout", "light", "backlog", "large",
+pub const NAMES: [&str; 9] = [
+    "limits",
+    "edxml",
+    "directory",
+    "direct",
+    "relay",
+    "fanout",
+    "light",
+    "backlog",
+    "large",
 ];
 
 const SENDER: &str = "H01.36";
@@ -73,6 +82,9 @@ pub async fn run(options: &Options) -> bool {
     }
     if chosen("edxml") {
         print(&reading::measure(&base, write_large));
+    }
+    if chosen("directory") {
+        print(&directory::measure(&base));
     }
     for mode in ["direct", "relay"] {
         let loads = chosen(mode);

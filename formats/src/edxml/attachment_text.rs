@@ -97,7 +97,7 @@ struct Attachment {
     hasher: Sha256,
     size: u64,
     size_max: u64,
-    head: [u8; 4],
+    head: Vec<u8>,
 }
 
 impl Attachment {
@@ -113,7 +113,7 @@ impl Attachment {
             hasher: Sha256::new(),
             size: 0,
             size_max: left.min(builder.limits.attachment_bytes),
-            head: [0; 4],
+            head: Vec::new(),
         }
     }
 
@@ -149,9 +149,8 @@ impl Attachment {
 
     fn decoded(&mut self, bytes: &[u8], sink: &mut dyn AttachmentSink) -> io::Result<()> {
         if self.size == 0 {
-            for (to, from) in self.head.iter_mut().zip(bytes) {
-                *to = *from;
-            }
+            let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+            self.head.extend_from_slice(head);
         }
         self.size = self
             .size
@@ -222,3 +221,6 @@ impl Attachment {
 fn sunk(index: usize, outcome: io::Result<()>) -> Result<(), ReadError> {
     outcome.map_err(|source| ReadError::Sink { index, source })
 }
+
+/// What telling a file's kind takes; the first piece of a file is larger or all of it.
+const HEAD_BYTES: usize = 1024;

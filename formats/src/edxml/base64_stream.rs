@@ -58,6 +58,7 @@ impl Decoder {
     }
 
     /// Takes a piece of text; decoded bytes go to `output` in blocks of at most 48 KiB.
+    // [spec:edxml-20]
     pub fn push(
         &mut self,
         text: &[u8],

@@ -8,6 +8,7 @@ use super::finding::{Fault, Validation, Warning};
 use super::labels;
 use super::model::{ResponseFor, Staff};
 use super::organ::{Org, OrganId, OrganIdKind};
+use super::text::length;
 use crate::limits::AGENCY_CODE_CHARS_MAX;
 
 /// Collects findings; small rules that many fields share.
@@ -49,9 +50,9 @@ impl Check {
         }
     }
 
-    /// `R.` above `max` characters.
+    /// `R.` above `max` characters, counted in the composed form.
     pub(super) fn length(&mut self, path: &str, text: &str, max: usize) {
-        let count = text.chars().count();
+        let count = length(text);
         if count > max {
             let (found, allowed) = (count.to_string(), format!("≤ {max}"));
             self.out.faults.push(Fault::range(path, &found, &allowed));
@@ -64,7 +65,7 @@ impl Check {
 
     /// W-LEN above `max` characters.
     pub(super) fn soft_length(&mut self, path: &str, text: &str, max: usize) {
-        let count = text.chars().count();
+        let count = length(text);
         if count > max {
             self.long(path, count, max);
         }
@@ -151,7 +152,7 @@ impl Check {
             }
             OrganIdKind::Old => {}
         }
-        if id.as_str() != id.normalised() {
+        if id.kind() != OrganIdKind::Other && id.as_str() != id.normalised() {
             self.odd("W-TYPE", path, "viết chữ thường", "written in lower case");
         }
     }

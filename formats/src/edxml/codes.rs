@@ -118,6 +118,7 @@ pub const fn types(class: DocumentClass) -> &'static [TypeEntry] {
 /// Reads a type [edxml-model 4.2, reading rule]: Type 1/2 with a detail by code; Type ≥ 3 is itself
 /// an administrative code; detail 0 by name, else by the abbreviation that heads `notation`.
 #[must_use]
+// [spec:edxml-14]
 pub fn resolve_type(doc_type: &DocumentType, notation: &str) -> Option<ResolvedType> {
     let detail = doc_type.detail.unwrap_or(0);
     match doc_type.class {

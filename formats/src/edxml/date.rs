@@ -45,6 +45,7 @@ impl Date {
     /// Reads `yyyy/MM/dd`, and with `repaired` `yyyy-MM-dd`, `dd/MM/yyyy`, one-digit days and
     /// months.
     #[must_use]
+    // [spec:edxml-7]
     pub fn parse(text: &str) -> Option<Parsed<Self>> {
         let text = text.trim();
         let separator = if text.contains('/') { '/' } else { '-' };
@@ -160,6 +161,7 @@ impl fmt::Display for Date {
 
 /// Reads `yyyy/MM/dd HH:mm:ss` (UTC+07:00), and with `repaired` the other date orders and RFC 3339.
 #[must_use]
+// [spec:edxml-8]
 pub fn parse_timestamp(text: &str) -> Option<Parsed<Timestamp>> {
     let text = text.trim();
     if let Some((date, time)) = text.split_once(['T', 't']) {

@@ -7,6 +7,7 @@ use super::date::Date;
 use super::finding::Warning;
 use super::model::DocumentPacket;
 use super::organ::OrganId;
+use super::text;
 
 /// Longest DocumentId, in characters.
 pub const CHARS_MAX: usize = 250;
@@ -46,11 +47,16 @@ pub fn parse(text: &str) -> Option<DocumentIdParts> {
 /// W-DOCID when a well-formed identifier disagrees with the fields it repeats: consumers match by
 /// its parts.
 #[must_use]
+// [spec:edxml-13]
 pub fn cross_check(packet: &DocumentPacket) -> Option<Warning> {
     let parts = parse(&packet.document_id)?;
-    let disagrees = parts.organ_id.normalised() != packet.from.organ_id.normalised()
+    // A missing field is said by itself.
+    let from = packet.from.organ_id.normalised();
+    let code = &packet.code;
+    let coded = !code.number.is_empty() && !code.notation.is_empty();
+    let disagrees = (!from.is_empty() && parts.organ_id.normalised() != from)
         || packet.issued.date.is_some_and(|date| date != parts.date)
-        || parts.code != packet.code.joined();
+        || (coded && !text::same(&parts.code, &code.joined()));
     disagrees.then(|| {
         Warning::new(
             "W-DOCID",

@@ -161,7 +161,16 @@ impl<'n> Fields<'n> {
         self.child(names, notes)?.leaf(notes)
     }
 
+    /// Text of the first child of this name, which stays an extension.
+    pub(super) fn seen(&self, name: &str) -> Option<String> {
+        let mut children = self.node.children();
+        let found = children.find(|child| child.is_ours() && same(child, name))?;
+        let text = found.text();
+        (!text.is_empty()).then_some(text)
+    }
+
     /// Unsigned number in ASCII digits.
+    // [spec:edxml-9]
     pub(super) fn number(&mut self, names: &[&str], notes: &mut Notes) -> Option<u32> {
         let text = self.text(names, notes)?;
         let digits = text.bytes().all(|b| b.is_ascii_digit());
@@ -253,13 +262,32 @@ impl<'n> Fields<'n> {
     }
 
     /// Keeps what was not read.
+    // [spec:edxml-5]
     pub(super) fn close(self, notes: &mut Notes) {
+        let mut declared: Vec<&str> = Vec::new();
         for attribute in &self.node.attributes {
-            if !self.attributes_taken.contains(&local(&attribute.name)) {
+            if self.attributes_taken.contains(&local(&attribute.name)) {
+                continue;
+            }
+            let mut keep = |name: &str, xml: &str| {
                 notes.extensions.push(Extension {
-                    place: format!("{}/@{}", self.path, attribute.name),
-                    xml: attribute.raw.clone(),
+                    place: format!("{}/@{name}", self.path),
+                    xml: xml.to_owned(),
                 });
+            };
+            keep(&attribute.name, &attribute.raw);
+            // The prefix means nothing without its namespace, which may be declared far above.
+            let prefix = attribute.name.split_once(':').map(|(prefix, _)| prefix);
+            let outer = |prefix: &str| matches!(prefix, "xml" | "edXML" | "xlink");
+            if let (Some(uri), Some(prefix)) = (&attribute.namespace, prefix)
+                && !outer(prefix)
+                && !declared.contains(&prefix)
+            {
+                declared.push(prefix);
+                keep(
+                    &format!("xmlns:{prefix}"),
+                    &quick_xml::escape::escape(uri.as_str()),
+                );
             }
         }
         for (child, taken) in self.node.children().zip(&self.taken) {
@@ -289,6 +317,7 @@ impl<'n> Fields<'n> {
 
     /// Takes the first child with an exact name, else one that differs by letter case. A second one
     /// of the same name makes the packet ambiguous: two readers could each believe another one.
+    // [spec:edxml-4]
     fn take(&mut self, names: &[&str], path: &str, notes: &mut Notes) -> Option<&'n Node> {
         let exact = |child: &Node| names.iter().any(|name| matches_name(child, name));
         let loose = |child: &Node| names.iter().any(|name| same(child, name));

@@ -30,6 +30,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        // [spec:edxml-2]
         Self {
             depth: 32,
             attributes: 200,

@@ -8,6 +8,7 @@
 //! refused. Must not know: envelopes, links, certificates, the directory, clocks, files.
 
 pub mod attachment;
+pub mod attachment_name;
 pub mod base64_stream;
 pub mod codes;
 pub mod date;
@@ -21,7 +22,10 @@ pub mod organ;
 pub mod read;
 pub mod rulebook;
 pub mod secrecy;
+pub mod signature;
+pub mod sniff;
 pub mod status;
+pub mod text;
 pub mod validate;
 pub mod write;
 
@@ -31,6 +35,7 @@ mod fields;
 mod guard;
 mod labels;
 mod node;
+mod order;
 mod read_body;
 mod read_business;
 mod read_document;
@@ -44,7 +49,8 @@ mod xml_out;
 #[cfg(test)]
 mod tests;
 
-pub use attachment::{AttachmentSink, Ended, NullSink, safe_file_name};
+pub use attachment::{AttachmentSink, Ended, NullSink};
+pub use attachment_name::{safe_file_name, safe_file_names};
 pub use codes::DocumentClass;
 pub use date::Date;
 pub use document_id::DocumentIdParts;
@@ -56,6 +62,8 @@ pub use model::{
 };
 pub use organ::{Org, OrganId, OrganIdKind};
 pub use read::{ReadError, read};
+pub use signature::SignatureResult;
+pub use sniff::Content;
 pub use status::{StatusCode, StatusLadder};
 pub use write::{Form, WriteError, write, write_status};
 

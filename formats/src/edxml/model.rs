@@ -11,6 +11,7 @@ use super::date::Date;
 use super::finding::{Fault, Warning};
 use super::organ::{Org, OrganId};
 use super::status::StatusCode;
+use super::text;
 
 /// One parsed file.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +200,26 @@ pub struct ResponseFor {
     pub date: Option<Date>,
     /// Its DocumentId.
     pub document_id: Option<String>,
+}
+
+impl ResponseFor {
+    /// Whether this names that document: by DocumentId when it has one, else by agency, code and
+    /// date together; missing parts match nothing [edxml-model 3]. The old form of an agency's code
+    /// is another code here: the caller resolves aliases first.
+    #[must_use]
+    // [spec:edxml-29]
+    pub fn names(&self, document: &DocumentPacket) -> bool {
+        if let Some(id) = &self.document_id {
+            return text::same(id, &document.document_id);
+        }
+        let issuer = self.organ_id.normalised();
+        !issuer.is_empty()
+            && issuer == document.from.organ_id.normalised()
+            && !self.code.is_empty()
+            && text::same(&self.code, &document.code.joined())
+            && self.date.is_some()
+            && self.date == document.issued.date
+    }
 }
 
 /// `TraceHeaderList`.

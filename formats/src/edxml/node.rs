@@ -56,7 +56,8 @@ pub(super) enum Encoded {
         index: usize,
         size: u64,
         sha256: crate::id::Digest,
-        head: [u8; 4],
+        /// First bytes of the file, enough to tell its kind.
+        head: Vec<u8>,
     },
     Undecodable {
         why: String,

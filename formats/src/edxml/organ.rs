@@ -71,6 +71,7 @@ impl OrganId {
 
     /// Its form after normalising. A code that fits both is the new form.
     #[must_use]
+    // [spec:edxml-12]
     pub fn kind(&self) -> OrganIdKind {
         let code = self.normalised();
         if AgencyCode::parse(&code).is_ok() {

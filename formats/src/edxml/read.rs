@@ -135,6 +135,7 @@ pub fn read(
 }
 
 /// Accepts the known roots and says which dialect it is.
+// [spec:edxml-3]
 fn dialect_of(root: &Node) -> Result<Dialect, ReadError> {
     let name = root.local().to_ascii_lowercase();
     let refused = |namespace: &str| {

@@ -7,9 +7,11 @@
 use std::collections::HashSet;
 
 use super::fields::{Fields, Notes, Parts};
-use super::finding::{Fault, shortened};
+use super::finding::{Fault, Warning, shortened};
 use super::model::{AttachmentRef, Business};
 use super::node::Encoded;
+use super::sniff::{self, Content};
+use super::text::same;
 use crate::id::Digest;
 
 struct Listed {
@@ -25,8 +27,10 @@ struct Carried {
     attachment: AttachmentRef,
     path: String,
     sound: bool,
+    head: Vec<u8>,
 }
 
+// [spec:edxml-19]
 pub(super) fn read(
     parts: &Parts<'_>,
     business: &Business,
@@ -66,6 +70,14 @@ pub(super) fn read(
         let attachment = &mut entry.attachment;
         if attachment.name.is_empty() {
             attachment.name = reference.name.unwrap_or_default();
+        } else if let Some(listed) = reference.name.filter(|name| !same(name, &attachment.name)) {
+            let (listed, name) = (shortened(&listed), shortened(&attachment.name));
+            notes.warnings.push(Warning::new(
+                "W-ATTACH",
+                &format!("{}/AttachmentName", entry.path),
+                format!("Tên tệp \"{name}\" khác với tên trong danh mục \"{listed}\""),
+                format!("the name \"{name}\" differs from \"{listed}\" in the manifest"),
+            ));
         }
         if attachment.mime.is_empty() {
             attachment.mime = reference.mime.unwrap_or_default();
@@ -73,9 +85,7 @@ pub(super) fn read(
         if attachment.description.is_none() {
             attachment.description = reference.description;
         }
-        if entry.sound {
-            ordered.push(entry.attachment);
-        }
+        settle(entry, &mut ordered, notes);
     }
     for entry in carried {
         let name = shortened(&entry.attachment.name);
@@ -84,15 +94,50 @@ pub(super) fn read(
             format!("Tệp đính kèm \"{name}\" không có trong danh mục"),
             format!("attachment \"{name}\" is carried but not listed"),
         ));
-        if entry.sound {
-            ordered.push(entry.attachment);
-        }
-    }
-    for attachment in &mut ordered {
-        let zip_name = attachment.name.to_lowercase().ends_with(".zip");
-        attachment.implicit_zip &= !zip_name && is_zip(&attachment.mime);
+        settle(entry, &mut ordered, notes);
     }
     ordered
+}
+
+/// Takes a sound attachment over; everything that its bytes say against its type is a warning.
+// [spec:edxml-23]
+fn settle(mut entry: Carried, ordered: &mut Vec<AttachmentRef>, notes: &mut Notes) {
+    if !entry.sound {
+        return;
+    }
+    let attachment = &mut entry.attachment;
+    let zip_name = attachment.name.to_lowercase().ends_with(".zip");
+    attachment.implicit_zip &= !zip_name && is_zip(&attachment.mime);
+    let path = format!("{}/ContentType", entry.path);
+    let mime = shortened(&attachment.mime);
+    if let Some(registered) = sniff::registered(&attachment.mime) {
+        notes.warnings.push(Warning::new(
+            "W-MIME",
+            &path,
+            format!("Kiểu tệp \"{mime}\" không có trong danh mục IANA, kiểu đúng là {registered}"),
+            format!("\"{mime}\" is no registered type, the registered one is {registered}"),
+        ));
+    }
+    let content = sniff::content_of(&entry.head);
+    let fits = |promised: Option<&[Content]>| {
+        promised.is_none_or(|promised| content.is_some_and(|content| promised.contains(&content)))
+    };
+    // The name of an implicit zip speaks of the file inside.
+    let named = attachment.implicit_zip || fits(sniff::promised_by_name(&attachment.name));
+    let typed = fits(sniff::promised(&attachment.mime, &attachment.name));
+    if content == Some(Content::Executable) || !named || !typed {
+        let found = content.map_or("?", Content::name);
+        let name = shortened(&attachment.name);
+        notes.warnings.push(Warning::new(
+            "W-MIME",
+            &path,
+            format!(
+                "Nội dung tệp \"{name}\" ({found}) không đúng kiểu \"{mime}\" hoặc phần mở rộng"
+            ),
+            format!("\"{name}\" holds {found}, not what its type \"{mime}\" or its name says"),
+        ));
+    }
+    ordered.push(entry.attachment);
 }
 
 fn is_zip(mime: &str) -> bool {
@@ -155,7 +200,8 @@ fn carried(parts: &Parts<'_>, notes: &mut Notes) -> Vec<Carried> {
         let path = fields.path().to_owned();
         let cid = bare_cid(&fields.text(&["ContentId"], notes).unwrap_or_default());
         let name = fields.text(&["AttachmentName"], notes).unwrap_or_default();
-        let mime_type = fields.text(&["MimeType"], notes).filter(|m| is_mime(m));
+        // Stays among the extensions, so that it is written back.
+        let mime_type = fields.seen("MimeType").filter(|m| is_mime(m));
         let content_type = fields.text(&["ContentType"], notes);
         let description = fields.text(&["Description"], notes);
         let outcome = fields.encoded("ContentTransferEncoded", notes);
@@ -174,13 +220,16 @@ fn carried(parts: &Parts<'_>, notes: &mut Notes) -> Vec<Carried> {
                     format!("Không giải mã được tệp đính kèm \"{shown}\""),
                     format!("attachment \"{shown}\" does not decode: {why}"),
                 ));
-                (0, 0, Digest::of(&[]), [0; 4], false)
+                (0, 0, Digest::of(&[]), Vec::new(), false)
             }
             None => {
-                notes
-                    .faults
-                    .push(Fault::missing(&format!("{path}/ContentTransferEncoded")));
-                (0, 0, Digest::of(&[]), [0; 4], false)
+                let shown = shortened(&name);
+                notes.faults.push(attach(
+                    &format!("{path}/ContentTransferEncoded"),
+                    format!("Tệp đính kèm \"{shown}\" không có nội dung"),
+                    format!("attachment \"{shown}\" has no content"),
+                ));
+                (0, 0, Digest::of(&[]), Vec::new(), false)
             }
         };
         let claims_zip = content_type.as_deref().is_some_and(is_zip);
@@ -198,24 +247,26 @@ fn carried(parts: &Parts<'_>, notes: &mut Notes) -> Vec<Carried> {
             description,
             size,
             sha256,
-            implicit_zip: head == *b"PK\x03\x04",
+            implicit_zip: head.starts_with(b"PK\x03\x04"),
         };
         attachments.push(Carried {
             attachment,
             path,
             sound,
+            head,
         });
     }
     list.close(notes);
     attachments
 }
 
-/// `cid:f1` and `f1` name the same attachment.
+/// `cid:f1`, `CID: f1` and `f1` name the same attachment.
 fn bare_cid(text: &str) -> String {
-    text.strip_prefix("cid:")
-        .or_else(|| text.strip_prefix("CID:"))
-        .unwrap_or(text)
-        .to_owned()
+    let text = text.trim();
+    let scheme = text
+        .split_at_checked(4)
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("cid:"));
+    scheme.map_or(text, |(_, rest)| rest.trim()).to_owned()
 }
 
 fn is_mime(text: &str) -> bool {

@@ -72,20 +72,29 @@ struct Changes {
     removed: Vec<OrganId>,
 }
 
+// [spec:edxml-17]
 fn changes(fields: &mut Fields<'_>, notes: &mut Notes) -> Changes {
     let mut changes = Changes::default();
     let Some(mut info) = fields.child(&["BussinessDocumentInfo"], notes) else {
         return changes;
     };
-    changes.content = flag(&mut info, "DocumentInfo", notes);
-    let receivers = flag(&mut info, "DocumentReceiver", notes);
+    changes.content = flag(&mut info, "DocumentInfo", notes).unwrap_or(false);
+    let receivers = flag(&mut info, "DocumentReceiver", notes).unwrap_or(false);
     if let Some(mut list) = info.child(&["ReceiverList"], notes) {
         for mut receiver in list.children("Receiver") {
             let agency = organ_id(&mut receiver, notes);
-            if flag(&mut receiver, "ReceiverType", notes) {
-                changes.added.push(agency);
-            } else {
-                changes.removed.push(agency);
+            match flag(&mut receiver, "ReceiverType", notes) {
+                Some(true) => changes.added.push(agency),
+                Some(false) => changes.removed.push(agency),
+                // Added or removed: a guess would change who has the document.
+                None => {
+                    let path = receiver.at("ReceiverType");
+                    let said = notes.faults.iter().any(|fault| fault.path == path);
+                    if !said {
+                        notes.faults.push(Fault::missing(&path));
+                    }
+                    changes.removed.push(agency);
+                }
             }
             receiver.close(notes);
         }
@@ -101,16 +110,16 @@ fn changes(fields: &mut Fields<'_>, notes: &mut Notes) -> Changes {
     changes
 }
 
-/// 0 or 1; anything else is a range fault and reads as 0.
-fn flag(fields: &mut Fields<'_>, name: &str, notes: &mut Notes) -> bool {
-    match fields.number(&[name], notes) {
-        None | Some(0) => false,
-        Some(1) => true,
-        Some(other) => {
+/// 0 or 1; anything else is a range fault.
+fn flag(fields: &mut Fields<'_>, name: &str, notes: &mut Notes) -> Option<bool> {
+    match fields.number(&[name], notes)? {
+        0 => Some(false),
+        1 => Some(true),
+        other => {
             notes
                 .faults
                 .push(Fault::range(&fields.at(name), &other.to_string(), "0, 1"));
-            false
+            None
         }
     }
 }

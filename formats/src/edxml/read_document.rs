@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::organ::{Org, OrganId};
 use super::read::ReadError;
-use super::{read_body, read_business};
+use super::{order, read_body, read_business};
 
 pub(super) fn read(
     parts: &Parts<'_>,
@@ -25,6 +25,7 @@ pub(super) fn read(
         ..DocumentPacket::default()
     };
     if let Some(message) = parts.message {
+        order::document(message, &mut notes);
         header(
             &mut packet,
             Fields::new(message, "MessageHeader"),
@@ -53,6 +54,7 @@ pub(super) fn read(
     Ok(packet)
 }
 
+// [spec:edxml-10]
 fn header(packet: &mut DocumentPacket, mut message: Fields<'_>, notes: &mut Notes) {
     packet.from = message
         .child(&["From"], notes)
@@ -207,8 +209,6 @@ pub(super) fn staff(mut fields: Fields<'_>, notes: &mut Notes) -> Staff {
 
 fn trace_list(packet: &mut DocumentPacket, mut list: Fields<'_>, notes: &mut Notes) {
     list.ignore_attribute("version");
-    list.ignore_attribute("mustUnderstand");
-    list.ignore_attribute("actor");
     let id = list.attribute("id").unwrap_or_default();
     let hops = list
         .children("TraceHeader")

@@ -4,9 +4,11 @@
 
 use super::fields::{Fields, Notes, Parts};
 use super::model::{Dialect, RawSignature, StatusPacket};
+use super::order;
 use super::read_document::{org, response_for, staff};
 use super::status::StatusCode;
 
+// [spec:edxml-26]
 pub(super) fn read(parts: &Parts<'_>, dialect: Dialect, mut notes: Notes) -> StatusPacket {
     let notes = &mut notes;
     let mut packet = StatusPacket {
@@ -15,6 +17,7 @@ pub(super) fn read(parts: &Parts<'_>, dialect: Dialect, mut notes: Notes) -> Sta
         ..StatusPacket::default()
     };
     if let Some(message) = parts.message {
+        order::status(message, notes);
         let mut message = Fields::new(message, "MessageHeader");
         packet.from = message
             .child(&["From"], notes)

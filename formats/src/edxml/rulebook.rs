@@ -66,6 +66,7 @@ impl Source {
 /// The rule behind a finding's code, and for the families also its path. `None` for a code that no
 /// reader or validator of ours gives.
 #[must_use]
+// [spec:edxml-32]
 pub fn rule(code: &str, path: &str) -> Option<Rule> {
     if let Some((_, rule)) = CODED.iter().find(|(known, _)| *known == code) {
         return Some(*rule);
@@ -290,6 +291,16 @@ const CODED: &[(&str, Rule)] = &[
         },
     ),
     (
+        "W-MIME",
+        Rule {
+            vi: "Kiểu tệp là kiểu đã đăng ký với IANA, đúng với nội dung và phần mở rộng",
+            en: "the type of a file is registered with IANA and agrees with its content and its name",
+            source: Source::Practice,
+            fix_vi: "Ghi đúng ContentType; kiểm tra tệp trước khi mở nếu nội dung khác tên",
+            fix_en: "write the true ContentType; look at the file before opening it when its content differs from its name",
+        },
+    ),
+    (
         "W-MISSING",
         Rule {
             vi: "Trường này nên có, dù thiếu vẫn gửi được",
@@ -320,6 +331,16 @@ const CODED: &[(&str, Rule)] = &[
         },
     ),
     (
+        "W-ORDER",
+        Rule {
+            vi: "Các thành phần của MessageHeader theo thứ tự 1.1 đến 1.14 hoặc thứ tự của thư viện Java",
+            en: "the components of MessageHeader stand in the order 1.1 to 1.14 or in that of the Java library",
+            source: Source::Practice,
+            fix_vi: "Xuất các thành phần theo thứ tự của quy chuẩn",
+            fix_en: "export the components in the order of the regulation",
+        },
+    ),
+    (
         "W-SELF",
         Rule {
             vi: "Bên nhận khác bên gửi",
@@ -337,6 +358,16 @@ const CODED: &[(&str, Rule)] = &[
             source: Source::Tram,
             fix_vi: "Cập nhật phần mềm ký số của hệ thống văn bản",
             fix_en: "update the signing software of the document system",
+        },
+    ),
+    (
+        "W-SIG",
+        Rule {
+            vi: "Chữ ký bên trong khớp với các tệp đính kèm mà nó ghi",
+            en: "the signature inside agrees with the attachments that it names",
+            source: Source::Tram,
+            fix_vi: "Ký lại gói tin sau khi thay tệp đính kèm, hoặc bỏ chữ ký bên trong",
+            fix_en: "sign again after changing an attachment, or leave the signature inside out",
         },
     ),
     (

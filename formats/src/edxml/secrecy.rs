@@ -6,6 +6,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::text::{is_direction_mark, is_invisible};
+
 /// Degree of secrecy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecrecyMark {
@@ -51,6 +53,7 @@ pub fn of_circulation(circulation: &str) -> Option<SecrecyMark> {
     })
 }
 
+// [spec:edxml-15]
 fn heading(text: &str) -> Option<SecrecyMark> {
     let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
     // Longest first does not matter: the three begin with different words.
@@ -75,12 +78,7 @@ fn heading(text: &str) -> Option<SecrecyMark> {
 fn plain(text: &str) -> String {
     let visible: String = text
         .chars()
-        .filter(|c| {
-            !matches!(
-                c,
-                '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}'
-            )
-        })
+        .filter(|c| !is_invisible(*c) && !is_direction_mark(*c))
         .nfc()
         .collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")

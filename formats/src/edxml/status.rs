@@ -51,6 +51,7 @@ impl StatusCode {
 
     /// Reads a code. The flag says that a leading zero had to be added (`1` → `01`).
     #[must_use]
+    // [spec:edxml-27]
     pub fn parse(text: &str) -> (Self, bool) {
         let text = text.trim();
         let padded = if text.len() == 1 {
@@ -351,6 +352,7 @@ const fn state_of(code: &StatusCode) -> Option<State> {
 
 /// The table of [edxml-model 4.3].
 #[must_use]
+// [spec:edxml-28]
 pub const fn is_allowed(from: State, to: State) -> bool {
     match from {
         State::Sent => matches!(to, State::Arrived | State::Refused | State::Accepted),

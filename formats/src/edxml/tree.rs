@@ -20,6 +20,7 @@ use super::node::{Attribute, Encoded, Item, Namespace, Node};
 use super::read::ReadError;
 
 /// Parses the whole input into its root element.
+// [spec:edxml-1]
 pub(super) fn build(
     mut input: impl BufRead,
     sink: &mut dyn AttachmentSink,

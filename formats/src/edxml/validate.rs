@@ -13,10 +13,14 @@ use super::codes;
 use super::date::Date;
 use super::document_id;
 use super::finding::{Fault, Validation, Warning};
-use super::model::{DocumentPacket, RawSignature, StatusPacket};
+use super::model::{DocumentPacket, StatusPacket};
+use super::organ::OrganId;
 use super::secrecy;
+use super::signature::{self, SignatureResult};
 use super::status::StatusCode;
+use super::text;
 use super::validate_business;
+use crate::time::Timestamp;
 
 /// Everything found in a document packet. `today` is the day in Vietnam.
 #[must_use]
@@ -94,6 +98,48 @@ pub fn status(packet: &StatusPacket, today: Date) -> Validation {
         None => check.absent("MessageHeader/Timestamp"),
     }
     check.out
+}
+
+/// W-CLOCK for a status whose event lies before the document was sent, with five minutes for clocks
+/// that differ [edxml-model 3]. The caller knows when that was.
+#[must_use]
+pub fn status_time(packet: &StatusPacket, sent: Timestamp) -> Option<Warning> {
+    let early = packet.at? < sent.minus_ms(CLOCK_SKEW_MS);
+    early.then(|| {
+        Warning::new(
+            "W-CLOCK",
+            "MessageHeader/Timestamp",
+            "Thời điểm của trạng thái trước khi văn bản được gửi",
+            "the time of the status lies before the document was sent",
+        )
+    })
+}
+
+/// E-STATUS when the sender of a status is no party to the document: a take-back comes from its
+/// sender, everything else from one of its receivers [edxml-model 3]. Codes are compared as
+/// written; `is_alias` may know that two of them are one agency.
+#[must_use]
+// [spec:edxml-30]
+pub fn status_party(
+    packet: &StatusPacket,
+    sender: &OrganId,
+    receivers: &[OrganId],
+    is_alias: impl Fn(&OrganId, &OrganId) -> bool,
+) -> Option<Fault> {
+    let from = &packet.from.organ_id;
+    let is = |agency: &OrganId| agency.normalised() == from.normalised() || is_alias(agency, from);
+    let party = if packet.code == StatusCode::TakeBack {
+        is(sender)
+    } else {
+        receivers.iter().any(is)
+    };
+    (!party).then(|| {
+        Fault::status(
+            "MessageHeader/From/OrganId",
+            &format!("Đơn vị {from} không được gửi trạng thái này cho văn bản"),
+            &format!("{from} may not send this status for the document"),
+        )
+    })
 }
 
 fn receivers(check: &mut Check, packet: &DocumentPacket) {
@@ -286,7 +332,7 @@ fn places(check: &mut Check, packet: &DocumentPacket) {
             place,
             150,
         );
-        sum = sum.saturating_add(place.chars().count());
+        sum = sum.saturating_add(text::length(place));
     }
     if sum > 1_000 {
         check.long("MessageHeader/ToPlaces", sum, 1_000);
@@ -316,8 +362,8 @@ fn other_info(check: &mut Check, packet: &DocumentPacket) {
 
 fn signature(check: &mut Check, packet: &DocumentPacket) {
     let path = "edXMLHeader/Signature";
-    match &packet.signature {
-        RawSignature::Absent | RawSignature::Empty => {
+    match signature::examine(&packet.signature, &packet.attachments) {
+        SignatureResult::Absent | SignatureResult::Empty => {
             check.out.warnings.push(Warning::new(
                 "W-NOSIG",
                 path,
@@ -325,16 +371,23 @@ fn signature(check: &mut Check, packet: &DocumentPacket) {
                 "the packet has no signature inside",
             ));
         }
-        RawSignature::Present(xml) => {
-            let xml = xml.to_ascii_lowercase();
-            if xml.contains("rsa-sha1") || xml.contains("xmldsig#sha1") {
-                check.out.warnings.push(Warning::new(
-                    "W-SHA1",
-                    path,
-                    "Chữ ký bên trong dùng SHA-1, không còn được chấp nhận",
-                    "the signature inside uses sha-1, which is no longer accepted",
-                ));
-            }
-        }
+        SignatureResult::Invalid => check.out.warnings.push(Warning::new(
+            "W-SIG",
+            path,
+            "Chữ ký bên trong không khớp với tệp đính kèm",
+            "the signature inside disagrees with the attachments",
+        )),
+        SignatureResult::Unverifiable | SignatureResult::Valid => {}
+    }
+    if signature::uses_sha1(&packet.signature) {
+        check.out.warnings.push(Warning::new(
+            "W-SHA1",
+            path,
+            "Chữ ký bên trong dùng SHA-1, không còn được chấp nhận",
+            "the signature inside uses sha-1, which is no longer accepted",
+        ));
     }
 }
+
+/// Clocks of two agencies may differ by this much.
+const CLOCK_SKEW_MS: i64 = 5 * 60_000;

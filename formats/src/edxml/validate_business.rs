@@ -3,13 +3,15 @@
 //!
 //! Must not know: whether a target document exists.
 
+use super::attachment_name::oddities;
 use super::check::Check;
 use super::date::Date;
 use super::finding::Fault;
 use super::model::{Business, DocumentPacket};
+use super::text::length;
 
 pub(super) fn trace(check: &mut Check, packet: &DocumentPacket, today: Date) {
-    let id = packet.trace.id.chars().count();
+    let id = length(&packet.trace.id);
     if !(8..=36).contains(&id) {
         check.odd(
             "W-LEN",
@@ -34,6 +36,7 @@ pub(super) fn trace(check: &mut Check, packet: &DocumentPacket, today: Date) {
     }
 }
 
+// [spec:edxml-16]
 pub(super) fn business(check: &mut Check, packet: &DocumentPacket) {
     if packet.paper > 1 {
         check.odd("W-TYPE", &at("Paper"), "khác 0 và 1", "neither 0 nor 1");
@@ -124,7 +127,9 @@ fn targeted(check: &mut Check, path: &str, target: &str) {
 
 pub(super) fn attachments(check: &mut Check, packet: &DocumentPacket) {
     let recall = matches!(packet.business, Business::Recall { .. });
-    if packet.attachments.is_empty() && !recall {
+    // When an attachment is lost the fault says so; what is left is not the packet that was meant.
+    let whole = !check.out.faults.iter().any(|f| f.code == "E-ATTACH");
+    if packet.attachments.is_empty() && !recall && whole {
         check.odd(
             "W-ATTACH",
             "AttachmentEncoded",
@@ -143,18 +148,13 @@ pub(super) fn attachments(check: &mut Check, packet: &DocumentPacket) {
             attachment.description.as_deref(),
             500,
         );
-        if attachment.name.contains(['/', '\\']) || attachment.name.chars().any(char::is_control) {
-            check.odd(
-                "W-ATTACH",
-                &name,
-                "có ký tự của đường dẫn",
-                "contains path characters",
-            );
+        for oddity in oddities(&attachment.name) {
+            check.odd("W-ATTACH", &name, oddity.vi(), oddity.en());
         }
         // Decree 30/2020: the main document is a signed PDF; reported, never blocked.
         let pdf = attachment.mime.eq_ignore_ascii_case("application/pdf")
             || attachment.name.to_lowercase().ends_with(".pdf");
-        if position == 1 && !pdf {
+        if position == 1 && !pdf && whole {
             check.odd(
                 "W-ATTACH",
                 &name,

@@ -90,6 +90,7 @@ pub enum WriteError {
 ///
 /// # Errors
 /// See [`WriteError`].
+// [spec:edxml-6]
 pub fn write(
     packet: &DocumentPacket,
     form: Form,

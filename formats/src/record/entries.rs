@@ -1,8 +1,4 @@
-//! The parts of records: agencies, addresses, keys, windows.
-//!
-//! Each checks itself while it is read, or in `check` where several fields are concerned. Texts are
-//! NFC without control and direction characters, because people read them in lists and must see
-//! what is there.
+//! The parts of records: addresses, keys, windows. Each checks itself while it is read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,75 +6,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::is_nfc;
 
-use super::{RecordError, distinct, rule};
-use crate::id::{AgencyCode, serde_as_text};
+use crate::id::serde_as_text;
 use crate::limits;
-use crate::time::Timestamp;
-
-/// One agency of the directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Agency {
-    /// Canonical code.
-    pub code: AgencyCode,
-    /// Name in Vietnamese.
-    pub name: String,
-    /// Other codes and names that people write for it, old codes among them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// The agency above it; need not be the code one level up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<AgencyCode>,
-    /// From when on it exists.
-    pub valid_from: Timestamp,
-    /// When it ceased or will cease to exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_to: Option<Timestamp>,
-    /// Who receives what is addressed to it after that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub successor: Option<AgencyCode>,
-}
-
-impl Agency {
-    pub(super) fn check(&self) -> Result<(), RecordError> {
-        rule(is_plain_text(&self.name), "name is plain text")?;
-        rule(
-            self.aliases.len() <= limits::RECORD_LIST_MAX,
-            "at most 64 aliases",
-        )?;
-        rule(distinct(&self.aliases), "no alias twice")?;
-        rule(
-            self.aliases.iter().all(|alias| is_plain_text(alias)),
-            "aliases are plain text",
-        )?;
-        let others = [&self.parent, &self.successor];
-        rule(
-            others
-                .iter()
-                .all(|other| other.as_ref() != Some(&self.code)),
-            "not its own parent",
-        )?;
-        let ends_later = self.valid_to.is_none_or(|end| end > self.valid_from);
-        rule(ends_later, "valid_to lies after valid_from")
-    }
-}
-
-/// 1 to 300 characters in NFC, none of them a control character or one that turns the direction of
-/// text or is invisible.
-pub(super) fn is_plain_text(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let length = text.chars().count();
-    (1..=limits::RECORD_TEXT_CHARS_MAX).contains(&length)
-        && text.trim() == text
-        && is_nfc(text)
-        && !text.chars().any(hidden)
-}
 
 /// What kind a station is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
 //! Records: one text each, every rule refuses.
 
 use super::*;
-use crate::tests::samples::{agencies, attachment, delegation, station, trust_list};
+use crate::tests::samples::{
+    agencies, agencies_with_dates, attachment, delegation, station, trust_list,
+};
 
 fn all() -> [Record; 5] {
     [
@@ -84,7 +86,7 @@ fn refused(mut record: Record, change: impl FnOnce(&mut Record)) -> bool {
 #[test]
 fn agency_bundles_that_break_a_rule_are_refused() {
     type Change = fn(&mut Agencies);
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 14] = [
         ("empty", |r| r.agencies.clear()),
         ("not sorted", |r| r.agencies.reverse()),
         ("twice", |r| r.agencies.push(r.agencies[1].clone())),
@@ -100,7 +102,18 @@ fn agency_bundles_that_break_a_rule_are_refused() {
         }),
         ("name too long", |r| r.agencies[0].name = "a".repeat(301)),
         ("alias twice", |r| {
-            r.agencies[0].aliases = vec!["x".to_owned(); 2]
+            r.agencies[0].aliases = vec![Alias::always("x"); 2]
+        }),
+        ("alias that ends as it begins", |r| {
+            let at = Some(r.agencies[0].valid_from);
+            r.agencies[0].aliases = vec![Alias {
+                from: at,
+                to: at,
+                ..Alias::always("x")
+            }]
+        }),
+        ("alias invisible", |r| {
+            r.agencies[0].aliases = vec![Alias::always("a\u{61c}b")]
         }),
         ("own successor", |r| {
             r.agencies[0].successor = Some(r.agencies[0].code.clone())
@@ -116,6 +129,68 @@ fn agency_bundles_that_break_a_rule_are_refused() {
             _ => unreachable!(),
         });
         assert!(is_refused, "{name}");
+    }
+}
+
+#[test]
+fn an_alias_has_one_text_with_and_without_dates() {
+    let dated = agencies_with_dates();
+    let text = String::from_utf8(dated.to_json()).unwrap();
+    assert_eq!(Record::parse(text.as_bytes()), Ok(dated));
+    let object = r#"{"text":"000.00.36.H01","to":"2026-11-22T03:31:02.114Z"}"#;
+    assert!(text.contains(object), "{text}");
+    for other in [
+        r#"{"text":"000.00.36.H01"}"#,
+        r#"{"text":"000.00.36.H01","from":null,"to":"2026-11-22T03:31:02.114Z"}"#,
+        r#"{"to":"2026-11-22T03:31:02.114Z","text":"000.00.36.H01"}"#,
+        r#"{"text":"000.00.36.H01","to":"2026-11-22T03:31:02.114Z","x":1}"#,
+        r#"{"text":"000.00.36.H01","to":"2026-11-22"}"#,
+        r#"["000.00.36.H01"]"#,
+        "17",
+    ] {
+        let bad = text.replacen(object, other, 1);
+        assert!(Record::parse(bad.as_bytes()).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn an_alias_holds_from_its_first_to_before_its_last_instant() {
+    let at = Timestamp::from_unix_s;
+    let between = |from: Option<i64>, to: Option<i64>| Alias {
+        from: from.map(at),
+        to: to.map(at),
+        ..Alias::always("x")
+    };
+    let one = between(Some(10), Some(20));
+    let held: Vec<bool> = [9, 10, 19, 20].map(|s| one.holds_at(at(s))).into();
+    assert_eq!(held, [false, true, true, false]);
+    for (other, meets) in [
+        (between(None, None), true),
+        (between(None, Some(10)), false),
+        (between(None, Some(11)), true),
+        (between(Some(20), None), false),
+        (between(Some(19), Some(30)), true),
+        (between(Some(12), Some(13)), true),
+    ] {
+        assert_eq!(one.meets(&other), meets, "{other:?}");
+        assert_eq!(other.meets(&one), meets, "{other:?}");
+    }
+}
+
+#[test]
+fn an_agency_is_future_then_active_then_ended() {
+    let Record::Agencies(bundle) = agencies() else {
+        unreachable!()
+    };
+    let merged = &bundle.agencies[1];
+    let end = merged.valid_to.unwrap();
+    for (at, state) in [
+        (merged.valid_from.minus_ms(1), AgencyState::Future),
+        (merged.valid_from, AgencyState::Active),
+        (end.minus_ms(1), AgencyState::Active),
+        (end, AgencyState::Ended),
+    ] {
+        assert_eq!(merged.state_at(at), state);
     }
 }
 
@@ -215,7 +290,13 @@ fn a_full_bundle_fits_the_limit() {
         .map(|i| Agency {
             code: format!("H01.{i:04}").parse().unwrap(),
             name: "Ủ".repeat(200),
-            aliases: vec![format!("000.00.00.{i:03}"), format!("Tên cũ {i}")],
+            aliases: vec![
+                Alias::always(format!("000.00.00.{i:03}")),
+                Alias {
+                    from: Some(first.valid_from),
+                    ..Alias::always(format!("Tên cũ {i}"))
+                },
+            ],
             ..first.clone()
         })
         .collect();

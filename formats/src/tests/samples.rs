@@ -9,8 +9,8 @@ use crate::merkle;
 use crate::reason::Reason;
 use crate::receipt::{Proven, ReceiptBundle};
 use crate::record::{
-    Address, Agencies, Agency, Attachment, Delegation, Der, NoteKey, Record, Station, StationKind,
-    StationLimits, TrustList, Windows,
+    Address, Agencies, Agency, Alias, Attachment, Delegation, Der, NoteKey, Record, Station,
+    StationKind, StationLimits, TrustList, Windows,
 };
 use crate::statement::{self, Event, LogOpened, PreviousHead, Statement};
 use crate::time::Timestamp;
@@ -281,7 +281,10 @@ fn agency(code: &str, name: &str) -> Agency {
 
 pub(crate) fn agencies() -> Record {
     let merged = Agency {
-        aliases: vec!["000.00.36.H01".to_owned(), "Sở Ví Dụ (cũ)".to_owned()],
+        aliases: vec![
+            Alias::always("000.00.36.H01"),
+            Alias::always("Sở Ví Dụ (cũ)"),
+        ],
         parent: Some("H01".parse().unwrap()),
         valid_to: Some(CREATED),
         successor: Some("H02.1".parse().unwrap()),
@@ -293,6 +296,38 @@ pub(crate) fn agencies() -> Record {
         issued: CREATED,
         not_after: CREATED.plus_ms(DAY_MS),
         agencies: vec![agency("H01", "Ủy ban nhân dân tỉnh Mẫu"), merged],
+    })
+}
+
+/// Aliases that hold for a time, and codes with letters and with groups of any width.
+pub(crate) fn agencies_with_dates() -> Record {
+    let aliases = vec![
+        Alias {
+            to: Some(CREATED),
+            ..Alias::always("000.00.36.H01")
+        },
+        Alias {
+            from: Some(CREATED),
+            ..Alias::always("Sở Ví Dụ và Mẫu")
+        },
+        Alias {
+            from: Some(Timestamp::from_unix_ms(0)),
+            to: Some(CREATED),
+            ..Alias::always("Sở Ví Dụ (cũ)")
+        },
+        Alias::always("H01-36"),
+    ];
+    let dated = Agency {
+        aliases,
+        ..agency("H01.36", "Sở Ví Dụ")
+    };
+    let wide = agency("H01.151.0007A.Z", "Trạm y tế xã Mẫu");
+    Record::Agencies(Agencies {
+        bundle: 4,
+        sequence: 1,
+        issued: CREATED,
+        not_after: CREATED.plus_ms(DAY_MS),
+        agencies: vec![wide, dated],
     })
 }
 

@@ -544,6 +544,7 @@ fn record_vectors_hold() {
     let facts = |text: &[u8]| json!({ "digest": Digest::of(text).to_string() });
     for (name, record) in [
         ("agencies", samples::agencies()),
+        ("agencies with dates", samples::agencies_with_dates()),
         ("attachment", samples::attachment()),
         ("delegation", samples::delegation()),
         ("station", samples::station()),
@@ -578,6 +579,28 @@ fn record_vectors_hold() {
     file.refuse(
         "agencies: not sorted",
         &swapped(&agencies, "\"code\":\"H01\"", "\"code\":\"H09\""),
+    );
+    let dated = samples::agencies_with_dates().to_json();
+    let end = ",\"to\":\"2026-11-22T03:31:02.114Z\"";
+    file.refuse(
+        "agencies with dates: alias without dates as an object",
+        &swapped(&dated, end, ""),
+    );
+    file.refuse(
+        "agencies with dates: alias ends before it begins",
+        &swapped(
+            &dated,
+            "1970-01-01T00:00:00.000Z\",\"to\"",
+            "2026-11-23T00:00:00.000Z\",\"to\"",
+        ),
+    );
+    file.refuse(
+        "agencies with dates: alias twice",
+        &swapped(&dated, "\"H01-36\"", "\"000.00.36.H01\""),
+    );
+    file.refuse(
+        "agencies with dates: group of seven",
+        &swapped(&dated, "0007A", "00007AB"),
     );
     file.refuse(
         "station: log of another",

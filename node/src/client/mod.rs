@@ -174,6 +174,11 @@ impl Client {
         .await
     }
 
+    /// POST of a small JSON body to a path below `/api/v1`.
+    pub async fn act(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, path).json(body)).await
+    }
+
     /// Streams an answer into a writer, piece by piece; bytes written.
     pub async fn fetch(
         &self,

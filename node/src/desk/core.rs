@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use formats::edxml::deadline::Calendar;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use relay::clock::Clock;
@@ -16,6 +17,7 @@ use relay::station::{StartError, Station};
 use crate::access::book::Access;
 use crate::agency::{Agencies, Agency, AgencyError};
 use crate::arrivals::Arrivals;
+use crate::arrived;
 use crate::body::{Body, TemporaryDirectory};
 use crate::checks::{self, Checks};
 use crate::config::NodeConfig;
@@ -58,6 +60,7 @@ pub enum NodeError {
 /// The desk's migrations, oldest first.
 pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_desk.sql"),
+    include_str!("../../migrations/sqlite/0002_business.sql"),
     include_str!("../../migrations/sqlite/0003_checks.sql"),
 ];
 
@@ -77,6 +80,10 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    /// Working days, for deadlines.
+    pub(crate) calendar: Arc<Calendar>,
+    /// Arrivals may be there to be reported (status 01).
+    pub(crate) arrived: tokio::sync::Notify,
     pub(crate) checks: Arc<Checks>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -91,6 +98,7 @@ impl Core {
         let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
         let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
+        let calendar = Arc::new(config.calendar);
         let records = config.station.records.clone();
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
@@ -122,12 +130,16 @@ impl Core {
             topics: Topics::default(),
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
+            calendar,
+            arrived: tokio::sync::Notify::new(),
             checks: Arc::new(Checks::new(anchors)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
         let work = arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
         core.tasks.spawn(work);
+        core.tasks
+            .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
         core.tasks.spawn(checks::keep(

@@ -1,6 +1,6 @@
 //! What doors ask for: submissions, drafts of forms, filters of lists. Plain values, judged by others.
 
-use formats::id::Digest;
+use formats::id::{Digest, EnvelopeId};
 use formats::time::Timestamp;
 
 use crate::body::Body;
@@ -19,6 +19,8 @@ pub struct Submission {
     pub resend_reason: Option<String>,
     /// Hours until it expires, 1 to 720; the default of the desk when absent.
     pub lifetime_hours: Option<u32>,
+    /// Written by the node itself about this received document: its row is marked in the same commit.
+    pub reports: Option<EnvelopeId>,
 }
 
 impl Submission {
@@ -30,6 +32,7 @@ impl Submission {
             request_digest: None,
             resend_reason: None,
             lifetime_hours: None,
+            reports: None,
         }
     }
 }
@@ -78,6 +81,52 @@ pub struct Draft {
     pub local_id: Option<String>,
 }
 
+/// What a recipient answers about a received document; the desk writes the status packet.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusDraft {
+    /// `02` refused, `03` accepted, `04` assigned, `05` in progress, `06` completed, `15` agrees to a recall
+    /// or update, `16` declines it.
+    pub code: String,
+    /// Reason or note; a must for 02 and 16. At most 1,000 characters.
+    pub reason: Option<String>,
+    /// Number in the register of the recipient; joins the note.
+    pub register_number: Option<String>,
+    /// The clerk or officer.
+    pub staff: Option<String>,
+    /// Department of that person.
+    pub department: Option<String>,
+}
+
+/// Taking a sent document back; the desk writes the recall packet.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecallDraft {
+    /// Why; at most 500 characters.
+    pub reason: String,
+    /// From whom; all recipients when empty.
+    #[serde(default)]
+    pub to: Vec<String>,
+    /// The clerk.
+    pub staff: Option<String>,
+}
+
+/// Changing the recipients of a sent document; the desk writes the update packet.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateDraft {
+    /// Why; at most 500 characters.
+    pub reason: String,
+    /// Codes of new recipients; they get the whole document.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Codes of recipients that should not have it any more.
+    #[serde(default)]
+    pub remove: Vec<String>,
+    /// The clerk.
+    pub staff: Option<String>,
+}
+
 /// One file of a draft.
 #[derive(Clone, Debug)]
 pub struct DraftFile {
@@ -94,6 +143,8 @@ pub struct DraftFile {
 /// Which sent documents.
 #[derive(Clone, Debug, Default)]
 pub struct DocumentFilter {
+    /// `document` or `status`; all when absent.
+    pub kind: Option<&'static str>,
     /// Any recipient is in one of these states; empty = all.
     pub states: Vec<RecipientState>,
     /// Words of subject, code, recipients; diacritics do not matter.

@@ -425,6 +425,7 @@ impl From<SubmitError> for Problem {
             SubmitError::IdempotencyMismatch { first } => {
                 Self::new(Kind::IdempotencyKeyReused).member("first", first)
             }
+            SubmitError::NotFound => Self::new(Kind::NotFound),
             SubmitError::StillRunning => Self::new(Kind::IdempotencyRunning).retry_after(1),
             SubmitError::NaturalKeyConflict {
                 first,

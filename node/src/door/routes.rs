@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::Doors;
 use super::auth::{Needs, guard};
 use super::dress::{dress, method_not_allowed, not_found};
-use super::rest::{agencies, documents, inbox, status};
+use super::rest::{acts, agencies, deadlines, documents, inbox, status};
 use crate::access::Scope;
 use crate::screen;
 
@@ -89,6 +89,8 @@ fn rest() -> Vec<Route> {
         ),
         look(READ, "/api/v1/documents", get(documents::list)),
         look(READ, "/api/v1/documents/{id}", get(documents::show)),
+        act(SEND, "/api/v1/documents/{id}/recall", post(acts::recall)),
+        act(SEND, "/api/v1/documents/{id}/update", post(acts::update)),
         look(
             READ,
             "/api/v1/documents/{id}/recipients",
@@ -124,12 +126,14 @@ fn rest() -> Vec<Route> {
             "/api/v1/documents/{id}/files/{n}",
             get(documents::file),
         ),
+        look(READ, "/api/v1/deadlines", get(deadlines::list)),
         look(RECEIVE, "/api/v1/inbox", get(inbox::list)),
         act(RECEIVE, "/api/v1/inbox/claims", post(inbox::claim)),
         look(RECEIVE, "/api/v1/inbox/{id}", get(inbox::show)),
         look(RECEIVE, "/api/v1/inbox/{id}/package", get(inbox::package)),
         look(RECEIVE, "/api/v1/inbox/{id}/files/{n}", get(inbox::file)),
         act(RECEIVE, "/api/v1/inbox/{id}/ack", post(inbox::ack)),
+        act(RECEIVE, "/api/v1/inbox/{id}/status", post(acts::status)),
         look(READ, "/api/v1/agencies", get(agencies::search)),
         look(READ, "/api/v1/agencies/{code}", get(agencies::show)),
         look(READ, "/api/v1/status", get(status::show)),
@@ -147,6 +151,12 @@ fn pages() -> Vec<Route> {
             "/documents/{id}/evidence",
             get(screen::document::evidence),
         ),
+        act(
+            sender,
+            "/documents/{id}/recall",
+            post(screen::document::recall),
+        ),
+        look(PERSON, "/deadlines", get(screen::deadlines::list)),
         look(
             PERSON,
             "/documents/{id}/files/{n}",
@@ -161,6 +171,11 @@ fn pages() -> Vec<Route> {
         ),
         look(PERSON, "/inbox/{id}/files/{n}", get(screen::received::file)),
         act(receiver, "/inbox/{id}/ack", post(screen::received::take)),
+        act(
+            receiver,
+            "/inbox/{id}/status",
+            post(screen::received::answer),
+        ),
         look(sender, "/send", get(screen::send::show)),
         stream(sender, "/send", post(screen::send::send)),
         look(PERSON, "/agencies", get(screen::agencies::list)),

@@ -1,15 +1,20 @@
 //! One sent document: facts, files, recipients, and the journey to one of them with its evidence.
 
 use askama::Template;
+use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Redirect};
 
+use super::life;
 use super::outgoing::{pill, progress};
 use super::parts::{
     Fact, FileLine, Frame, Note, Pill, Seal, StepLine, Tone, When, size, span, urgent,
 };
 use super::words::{Lang, Words, fill};
 use super::{Answer, Place, Reader, address, day, frame, html};
+use crate::access::Scope;
+use crate::desk::Submission;
 use crate::door::params::Params;
 use crate::door::problem::said;
 use crate::door::rest::id;
@@ -36,6 +41,8 @@ pub(crate) struct DocumentPage {
     pub(crate) pill: Pill,
     pub(crate) recipients: Vec<RecipientLine>,
     pub(crate) recipients_title: String,
+    /// Where a recall goes; empty when there is nothing to recall.
+    pub(crate) recall_href: String,
     pub(crate) seals: Vec<Seal>,
     pub(crate) steps: Vec<StepLine>,
     pub(crate) subject: String,
@@ -53,6 +60,8 @@ pub(crate) struct RecipientLine {
     pub(crate) pill: Pill,
     pub(crate) when: When,
     pub(crate) why: String,
+    /// What it said about the document, and a recall or update beside it.
+    pub(crate) life: String,
 }
 
 /// Everything the page is made of.
@@ -74,6 +83,7 @@ pub(crate) async fn show(
     let mut params = Params::of(&uri)?;
     let to = params.text("to");
     let sent = params.text("sent").is_some();
+    let recalled = params.text("recalled").is_some();
     let desk = doors.desk();
     let agency = &reader.caller.agency;
     let found = Found {
@@ -87,7 +97,34 @@ pub(crate) async fn show(
     if sent {
         page.notice = reader.w.sent_notice.to_owned();
     }
+    if recalled {
+        page.notice = reader.w.recalled_notice.to_owned();
+    }
+    if !reader.caller.may(Scope::Send) {
+        page.recall_href.clear();
+    }
     html(&page)
+}
+
+/// `POST /documents/{id}/recall`
+pub(crate) async fn recall(
+    State(doors): State<Doors>,
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(form): Form<life::RecallForm>,
+) -> Answer {
+    reader.session.check(&form.csrf)?;
+    let id = id(&text)?;
+    let (desk, agency) = (doors.desk(), &reader.caller.agency);
+    let draft = form.draft(&reader);
+    let packet = desk.recall(agency, id, &draft).await?;
+    let again = Some(draft.reason).filter(|reason| !reason.trim().is_empty());
+    let submission = Submission {
+        resend_reason: again,
+        ..Submission::of(packet)
+    };
+    desk.submit(agency, submission).await?;
+    Ok(Redirect::to(&format!("/documents/{id}?recalled=1")).into_response())
 }
 
 /// `GET /documents/{id}/evidence`
@@ -155,6 +192,7 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
             .map(|timeline| recipient(w, lang, &timeline.recipient, &base, code))
             .collect(),
         recipients_title: fill(w.recipients, &[("n", &total.to_string())]),
+        recall_href: recall_href(found, &base),
         seals: seals(
             w,
             &document.facts.sender_name,
@@ -168,6 +206,20 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
         urgent: urgent(w, row.priority),
         frame,
         w,
+    }
+}
+
+/// A document can be recalled while somebody has it or may get it.
+fn recall_href(found: &Found, base: &str) -> String {
+    let document = matches!(found.document.facts.business, 0 | 3);
+    let open = found.timelines.iter().any(|timeline| {
+        let business = &timeline.recipient.business;
+        !matches!(business.state, "withdrawn" | "refused") && business.request != "recall_requested"
+    });
+    if document && open && found.document.row.kind == "document" {
+        format!("{base}/recall")
+    } else {
+        String::new()
     }
 }
 
@@ -341,7 +393,26 @@ fn recipient(
         (None, None) => (pill(w, recipient.state), String::new()),
     };
     let code = recipient.code.to_string();
+    let business = &recipient.business;
+    // Arrival stands in the badge already.
+    let heard = !matches!(business.state, "sent" | "arrived");
+    let mut life: Vec<&str> = Vec::new();
+    if heard {
+        life.push(said(&business.text, lang));
+    }
+    life.extend(business.request_text.iter().map(|text| said(text, lang)));
+    let late = recipient
+        .deadlines
+        .iter()
+        .find(|deadline| deadline.standing == "overdue");
+    let late = late.map(|deadline| {
+        let line = life::due_line(w, lang, deadline);
+        format!("{} {line}", w.overdue_head)
+    });
+    life.extend(late.as_deref());
+    let life = life.join("; ");
     RecipientLine {
+        life,
         here: code == chosen,
         href: address::with_query(base, &[("to", &code)]),
         code,

@@ -70,6 +70,15 @@ impl Shown {
         }
     }
 
+    /// People read documents here; statuses stand in the history of the document they answer. What is held
+    /// is shown whatever it is.
+    const fn kind(self) -> Option<&'static str> {
+        match self {
+            Self::All | Self::New | Self::Taken => Some("document"),
+            Self::Held => None,
+        }
+    }
+
     fn text(self, w: &'static Words, counts: &Counts) -> String {
         let with = |text, number| fill(text, &[("n", &grouped(number))]);
         match self {
@@ -98,6 +107,7 @@ pub(crate) async fn list(State(doors): State<Doors>, reader: Reader, uri: Uri) -
         .inbox(
             agency,
             &shown.states(),
+            shown.kind(),
             q.as_deref(),
             cursor.as_deref(),
             ROWS,

@@ -9,8 +9,10 @@ pub(crate) mod agencies;
 pub(crate) mod assets;
 mod checks;
 pub(crate) mod day;
+pub(crate) mod deadlines;
 pub(crate) mod document;
 pub(crate) mod inbox;
+pub(crate) mod life;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod outgoing;
@@ -82,6 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
 pub(crate) enum Place {
     Agencies,
     Attention,
+    Deadlines,
     Incoming,
     Outgoing,
     Station,
@@ -196,6 +199,13 @@ fn rail(w: &'static Words, place: Place, counts: &Counts) -> Vec<NavItem> {
             "/documents?tab=attention",
             w.attention,
             count(counts.trouble),
+            false,
+        ),
+        item(
+            Place::Deadlines,
+            "/deadlines",
+            w.deadlines,
+            String::new(),
             false,
         ),
         item(

@@ -134,6 +134,7 @@ pub(crate) async fn list(State(doors): State<Doors>, reader: Reader, uri: Uri) -
         used: !(q.is_empty() && from.is_empty() && to.is_empty()),
     };
     let filter = DocumentFilter {
+        kind: Some("document"),
         states: shown.states(),
         text: (!q.is_empty()).then_some(q),
         from: from_day.flatten().map(Day::start),

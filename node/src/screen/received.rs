@@ -9,12 +9,14 @@ use formats::time::Timestamp;
 use serde::Deserialize;
 
 use super::checks;
-use super::document::{facts, files, seals};
+use super::document::{facts, seals};
 use super::inbox::pill;
+use super::life;
 use super::parts::{Fact, FileLine, Frame, Note, Pill, Seal, StepLine, Tone, When, size, urgent};
 use super::words::{Lang, Words, fill};
 use super::{Answer, Place, Reader, frame, html};
 use crate::access::Scope;
+use crate::desk::Submission;
 use crate::door::params::Params;
 use crate::door::problem::{Kind, Problem, said};
 use crate::door::rest::id;
@@ -24,6 +26,9 @@ use crate::view::{InboxState, InboxView};
 #[derive(Debug, Template)]
 #[template(path = "received.html")]
 pub(crate) struct ReceivedPage {
+    /// Statuses that may be chosen: code and words; empty when nothing can be answered.
+    pub(crate) answers: Vec<(&'static str, String)>,
+    pub(crate) answer_href: String,
     pub(crate) can_take: bool,
     pub(crate) code: String,
     pub(crate) facts: Vec<Fact>,
@@ -50,12 +55,17 @@ pub(crate) async fn show(
     uri: Uri,
 ) -> Answer {
     let id = id(&text)?;
-    let taken = Params::of(&uri)?.text("taken").is_some();
+    let mut params = Params::of(&uri)?;
+    let taken = params.text("taken").is_some();
+    let handled = params.text("handled").is_some();
     let found = doors.desk().inbox_item(&reader.caller.agency, id).await?;
     let (frame, _) = frame(&doors, &reader, Place::Incoming, found.row.code.clone()).await?;
     let mut page = page(frame, &found, reader.caller.may(Scope::Receive));
     if taken {
         page.notice = reader.w.taken_notice.to_owned();
+    }
+    if handled {
+        page.notice = reader.w.handled_notice.to_owned();
     }
     html(&page)
 }
@@ -80,25 +90,44 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         );
         all.push(Fact::hash(w.fact_packet, packet));
     }
-    let mut lines = files(w, &found.attachments, if held { "" } else { &base });
-    checks::add(lang, &mut lines, &found.attachments);
-    let notes = row.reason.iter().map(|reason| Note {
-        cause: format!("{}.", said(&reason.text, lang)),
-        hard: true,
-        head: format!("{}:", w.state_quarantined),
-        href: String::new(),
-        todo: w.held_todo.to_owned(),
-    });
+    if let Some(business) = &found.business {
+        let mut words = vec![said(&business.text, lang).to_owned()];
+        words.extend(
+            business
+                .request_text
+                .iter()
+                .map(|text| said(text, lang).to_owned()),
+        );
+        all.push(Fact::text(w.fact_handling, words.join("; ")));
+    }
+    let mut notes: Vec<Note> = row
+        .reason
+        .iter()
+        .map(|reason| Note {
+            cause: format!("{}.", said(&reason.text, lang)),
+            hard: true,
+            head: format!("{}:", w.state_quarantined),
+            href: String::new(),
+            todo: w.held_todo.to_owned(),
+        })
+        .collect();
+    notes.extend(life::notes(w, lang, found));
     ReceivedPage {
+        answers: if may_take {
+            life::answers(lang, found)
+        } else {
+            Vec::new()
+        },
+        answer_href: format!("{base}/status"),
         can_take: row.state == InboxState::New && may_take,
         code: row.code.clone(),
         facts: all,
-        files: lines,
+        files: checks::files(w, &found.attachments, if held { "" } else { &base }, lang),
         files_title: fill(
             w.attachments,
             &[("n", &found.attachments.len().to_string())],
         ),
-        notes: notes.collect(),
+        notes,
         notice: String::new(),
         packet_href: if held {
             String::new()
@@ -150,6 +179,8 @@ fn steps(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<StepLine> {
             ..step(w.step_to_take, None, Tone::Mute, "")
         }),
     }
+    let acts = found.business.iter().flat_map(|business| &business.acts);
+    steps.extend(acts.map(|act| life::act_step(lang, act)));
     let mut day = String::new();
     for line in &mut steps {
         if !line.at.day.is_empty() && line.at.day != day {
@@ -165,7 +196,7 @@ fn steps(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<StepLine> {
     steps
 }
 
-fn step(text: &str, at: Option<Timestamp>, tone: Tone, who: &str) -> StepLine {
+pub(crate) fn step(text: &str, at: Option<Timestamp>, tone: Tone, who: &str) -> StepLine {
     StepLine {
         at: at.map(When::precise).unwrap_or_default(),
         day: String::new(),
@@ -197,6 +228,21 @@ pub(crate) async fn take(
     let id = id(&text)?;
     doors.desk().ack(&reader.caller.agency, id, None).await?;
     Ok(Redirect::to(&format!("/inbox/{id}?taken=1")).into_response())
+}
+
+/// `POST /inbox/{id}/status`
+pub(crate) async fn answer(
+    State(doors): State<Doors>,
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(form): Form<life::AnswerForm>,
+) -> Answer {
+    reader.session.check(&form.csrf)?;
+    let id = id(&text)?;
+    let (desk, agency) = (doors.desk(), &reader.caller.agency);
+    let packet = desk.answer(agency, id, &form.draft(&reader)).await?;
+    desk.submit(agency, Submission::of(packet)).await?;
+    Ok(Redirect::to(&format!("/inbox/{id}?handled=1")).into_response())
 }
 
 /// `GET /inbox/{id}/package`

@@ -239,6 +239,36 @@ catalogue! {
     // Notes with cause and next step
     note_see: "Xem hành trình", "See the journey";
 
+    // Business life: statuses, recall, deadlines
+    fact_handling: "Tình trạng xử lý", "Handling";
+    handling: "Trả lời bên gửi", "Answer the sender";
+    handling_why: "Trạng thái được ký bằng chữ ký số của cơ quan và gửi cho bên gửi.", "The status is signed by your agency and sent to the sender.";
+    handling_code: "Trạng thái", "Status";
+    handling_reason: "Lý do hoặc ghi chú", "Reason or note";
+    handling_reason_hint: "Bắt buộc khi từ chối (02, 16)", "A must for 02 and 16";
+    handling_number: "Số đến", "Register number";
+    handling_go: "Ký và gửi trạng thái", "Sign and send the status";
+    handled_notice: "Đã ký và gửi trạng thái cho bên gửi.", "The status is signed and on its way to the sender.";
+    asked_recall: "Bên gửi đề nghị thu hồi văn bản này:", "The sender asks for this document back:";
+    asked_update: "Bên gửi đã cập nhật văn bản này:", "The sender has updated this document:";
+    asked_todo: "Trả lời đồng ý (15) hoặc từ chối kèm lý do (16). Khi đồng ý, cơ quan hủy bản đã nhận.", "Answer with 15 (agrees) or 16 with a reason (declines). Who agrees destroys the copy.";
+    replaced: "Văn bản đã được thay thế bởi {id}.", "The document was replaced by {id}.";
+    overdue_head: "Quá hạn:", "Overdue:";
+    due_line: "{what}: hạn {t} ({law})", "{what}: by {t} ({law})";
+    recall: "Thu hồi văn bản", "Recall the document";
+    recall_why: "Nơi chưa nhận sẽ không được giao; nơi đã nhận được đề nghị trả lời. Lý do được gửi kèm.", "Where it has not arrived it is not delivered; where it has, an answer is asked for. The reason goes with it.";
+    recall_reason: "Lý do thu hồi", "Why it is recalled";
+    recall_go: "Ký và gửi lệnh thu hồi", "Sign and send the recall";
+    recalled_notice: "Lệnh thu hồi đã được ký và gửi. Kết quả từng nơi nhận hiện ở đây.", "The recall is signed and sent. What each recipient answers shows here.";
+    deadlines: "Thời hạn", "Deadlines";
+    deadlines_received: "Văn bản đến", "Received";
+    deadlines_sent: "Văn bản đi", "Sent";
+    deadlines_none: "Không có việc nào quá hạn hoặc sắp đến hạn.", "Nothing is overdue or due soon.";
+    deadlines_none_next: "Thời hạn tính theo lịch làm việc (Nghị định 30/2020, Quyết định 28/2018).", "Deadlines follow the working calendar (Decree 30/2020, Decision 28/2018).";
+    col_agency: "Cơ quan", "Agency";
+    col_due: "Hạn", "Due";
+    col_owed: "Việc phải làm", "What is owed";
+
     // Evidence panel
     seal_valid: "Hợp lệ", "Valid";
     seal_invalid: "Không hợp lệ", "Invalid";
@@ -277,11 +307,19 @@ catalogue! {
     sent_notice: "Văn bản đã được trạm nhận và ký. Hành trình tự cập nhật ở đây.", "The station has accepted and signed the document. The journey below updates by itself.";
 
     // Agencies and station
-    agency_search: "Tìm tên hoặc mã cơ quan… (không cần dấu)", "Search name or code… (no diacritics needed)";
+    agency_search: "Tìm tên hoặc mã, mới hay cũ… (không cần dấu)", "Search name or code, new or old… (no diacritics needed)";
     agency_name: "Tên cơ quan", "Agency";
     agency_code: "Mã định danh", "Code";
     agency_station: "Trạm", "Station";
-    agency_aliases: "Mã cũ: {codes}", "Older codes: {codes}";
+    agency_aliases: "Mã, tên khác: {codes}", "Other codes and names: {codes}";
+    agency_alias_from: "{text} (từ {from})", "{text} (from {from})";
+    agency_alias_to: "{text} (đến hết {to})", "{text} (through {to})";
+    agency_alias_between: "{text} (từ {from} đến hết {to})", "{text} (from {from} through {to})";
+    agency_above: "Thuộc {name}", "Below {name}";
+    agency_ended: "Đã ngừng từ {day}", "Ended on {day}";
+    agency_future: "Hoạt động từ {day}", "Begins on {day}";
+    agency_receiver: "Nơi nhận thay: {name} ({code})", "Received now by {name} ({code})";
+    agency_no_receiver: "Không có cơ quan nào nhận thay; hỏi cơ quan cấp trên.", "Nobody receives for it; ask the agency above it.";
     agency_ready: "Nhận được", "Reachable";
     agency_not_ready: "Chưa kết nối", "Not connected";
     agency_none: "Không có cơ quan nào khớp.", "No agency matches.";

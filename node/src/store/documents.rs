@@ -3,15 +3,17 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use formats::header::Header;
+use formats::edxml::Warning;
+use formats::header::{Class, Header};
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use relay::store::DeskRows;
 
 use crate::fault::DeskError;
 use crate::intake::Packet;
+use crate::packet::warning_view;
 use crate::seal::{Sealed, Signed};
-use crate::view::RecipientState;
+use crate::view::{FaultView, RecipientState};
 
 /// A new document.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ pub(crate) fn put_envelope(
     document: EnvelopeId,
     sealed: &Sealed,
     first_position: usize,
+    due: Option<Timestamp>,
 ) {
     let header: &Header = &sealed.header;
     let context = header.context();
@@ -86,7 +89,7 @@ pub(crate) fn put_envelope(
     let created = context.created.unix_ms();
     desk.add(
         "INSERT INTO desk_recipient (envelope, recipient, document, position, name, written_as,
-           state, accepted_at, expires, updated) ",
+           state, accepted_at, expires, updated, due) ",
     )
     .values(
         sealed.recipients.iter().enumerate(),
@@ -100,7 +103,8 @@ pub(crate) fn put_envelope(
                 .push(RecipientState::Accepted.code())
                 .push(created)
                 .push(context.expires.unix_ms())
-                .push(created);
+                .push(created)
+                .push(due.map(Timestamp::unix_ms));
         },
     );
 }
@@ -172,31 +176,67 @@ pub(crate) struct Earlier {
     pub(crate) state: RecipientState,
 }
 
-/// Earlier recipients under a natural key, latest document last.
+/// What the ledger knows of a packet before it is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Recipients under its natural key, latest document last.
+    pub(crate) same: Vec<Earlier>,
+    /// Another document of this agency with its number and notation in the same year.
+    twin: Option<String>,
+}
+
+impl Known {
+    /// W-DUP: number and notation are unique within an agency and a year [Decree 30/2020 art. 15].
+    pub(crate) fn twin_warning(&self) -> Option<FaultView> {
+        let twin = self.twin.as_ref()?;
+        Some(warning_view(&Warning::duplicate(twin)))
+    }
+}
+
+/// What was sent before under its natural key, or under its number and notation.
 pub(crate) async fn earlier(
     pool: &SqlitePool,
     agency: &AgencyCode,
-    natural: &str,
-) -> Result<Vec<Earlier>, DeskError> {
+    packet: &Packet,
+) -> Result<Known, DeskError> {
+    // Only a new document claims its number for itself: the others carry the number of what they change.
+    let new = packet.class == Class::Document && packet.facts.business == 0;
+    let code = (new && !packet.facts.code.is_empty()).then_some(&packet.facts.code);
     let rows = sqlx::query(
-        "SELECT d.id, d.packet_digest, r.recipient, r.state FROM desk_document d
-         JOIN desk_recipient r ON r.document = d.id
-         WHERE d.agency = ? AND d.natural = ? AND r.replaced = 0 ORDER BY d.seq",
+        "SELECT d.id, d.natural, d.packet_digest, d.local_id, d.created,
+           json_extract(d.facts, '$.promulgated') AS day, r.recipient, r.state
+         FROM desk_document d JOIN desk_recipient r ON r.document = d.id
+         WHERE d.agency = ?1 AND r.replaced = 0 AND (d.natural = ?2
+           OR (json_extract(d.facts, '$.code') = ?3 AND d.natural LIKE 'd|0|%'))
+         ORDER BY d.seq",
     )
     .bind(agency.as_str())
-    .bind(natural)
+    .bind(&packet.natural)
+    .bind(code)
     .fetch_all(pool)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Earlier {
+    let year = |day: &str| day.get(..4).map(str::to_owned);
+    let ours = packet.facts.promulgated.as_deref().and_then(year);
+    let mut known = Known::default();
+    for row in &rows {
+        let natural: String = row.try_get("natural")?;
+        if natural == packet.natural {
+            known.same.push(Earlier {
                 document: envelope(row, "id")?,
                 packet: digest(row, "packet_digest")?,
                 recipient: row.try_get("recipient")?,
                 state: state(row)?,
-            })
-        })
-        .collect()
+            });
+            continue;
+        }
+        let day: Option<String> = row.try_get("day")?;
+        if known.twin.is_none() && day.as_deref().and_then(year) == ours {
+            let local_id: String = row.try_get("local_id")?;
+            let sent = time(row, "created")?.vietnam();
+            known.twin = Some(format!("{}, {local_id}, {sent}", packet.facts.code));
+        }
+    }
+    Ok(known)
 }
 
 /// Agencies that a document with this DocumentId was sent to.

@@ -10,12 +10,14 @@ use formats::time::Timestamp;
 use relay::store::{DeskRefusal, DeskRows, LegId, Outcome};
 
 use super::access::time_option;
-use super::documents::{damaged, digest, envelope, from_json, json, time};
+use super::acts;
+use super::documents::{code, damaged, digest, envelope, from_json, json, time};
 use crate::fault::DeskError;
 use crate::fold::patterns;
+use crate::life::Life;
 use crate::view::{
-    AttachmentView, FaultView, InboxRow, InboxState, InboxView, PacketFacts, SignatureView,
-    TimeProof,
+    AttachmentView, BusinessView, FaultView, InboxRow, InboxState, InboxView, PacketFacts,
+    SignatureView, TimeProof,
 };
 
 /// A received document, or one that was set aside.
@@ -34,6 +36,10 @@ pub(crate) struct NewItem {
     pub(crate) stamped_at: Option<Timestamp>,
     /// Why it was set aside, and details for operators.
     pub(crate) trouble: Option<(Reason, String)>,
+    /// Its sender is to get a status packet 01.
+    pub(crate) owes_arrived: bool,
+    /// When its first deadline ends.
+    pub(crate) due: Option<Timestamp>,
 }
 
 impl NewItem {
@@ -56,6 +62,8 @@ impl NewItem {
             signed_at: None,
             stamped_at: None,
             trouble: Some((reason, detail)),
+            owes_arrived: false,
+            due: None,
         }
     }
 }
@@ -73,7 +81,7 @@ pub(crate) const ID_TAKEN: &str = "the id is taken by another envelope of this i
 
 /// Writes the row; the same envelope for the same agency keeps its first row. Refuses with
 /// [`ID_TAKEN`] when the row under this id is another envelope's: it would be stated as delivered
-/// and never be seen.
+/// and never be seen. Answers whether acts about this document came before it.
 pub(crate) async fn put(
     desk: &mut DeskRows<'_>,
     leg: LegId,
@@ -82,7 +90,7 @@ pub(crate) async fn put(
     header_signature: &[u8],
     item: &NewItem,
     now: Timestamp,
-) -> Result<(), DeskRefusal> {
+) -> Result<bool, DeskRefusal> {
     let context = header.context();
     let state = if item.trouble.is_some() {
         InboxState::Quarantined
@@ -94,9 +102,11 @@ pub(crate) async fn put(
         "INSERT INTO desk_inbox (envelope, agency, sender, kind, natural, local_id, facts,
            attachments, warnings, search_text, priority, state, reason, detail, packet_digest,
            packet_bytes, packet_signature, certificate, signed_at, stamped_at, header,
-           header_signature, salt, leg, sent, received)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (envelope, agency) DO NOTHING RETURNING seq",
+           header_signature, salt, leg, sent, received, owes_arrived, due)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (envelope, agency) DO NOTHING RETURNING EXISTS (SELECT 1 FROM desk_act a
+           WHERE a.agency = desk_inbox.agency AND a.side = 'received'
+             AND a.local_id = desk_inbox.local_id AND a.peer = desk_inbox.sender) AS waited",
     )
     .bind(context.id.to_string())
     .bind(owner)
@@ -123,9 +133,11 @@ pub(crate) async fn put(
     .bind(packet.map(|(.., salt)| salt.as_slice()))
     .bind(leg.0)
     .bind(context.created.unix_ms())
-    .bind(now.unix_ms());
-    if desk.fetch().await?.len() == 1 {
-        return Ok(());
+    .bind(now.unix_ms())
+    .bind(item.owes_arrived)
+    .bind(item.due.map(Timestamp::unix_ms));
+    if let Some(row) = desk.fetch().await?.first() {
+        return Ok(row.try_get("waited")?);
     }
     desk.add("SELECT header FROM desk_inbox WHERE envelope = ? AND agency = ?")
         .bind(context.id.to_string())
@@ -133,26 +145,35 @@ pub(crate) async fn put(
     let found = desk.fetch().await?;
     let first = found.first().ok_or(sqlx::Error::RowNotFound)?;
     if first.try_get::<Vec<u8>, _>("header")? == header.bytes() {
-        Ok(())
+        Ok(false)
     } else {
         Err(DeskRefusal::refused(ID_TAKEN))
     }
 }
 
-/// The document that this agency has from this sender under the same natural key, in words.
+/// The document that this agency has from this sender under the same natural key, or (a new document)
+/// under the same number and notation in the same year, in words [Decree 30/2020 annex VI].
 pub(crate) async fn same_document(
     pool: &SqlitePool,
     owner: &str,
     sender: &str,
     natural: &str,
+    facts: &PacketFacts,
 ) -> Result<Option<String>, DeskError> {
+    let new = facts.business == 0 && facts.status_code.is_none() && !facts.code.is_empty();
+    let year = facts.promulgated.as_deref().and_then(|day| day.get(..4));
     let row = sqlx::query(
         "SELECT envelope, received FROM desk_inbox
-         WHERE agency = ? AND sender = ? AND natural = ? ORDER BY seq LIMIT 1",
+         WHERE agency = ?1 AND sender = ?2 AND (natural = ?3
+           OR (json_extract(facts, '$.code') = ?4 AND natural LIKE 'd|0|%'
+             AND substr(json_extract(facts, '$.promulgated'), 1, 4) IS ?5))
+         ORDER BY seq LIMIT 1",
     )
     .bind(owner)
     .bind(sender)
     .bind(natural)
+    .bind(new.then_some(&facts.code))
+    .bind(year)
     .fetch_optional(pool)
     .await?;
     row.map(|row| {
@@ -162,11 +183,72 @@ pub(crate) async fn same_document(
     .transpose()
 }
 
+/// A received document whose sender is to get a status packet 01.
+#[derive(Debug)]
+pub(crate) struct Owing {
+    pub(crate) id: EnvelopeId,
+    pub(crate) agency: AgencyCode,
+    pub(crate) sender: AgencyCode,
+    pub(crate) local_id: String,
+    pub(crate) facts: PacketFacts,
+    pub(crate) received: Timestamp,
+}
+
+/// The oldest of them, at most `limit`.
+pub(crate) async fn owing(pool: &SqlitePool, limit: u32) -> Result<Vec<Owing>, DeskError> {
+    let rows = sqlx::query(
+        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
+         WHERE owes_arrived = 1 ORDER BY seq LIMIT ?",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(owing_row).collect()
+}
+
+fn owing_row(row: &SqliteRow) -> Result<Owing, DeskError> {
+    Ok(Owing {
+        id: envelope(row, "envelope")?,
+        agency: code(row, "agency")?,
+        sender: code(row, "sender")?,
+        local_id: row.try_get("local_id")?,
+        facts: from_json(&row.try_get::<String, _>("facts")?)?,
+        received: time(row, "received")?,
+    })
+}
+
+/// The document that a status is about, as its recipient has it.
+pub(crate) async fn answered(
+    pool: &SqlitePool,
+    agency: &AgencyCode,
+    id: EnvelopeId,
+) -> Result<Owing, DeskError> {
+    let row = sqlx::query(
+        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
+         WHERE agency = ? AND envelope = ? AND state <> 'quarantined'",
+    )
+    .bind(agency.as_str())
+    .bind(id.to_string())
+    .fetch_optional(pool)
+    .await?
+    .ok_or(DeskError::NotFound)?;
+    owing_row(&row)
+}
+
+/// The 01 is on its way, or never will be.
+pub(crate) fn reported(desk: &mut DeskRows<'_>, agency: &AgencyCode, id: EnvelopeId) {
+    desk.add("UPDATE desk_inbox SET owes_arrived = 0 WHERE agency = ? AND envelope = ?")
+        .bind(agency.as_str())
+        .bind(id.to_string());
+}
+
 /// Which rows of the inbox.
 #[derive(Debug)]
 pub(crate) struct InboxQuery<'a> {
     pub(crate) owner: &'a AgencyCode,
     pub(crate) states: &'a [InboxState],
+    /// `document` or `status`; all when absent.
+    pub(crate) kind: Option<&'a str>,
     pub(crate) text: Option<&'a str>,
     /// Rows before this one.
     pub(crate) before: Option<i64>,
@@ -175,7 +257,7 @@ pub(crate) struct InboxQuery<'a> {
 }
 
 const COLUMNS: &str = "seq, envelope, sender, kind, local_id, facts, state, reason, received,
-  acknowledged, priority, claim, lease_until";
+  acknowledged, priority, claim, lease_until, life, request";
 
 /// Rows newest first, each with its place in the order.
 pub(crate) async fn list(
@@ -210,6 +292,9 @@ pub(crate) async fn list(
             }
         }
         sql.push(")");
+    }
+    if let Some(kind) = query.kind {
+        sql.push(" AND kind = ").push_bind(kind);
     }
     for pattern in query.text.map(patterns).unwrap_or_default() {
         sql.push(" AND search_text LIKE ")
@@ -306,8 +391,19 @@ pub(crate) async fn item(
         .transpose()?;
     let signature = has_packet.then(|| signature(&row)).transpose()?;
     let bytes: i64 = row.try_get("packet_bytes")?;
+    let list_row = inbox_row(&row, now)?;
+    let business = if has_packet && list_row.kind == "document" {
+        let (sender, local_id) = (&list_row.sender, &list_row.local_id);
+        let said = acts::received(pool, owner, sender, local_id).await?;
+        let life = Life::fold(said, Some(list_row.received), None);
+        Some(BusinessView::from(&life))
+    } else {
+        None
+    };
     Ok(InboxView {
-        row: inbox_row(&row, now)?,
+        row: list_row,
+        business,
+        deadlines: Vec::new(),
         facts: from_json(&row.try_get::<String, _>("facts")?)?,
         attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
         packet_bytes: u64::try_from(bytes).unwrap_or(0),
@@ -424,12 +520,18 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
         type_name: facts.type_name,
         priority: u8::try_from(priority).unwrap_or(0),
         state: inbox_state(row, now)?,
+        business_state: word(row, "life")?.unwrap_or_else(|| "arrived".to_owned()),
+        business_request: word(row, "request")?.unwrap_or_else(|| "none".to_owned()),
         reason: reason
             .and_then(|code| code.parse::<Reason>().ok())
             .map(Into::into),
         received: time(row, "received")?,
         acknowledged: time_option(row, "acknowledged")?,
     })
+}
+
+fn word(row: &SqliteRow, column: &str) -> Result<Option<String>, DeskError> {
+    Ok(row.try_get(column)?)
 }
 
 #[cfg(test)]

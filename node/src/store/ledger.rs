@@ -10,13 +10,15 @@ use formats::reason::Reason;
 use formats::time::Timestamp;
 
 use super::access::time_option;
+use super::acts;
 use super::documents::{code, damaged, digest, envelope, from_json, state, time};
 use crate::desk::DocumentFilter;
 use crate::fault::DeskError;
 use crate::fold::patterns;
+use crate::life::{Act, Life};
 use crate::view::{
-    Counts, DocumentRow, DocumentView, PacketFacts, RecipientView, SignatureView, StateCounts,
-    TimeProof, WaitingView,
+    BusinessView, Counts, DocumentRow, DocumentView, PacketFacts, RecipientState, RecipientView,
+    SignatureView, StateCounts, TimeProof, WaitingView,
 };
 
 /// A sent document as stored, with what the views do not show.
@@ -37,6 +39,9 @@ pub(crate) async fn list(
 ) -> Result<Vec<(i64, DocumentRow)>, DeskError> {
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT * FROM desk_document d WHERE d.agency = ");
     sql.push_bind(agency.as_str());
+    if let Some(kind) = filter.kind {
+        sql.push(" AND d.kind = ").push_bind(kind);
+    }
     if !filter.states.is_empty() {
         sql.push(" AND EXISTS (SELECT 1 FROM desk_recipient r WHERE r.document = d.id");
         sql.push(" AND r.replaced = 0 AND r.state IN (");
@@ -259,10 +264,20 @@ pub(crate) async fn recipients(
     .bind(document.to_string())
     .fetch_all(pool)
     .await?;
-    rows.iter().map(recipient).collect()
+    let mut acts = acts::of_document(pool, document).await?;
+    rows.iter()
+        .map(|row| {
+            let said = acts.remove(&row.try_get::<String, _>("recipient")?);
+            recipient(row, said.unwrap_or_default())
+        })
+        .collect()
 }
 
-fn recipient(row: &SqliteRow) -> Result<RecipientView, DeskError> {
+fn recipient(row: &SqliteRow, said: Vec<Act>) -> Result<RecipientView, DeskError> {
+    let state = state(row)?;
+    let withdrawn = (state == RecipientState::Withdrawn).then(|| time(row, "updated"));
+    let arrived = time_option(row, "delivered_at")?;
+    let life = Life::fold(said, arrived, withdrawn.transpose()?);
     let waiting = match time_option(row, "retry_at")? {
         None => None,
         Some(next_at) => {
@@ -279,7 +294,9 @@ fn recipient(row: &SqliteRow) -> Result<RecipientView, DeskError> {
         name: row.try_get("name")?,
         written_as: row.try_get("written_as")?,
         envelope: envelope(row, "envelope")?,
-        state: state(row)?,
+        state,
+        business: BusinessView::from(&life),
+        deadlines: Vec::new(),
         reason: reason(row, "reason")?.map(Into::into),
         waiting,
         accepted_at: time(row, "accepted_at")?,
@@ -368,15 +385,17 @@ pub(crate) async fn envelopes(
 pub(crate) async fn counts(pool: &SqlitePool, agency: &AgencyCode) -> Result<Counts, DeskError> {
     let has = |states: &str| {
         format!(
-            "(SELECT count(*) FROM desk_document d WHERE d.agency = ?1 AND EXISTS (SELECT 1 FROM
+            "(SELECT count(*) FROM desk_document d WHERE d.agency = ?1 AND d.kind = 'document' AND EXISTS (SELECT 1 FROM
                desk_recipient r WHERE r.document = d.id AND r.replaced = 0 AND r.state IN ({states})))"
         )
     };
     let sql = format!(
-        "SELECT (SELECT count(*) FROM desk_document WHERE agency = ?1) AS sent, {} AS moving,
-           {} AS trouble,
-           (SELECT count(*) FROM desk_inbox WHERE agency = ?1 AND state = 'new') AS fresh,
-           (SELECT count(*) FROM desk_inbox WHERE agency = ?1 AND state <> 'quarantined') AS inbox,
+        "SELECT (SELECT count(*) FROM desk_document WHERE agency = ?1 AND kind = 'document') AS sent,
+           {} AS moving, {} AS trouble,
+           (SELECT count(*) FROM desk_inbox WHERE agency = ?1 AND kind = 'document'
+             AND state = 'new') AS fresh,
+           (SELECT count(*) FROM desk_inbox WHERE agency = ?1 AND kind = 'document'
+             AND state <> 'quarantined') AS inbox,
            (SELECT count(*) FROM desk_inbox WHERE agency = ?1 AND state = 'quarantined') AS aside",
         has("'accepted', 'relayed'"),
         has("'refused', 'expired'"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
 
+use formats::edxml::deadline::{Calendar, arrival_alarm};
 use formats::id::{Digest, EnvelopeId};
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
@@ -159,10 +160,13 @@ pub(crate) fn relayed(
 ) {
     desk.add(
         "UPDATE desk_recipient SET state = CASE state WHEN 'accepted' THEN 'relayed' ELSE state END,
-           relayed_at = coalesce(relayed_at, ?), retry_reason = NULL, retry_at = NULL,
+           relayed_at = coalesce(relayed_at, ?),
+           due = CASE WHEN due IS NULL OR delivered_at IS NOT NULL THEN due ELSE ? END,
+           retry_reason = NULL, retry_at = NULL,
            retry_attempt = NULL, updated = ? WHERE envelope = ? AND recipient IN (",
     )
     .bind(now.unix_ms())
+    .bind(arrival_alarm(now).unix_ms())
     .bind(now.unix_ms())
     .bind(envelope)
     .list(recipients)
@@ -201,7 +205,8 @@ pub(crate) fn refused(
     now: Timestamp,
 ) {
     desk.add(
-        "UPDATE desk_recipient SET state = 'refused', reason = ?, final = 1, retry_reason = NULL,
+        "UPDATE desk_recipient SET state = 'refused', reason = ?, final = 1, due = NULL,
+           retry_reason = NULL,
            retry_at = NULL, retry_attempt = NULL, updated = ?
          WHERE envelope = ? AND recipient = ? AND state IN ('accepted', 'relayed')",
     )
@@ -216,7 +221,12 @@ pub(crate) fn refused(
 /// `handed_over` also replace `expired`, `withdrawn` and `refused` whenever they arrive, if they were made
 /// before the envelope's end. So the order of the statements does not matter, and those that move to one
 /// state are one statement of SQL.
-pub(crate) fn moved(desk: &mut DeskRows<'_>, receipts: &[&KeptReceipt], now: Timestamp) {
+pub(crate) fn moved(
+    desk: &mut DeskRows<'_>,
+    receipts: &[&KeptReceipt],
+    now: Timestamp,
+    calendar: &Calendar,
+) {
     for (to, set, only_if) in MOVES {
         let those: Vec<&KeptReceipt> = receipts
             .iter()
@@ -235,7 +245,12 @@ pub(crate) fn moved(desk: &mut DeskRows<'_>, receipts: &[&KeptReceipt], now: Tim
                 row.push(&receipt.envelope)
                     .push(receipt.statement.recipient.as_str())
                     .push(receipt.statement.time.unix_ms())
-                    .push(receipt.statement.reason.map(Reason::code));
+                    .push(receipt.statement.reason.map(Reason::code))
+                    .push(
+                        calendar
+                            .accept_by(receipt.statement.time)
+                            .map(Timestamp::unix_ms),
+                    );
             })
             .text(") v WHERE envelope = v.column1 AND recipient = v.column2 AND ")
             .text(only_if);
@@ -252,11 +267,14 @@ pub(crate) fn moved(desk: &mut DeskRows<'_>, receipts: &[&KeptReceipt], now: Tim
     }
 }
 
-/// What each state sets, and whom it may move. `v.column3` is the statement's time, `v.column4` its reason.
+/// What each state sets, and whom it may move. `v.column3` is the statement's time, `v.column4` its reason,
+/// `v.column5` until when a document that arrived then is to be answered (02 or 03). A recipient without a
+/// deadline has none (what was sent to it is a status or a recall), and one that was heard of keeps its own.
 const MOVES: [(RecipientState, &str, &str); 5] = [
     (
         RecipientState::Delivered,
         "delivered_at = coalesce(delivered_at, v.column3), reason = NULL,
+           due = CASE WHEN due IS NULL OR life IS NOT NULL THEN due ELSE v.column5 END,
            final = CASE WHEN handed_over_at IS NULL THEN 0 ELSE 1 END,
            state = CASE WHEN handed_over_at IS NULL THEN 'delivered' ELSE 'handed_over' END",
         "replaced = 0 AND (final = 0 OR expires >= v.column3)",
@@ -269,17 +287,17 @@ const MOVES: [(RecipientState, &str, &str); 5] = [
     ),
     (
         RecipientState::Refused,
-        "state = 'refused', final = 1, reason = v.column4",
+        "state = 'refused', final = 1, due = NULL, reason = v.column4",
         STILL_ON_THE_WAY,
     ),
     (
         RecipientState::Expired,
-        "state = 'expired', final = 1",
+        "state = 'expired', final = 1, due = NULL",
         STILL_ON_THE_WAY,
     ),
     (
         RecipientState::Withdrawn,
-        "state = 'withdrawn', final = 1",
+        "state = 'withdrawn', final = 1, due = NULL",
         STILL_ON_THE_WAY,
     ),
 ];
@@ -312,7 +330,8 @@ pub(crate) async fn expire(
     now: Timestamp,
 ) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
-        "UPDATE desk_recipient SET state = 'expired', final = 1, updated = ?, retry_reason = NULL,
+        "UPDATE desk_recipient SET state = 'expired', final = 1, due = NULL, updated = ?,
+           retry_reason = NULL,
            retry_at = NULL, retry_attempt = NULL
          WHERE final = 0 AND expires < ? AND state IN ('accepted', 'relayed')",
     )

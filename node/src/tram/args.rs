@@ -38,12 +38,14 @@ fn lang(text: &str) -> Result<Lang, String> {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find agencies by name or code (no diacritics needed)
+    /// Find agencies by name or code, new or old (no diacritics needed)
     Agency {
         /// Words of the name, or a code
         text: String,
     },
-    /// Sent documents: ls, show, timeline, explain
+    /// Received documents that are overdue or due soon; exit code 1 if one is overdue
+    Deadlines(Deadlines),
+    /// Sent documents: ls, show, timeline, explain, recall, update
     Doc {
         /// What to look at
         #[command(subcommand)]
@@ -61,7 +63,7 @@ pub enum Command {
         #[command(subcommand)]
         what: Evidence,
     },
-    /// Received documents: ls, claim, get, ack
+    /// Received documents: ls, claim, get, ack, status
     Inbox {
         /// What to do
         #[command(subcommand)]
@@ -160,6 +162,8 @@ pub enum Doc {
         #[arg(long)]
         cursor: Option<String>,
     },
+    /// Take a document back: not delivered where it has not arrived, asked back where it has
+    Recall(RecallWords),
     /// Facts and recipients of a document
     Show {
         /// Id, or the sender's own document id
@@ -173,6 +177,79 @@ pub enum Doc {
         #[arg(long, value_name = "CODE")]
         to: Option<String>,
     },
+    /// Change the recipients of a document (new content goes as an update packet: tram edxml new --update)
+    Update(UpdateWords),
+}
+
+/// `tram doc recall`
+#[derive(Debug, Group)]
+pub struct RecallWords {
+    /// Id, or the sender's own document id
+    pub id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only from this recipient; may be repeated
+    #[arg(long, value_name = "CODE")]
+    pub to: Vec<String>,
+    /// Name of the clerk
+    #[arg(long, value_name = "NAME")]
+    pub staff: Option<String>,
+}
+
+/// `tram doc update`
+#[derive(Debug, Group)]
+pub struct UpdateWords {
+    /// Id, or the sender's own document id
+    pub id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// A recipient that is added and gets the whole document; may be repeated
+    #[arg(long, value_name = "CODE")]
+    pub add: Vec<String>,
+    /// A recipient that should not have it any more; may be repeated
+    #[arg(long, value_name = "CODE")]
+    pub remove: Vec<String>,
+    /// Name of the clerk
+    #[arg(long, value_name = "NAME")]
+    pub staff: Option<String>,
+}
+
+/// `tram inbox status`
+#[derive(Debug, Group)]
+pub struct StatusWords {
+    /// Id
+    pub id: String,
+    /// 02 refused, 03 accepted, 04 assigned, 05 in progress, 06 completed, 15 agrees to a recall or update,
+    /// 16 declines it
+    pub code: String,
+    /// Reason or note; needed for 02 and 16
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Number in the register of incoming documents
+    #[arg(long, value_name = "N")]
+    pub register_number: Option<String>,
+    /// Name of the clerk or officer
+    #[arg(long, value_name = "NAME")]
+    pub staff: Option<String>,
+    /// Department of that person
+    #[arg(long, value_name = "NAME", requires = "staff")]
+    pub department: Option<String>,
+}
+
+/// `tram deadlines`
+#[derive(Debug, Group)]
+pub struct Deadlines {
+    /// Sent documents that their recipients owe an answer, instead of received ones
+    #[arg(long)]
+    pub sent: bool,
+    /// overdue, due_soon, open, uncertain; may be repeated; overdue and due_soon if not given
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub standing: Vec<String>,
+    /// Rows
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
 }
 
 /// `tram edxml`
@@ -345,6 +422,8 @@ pub enum Inbox {
         #[arg(long, value_name = "N")]
         file: Option<u32>,
     },
+    /// Answer a received document with a status packet
+    Status(StatusWords),
     /// List received documents, newest first
     Ls {
         /// Words of number, subject, sender (no diacritics needed)

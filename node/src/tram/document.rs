@@ -3,11 +3,13 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::acts;
 use super::args::Doc;
 use super::show::{items, number, phrase, safe, state, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::{Client, ClientError, ProblemAnswer};
 use crate::screen::address::encode;
+use crate::screen::words::Lang;
 
 pub(super) async fn run(desk: &mut Desk<'_>, what: Doc) -> Result<Exit, Failure> {
     let client = desk.client()?;
@@ -45,6 +47,8 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Doc) -> Result<Exit, Failure>
             let found = client.get(&path, &[("recipient", to.as_str())]).await?;
             timeline(desk, &found)
         }
+        Doc::Recall(words) => acts::recall(desk, words).await,
+        Doc::Update(words) => acts::update(desk, words).await,
         Doc::Explain { id } => {
             let id = resolve(&client, &id).await?;
             let found = client.get(&format!("/documents/{id}/explain"), &[]).await?;
@@ -97,10 +101,8 @@ fn list(desk: &mut Desk<'_>, found: &Value) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let headings = match lang {
-        crate::screen::words::Lang::En => {
-            ["id", "number", "state", "arrived", "updated", "subject"]
-        }
-        crate::screen::words::Lang::Vi => [
+        Lang::En => ["id", "number", "state", "arrived", "updated", "subject"],
+        Lang::Vi => [
             "mã",
             "số ký hiệu",
             "trạng thái",
@@ -185,7 +187,29 @@ fn show(desk: &mut Desk<'_>, mut document: Value, recipients: &Value) -> Result<
         ))?;
     }
     recipients_table(desk, items(recipients, "items"))?;
+    for row in items(recipients, "items") {
+        owed(desk, row)?;
+    }
     Ok(Exit::Ok)
+}
+
+/// The deadlines of one recipient that are overdue or run.
+fn owed(desk: &mut Desk<'_>, row: &Value) -> Result<(), Failure> {
+    let lang = desk.lang;
+    for one in items(row, "deadlines") {
+        if !one.get("met_at").is_some_and(Value::is_null) {
+            continue;
+        }
+        let said = |name: &str| one.get(name).map_or("", |text| phrase(text, lang));
+        desk.line(format!(
+            "  {}  {}: {} ({})",
+            text(row, "code"),
+            safe(said("text")),
+            time(text(one, "due")),
+            safe(said("standing_text")),
+        ))?;
+    }
+    Ok(())
 }
 
 /// One line a recipient: code, state, when, name, why.
@@ -203,6 +227,7 @@ pub(super) fn recipients_table(desk: &mut Desk<'_>, rows: &[Value]) -> Result<()
                 text(row, "code").to_owned(),
                 state(text(row, "state"), lang),
                 time(text(row, "updated")),
+                business(row, lang),
                 text(row, "name").to_owned(),
                 reason
                     .map(|why| phrase(why, lang).to_owned())
@@ -210,10 +235,11 @@ pub(super) fn recipients_table(desk: &mut Desk<'_>, rows: &[Value]) -> Result<()
             ]
         })
         .collect();
-    let headings: [String; 5] = [
+    let headings: [String; 6] = [
         lang.pick("nơi nhận", "recipient"),
         lang.pick("trạng thái", "state"),
         lang.pick("lúc", "at"),
+        lang.pick("xử lý", "handling"),
         lang.pick("tên", "name"),
         lang.pick("lý do", "reason"),
     ];
@@ -222,6 +248,20 @@ pub(super) fn recipients_table(desk: &mut Desk<'_>, rows: &[Value]) -> Result<()
         desk.line(line)?;
     }
     Ok(())
+}
+
+/// What was said about the document, and a recall or update beside it.
+fn business(row: &Value, lang: Lang) -> String {
+    let said = |name: &str| {
+        let text = row.pointer(&format!("/business/{name}"));
+        text.filter(|text| !text.is_null())
+            .map(|text| phrase(text, lang).to_owned())
+    };
+    let parts: Vec<String> = [said("text"), said("request_text")]
+        .into_iter()
+        .flatten()
+        .collect();
+    parts.join("; ")
 }
 
 fn timeline(desk: &mut Desk<'_>, found: &Value) -> Result<Exit, Failure> {

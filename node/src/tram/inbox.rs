@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::acts;
 use super::args::Inbox;
 use super::checks;
 use super::show::{inbox_state, items, safe, table, text, time};
@@ -15,6 +16,7 @@ use crate::screen::address::encode;
 pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failure> {
     let client = desk.client()?;
     match what {
+        Inbox::Status(words) => acts::status(desk, words).await,
         Inbox::Ls {
             text,
             state,

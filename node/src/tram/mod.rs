@@ -3,6 +3,8 @@
 //! Data goes to `out`, everything else to `err`. Every command has `--json`, which prints what the node
 //! answered. Errors say what happened, why, and what to do now.
 
+mod acts;
+mod agency;
 pub mod args;
 mod checks;
 mod document;
@@ -219,6 +221,7 @@ async fn line(
 async fn command(desk: &mut Desk<'_>, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Agency { text } => status::agencies(desk, &text).await,
+        Command::Deadlines(words) => acts::deadlines(desk, words).await,
         Command::Doc { what } => document::run(desk, what).await,
         Command::Edxml { what } => edxml::run(desk, what),
         Command::Evidence { what } => evidence::run(desk, what).await,

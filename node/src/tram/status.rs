@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::show::{items, number, safe, table, text, time};
-use super::{Desk, Exit, Failure};
+use super::{Desk, Exit, Failure, agency};
 use crate::screen::words::Lang;
 
 pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
@@ -116,7 +116,7 @@ pub(super) async fn agencies(desk: &mut Desk<'_>, words: &str) -> Result<Exit, F
                     "–".to_owned()
                 },
                 text(row, "station").to_owned(),
-                text(row, "name").to_owned(),
+                agency::described(lang, row),
             ]
         })
         .collect();

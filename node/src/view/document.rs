@@ -5,7 +5,9 @@ use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::business::BusinessView;
 use super::checks::FileCheck;
+use super::deadline::DeadlineView;
 use super::finding::Finding;
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
@@ -137,10 +139,16 @@ pub struct PacketFacts {
     pub signer_position: Option<String>,
     /// Name of the sending agency as the packet writes it.
     pub sender_name: String,
+    /// Code of the sending agency as the packet writes it; it may be an old one.
+    #[serde(default)]
+    pub sender_code: String,
     /// 0 new, 1 recall, 2 update, 3 replace.
     pub business: u8,
     /// Reason of a recall, update or replacement.
     pub business_reason: Option<String>,
+    /// DocumentIds of the documents that a recall, update or replacement is about.
+    #[serde(default)]
+    pub business_targets: Vec<String>,
     /// A paper copy follows.
     pub paper_follows: bool,
     /// Places as printed ("Nơi nhận").
@@ -277,6 +285,10 @@ pub struct RecipientView {
     /// When the state last changed.
     #[serde(serialize_with = "as_text_time")]
     pub updated: Timestamp,
+    /// Where the document stands with this recipient, by what was said about it.
+    pub business: BusinessView,
+    /// The legal deadlines that run with this recipient.
+    pub deadlines: Vec<DeadlineView>,
 }
 
 /// What the desk knows about the truth of a step.

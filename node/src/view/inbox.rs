@@ -1,10 +1,12 @@
-//! Views of received documents, of files that may be handed out, and of agencies.
+//! Views of received documents, of files that may be handed out, and of agencies served.
 //! Plain values; times leave as RFC 3339 text.
 
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use serde::Serialize;
 
+use super::business::BusinessView;
+use super::deadline::DeadlineView;
 use super::document::{AttachmentView, PacketFacts, SignatureView};
 use super::state::{FaultView, InboxState, ReasonView, as_text, as_text_time, as_text_time_option};
 use crate::body::Body;
@@ -33,6 +35,10 @@ pub struct InboxRow {
     pub priority: u8,
     /// Its state.
     pub state: InboxState,
+    /// Where it stands: `arrived`, `refused`, `registered` … (see `BusinessView::state`).
+    pub business_state: String,
+    /// What its sender asks: `none`, `recall_requested`, `update_requested`, `recalled`, `updated`.
+    pub business_request: String,
     /// Why, in quarantine.
     pub reason: Option<ReasonView>,
     /// When it was delivered here.
@@ -64,6 +70,10 @@ pub struct InboxView {
     /// When the sender's station accepted it.
     #[serde(serialize_with = "as_text_time")]
     pub sent: Timestamp,
+    /// Its business life; absent for a status and in quarantine.
+    pub business: Option<BusinessView>,
+    /// The legal deadlines of this agency for it.
+    pub deadlines: Vec<DeadlineView>,
 }
 
 /// A lease on received documents.
@@ -134,23 +144,4 @@ pub struct ServedAgency {
     /// When its encryption certificate ends.
     #[serde(serialize_with = "as_text_time")]
     pub encryption_until: Timestamp,
-}
-
-/// An agency of the directory.
-#[derive(Clone, Debug, Serialize)]
-pub struct AgencyView {
-    /// Canonical code.
-    pub code: AgencyCode,
-    /// Its name.
-    pub name: String,
-    /// Old codes and other spellings.
-    pub aliases: Vec<String>,
-    /// The agency above it.
-    pub parent: Option<AgencyCode>,
-    /// The agency that took its place.
-    pub successor: Option<AgencyCode>,
-    /// Home station, if it has one now.
-    pub station: Option<String>,
-    /// It can be written to now: it has a home station and an encryption certificate.
-    pub reachable: bool,
 }

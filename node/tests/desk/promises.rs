@@ -56,7 +56,7 @@ async fn a_client_that_hangs_up_and_comes_back_has_one_document() {
     world.until_state(again.id, RecipientState::Delivered).await;
     let inbox = world
         .b
-        .inbox(&recipient(), &[], None, None, 10)
+        .inbox(&recipient(), &[], None, None, None, 10)
         .await
         .unwrap();
     assert_eq!(inbox.items.len(), 1);

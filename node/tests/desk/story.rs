@@ -29,7 +29,7 @@ async fn a_document_is_delivered_handed_over_and_proven() {
 
     let inbox = world
         .b
-        .inbox(&recipient(), &[InboxState::New], None, None, 10)
+        .inbox(&recipient(), &[InboxState::New], None, None, None, 10)
         .await
         .unwrap();
     assert_eq!(inbox.items.len(), 1);
@@ -248,7 +248,7 @@ async fn the_same_document_is_sent_once() {
     world.until_state(first.id, RecipientState::Delivered).await;
     let inbox = world
         .b
-        .inbox(&recipient(), &[], None, None, 10)
+        .inbox(&recipient(), &[], None, None, None, 10)
         .await
         .unwrap();
     assert_eq!(inbox.items.len(), 2);
@@ -317,7 +317,7 @@ async fn a_restart_loses_nothing_and_delivers_nothing_twice() {
     let world = world.restart_b().await;
     let inbox = world
         .b
-        .inbox(&recipient(), &[], None, None, 10)
+        .inbox(&recipient(), &[], None, None, None, 10)
         .await
         .unwrap();
     assert_eq!(inbox.items.len(), 1);

@@ -95,6 +95,11 @@ impl World {
 
     /// Stops node B and starts it again on the same data.
     pub async fn restart_b(self) -> Self {
+        self.while_b_is_down(async |_| {}).await
+    }
+
+    /// Stops node B, has something done at node A, and starts B again on the same data.
+    pub async fn while_b_is_down(self, work: impl AsyncFnOnce(&Desk)) -> Self {
         let Self {
             a,
             b,
@@ -105,6 +110,7 @@ impl World {
         b.stop().await;
         // The last handle goes: only then is the folder free.
         drop(b);
+        work(&a).await;
         let config = dir.path().join("node-b.toml");
         let b = Desk::start(NodeConfig::load(&config).unwrap())
             .await
@@ -234,7 +240,7 @@ fn serve_tsa(pki: &Path, listener: tokio::net::TcpListener) -> tokio::task::Join
     })
 }
 
-fn tram_pki() -> PathBuf {
+pub fn tram_pki() -> PathBuf {
     let me = std::env::current_exe().unwrap();
     let folder = me.parent().and_then(Path::parent).unwrap();
     let path = folder.join("tram-pki");

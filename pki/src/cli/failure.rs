@@ -5,13 +5,15 @@
 use std::error::Error;
 use std::fmt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A refusal or failure with its next step.
 #[derive(Debug)]
 pub(crate) struct Failure {
     cause: String,
     next: String,
+    /// For programs, beside cause and next step.
+    details: Option<Value>,
 }
 
 impl Failure {
@@ -20,12 +22,25 @@ impl Failure {
         Self {
             cause: cause.into(),
             next: next.into(),
+            details: None,
+        }
+    }
+
+    /// The same with members for programs.
+    pub(crate) fn with_details(self, details: Value) -> Self {
+        Self {
+            details: Some(details),
+            ..self
         }
     }
 
     /// As one JSON object.
     pub(crate) fn json(&self) -> String {
-        json!({ "error": self.cause, "next": self.next }).to_string()
+        let mut json = json!({ "error": self.cause, "next": self.next });
+        if let (Some(all), Some(Value::Object(more))) = (json.as_object_mut(), &self.details) {
+            all.extend(more.clone());
+        }
+        json.to_string()
     }
 }
 

@@ -11,7 +11,7 @@ use formats::checkpoint::LogOrigin;
 use formats::id::{AgencyCode, StationName};
 use formats::limits;
 use formats::record::{
-    Agencies, Agency, Attachment, Der, NoteKey, Record, Station, StationLimits, TrustList, Windows,
+    Agency, Alias, Attachment, Der, NoteKey, Record, Station, StationLimits, TrustList, Windows,
 };
 use formats::time::Timestamp;
 use pki::cert::Certificate;
@@ -20,6 +20,7 @@ use pki::plan;
 use pki::record;
 use serde_json::{Value, json};
 
+use super::directory::bundles::Bundles;
 use super::failure::Next;
 use super::workshop::{Workshop, write_public};
 use super::{Failure, Output};
@@ -93,7 +94,7 @@ pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Fa
             let agency = Agency {
                 code: code.clone(),
                 name: name.clone(),
-                aliases: alias.clone(),
+                aliases: alias.iter().map(Alias::always).collect(),
                 parent: parent.clone(),
                 valid_from: now.floor_s(),
                 valid_to: None,
@@ -119,10 +120,10 @@ pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Fa
 /// Signs every record of the plan and of the records folder whose signer's key is here.
 pub(super) fn sign_all(workshop: &Workshop, now: Timestamp) -> Result<usize, Failure> {
     let mut count = trust_list(workshop, now)?;
-    for (number, agencies) in bundles(workshop, now)? {
-        sign_bundle(workshop, number, agencies, now)?;
-        count = count.saturating_add(1);
-    }
+    let mut bundles = bundles(workshop, now)?;
+    bundles.touch_all();
+    let signed = bundles.sign(workshop, now, |_, _| {})?;
+    count = count.saturating_add(signed.len());
     let records = workshop.dir.join("records");
     for station in workshop.plan.stations.values() {
         let home = workshop.dir.join("stations").join(station.name.as_str());
@@ -150,7 +151,7 @@ pub(super) fn sign_all(workshop: &Workshop, now: Timestamp) -> Result<usize, Fai
 }
 
 /// A signer's certificate and key from one folder.
-fn signer(home: &Path, name: &str) -> Result<(Certificate, SigningKey), Failure> {
+pub(super) fn signer(home: &Path, name: &str) -> Result<(Certificate, SigningKey), Failure> {
     let step = "sign where the key lies";
     let cert = Certificate::load(&home.join(format!("{name}.crt"))).next(step)?;
     let key = SigningKey::load(&home.join(format!("{name}.key")), None).next(step)?;
@@ -158,7 +159,7 @@ fn signer(home: &Path, name: &str) -> Result<(Certificate, SigningKey), Failure>
 }
 
 /// What a record file says now, or nothing when there is none.
-fn current(file: &Path) -> Result<Option<Record>, Failure> {
+pub(super) fn current(file: &Path) -> Result<Option<Record>, Failure> {
     if !file.exists() {
         return Ok(None);
     }
@@ -214,33 +215,13 @@ fn trust_list(workshop: &Workshop, now: Timestamp) -> Result<usize, Failure> {
     Ok(1)
 }
 
-fn bundle_file(workshop: &Workshop, number: u32) -> PathBuf {
-    workshop
-        .dir
-        .join("records")
-        .join(format!("agencies-{number}.rec"))
-}
-
-/// The bundles of the directory: those that exist, plus the plan's agencies that are in none.
-fn bundles(workshop: &Workshop, now: Timestamp) -> Result<Vec<(u32, Vec<Agency>)>, Failure> {
-    let mut all: Vec<(u32, Vec<Agency>)> = Vec::new();
-    let mut number = 1;
-    while let Some(Record::Agencies(known)) = current(&bundle_file(workshop, number))? {
-        all.push((number, known.agencies));
-        number = number.saturating_add(1);
-    }
-    let known: std::collections::BTreeSet<AgencyCode> = all
-        .iter()
-        .flat_map(|(_, list)| list)
-        .map(|agency| agency.code.clone())
-        .collect();
-    let planned = workshop
-        .plan
-        .agencies
-        .values()
-        .filter(|agency| !known.contains(&agency.code));
-    for agency in planned {
-        place(&mut all, entry(agency, now));
+/// The bundles of the directory, with the plan's agencies that are in none.
+fn bundles(workshop: &Workshop, now: Timestamp) -> Result<Bundles, Failure> {
+    let mut all = Bundles::load(workshop)?;
+    for agency in workshop.plan.agencies.values() {
+        if all.get(&agency.code).is_none() {
+            all.put(entry(agency, now));
+        }
     }
     Ok(all)
 }
@@ -249,7 +230,7 @@ fn entry(agency: &plan::Agency, now: Timestamp) -> Agency {
     Agency {
         code: agency.code.clone(),
         name: agency.name.clone(),
-        aliases: agency.aliases.clone(),
+        aliases: agency.aliases.iter().map(Alias::always).collect(),
         parent: agency.parent.clone(),
         valid_from: now.floor_s(),
         valid_to: None,
@@ -257,58 +238,21 @@ fn entry(agency: &plan::Agency, now: Timestamp) -> Agency {
     }
 }
 
-/// Replaces the entry of this code, or adds it to the first bundle with room: an agency stays in
-/// its bundle for good.
-fn place(bundles: &mut Vec<(u32, Vec<Agency>)>, agency: Agency) -> u32 {
-    for (number, list) in bundles.iter_mut() {
-        if let Some(old) = list.iter_mut().find(|old| old.code == agency.code) {
-            let valid_from = old.valid_from;
-            *old = Agency {
-                valid_from,
-                ..agency
-            };
-            return *number;
-        }
-    }
-    for (number, list) in bundles.iter_mut() {
-        if list.len() < limits::RECORD_AGENCIES_MAX {
-            list.push(agency);
-            return *number;
-        }
-    }
-    let number = u32::try_from(bundles.len())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
-    bundles.push((number, vec![agency]));
-    number
-}
-
-fn sign_bundle(
-    workshop: &Workshop,
-    number: u32,
-    mut agencies: Vec<Agency>,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let signer = signer(&workshop.dir.join("authority"), "registry")?;
-    let file = bundle_file(workshop, number);
-    agencies.sort_by(|a, b| a.code.cmp(&b.code));
-    let record = Record::Agencies(Agencies {
-        bundle: number,
-        sequence: next_sequence(&file)?,
-        issued: now.floor_s(),
-        not_after: signer.0.not_after(),
-        agencies,
-    });
-    sign_into(&file, &record, &signer, now)
-}
-
+/// Adds an agency, or corrects name, aliases and parent of one.
 fn add(workshop: &Workshop, agency: Agency, now: Timestamp) -> Result<Output, Failure> {
     let code = agency.code.clone();
     let mut all = bundles(workshop, now)?;
-    let number = place(&mut all, agency);
-    let list = all.into_iter().find(|(known, _)| *known == number);
-    let list = list.map(|(_, list)| list).unwrap_or_default();
-    sign_bundle(workshop, number, list, now)?;
+    let corrected = match all.get(&code) {
+        Some(old) => Agency {
+            name: agency.name,
+            aliases: agency.aliases,
+            parent: agency.parent,
+            ..old.clone()
+        },
+        None => agency,
+    };
+    let number = all.put(corrected);
+    all.sign(workshop, now, |_, _| {})?;
     let text = format!("{code} stands in bundle {number} of the directory (đã ghi vào danh bạ).");
     Ok(Output::new(
         text,

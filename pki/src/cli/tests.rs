@@ -39,11 +39,11 @@ name = "Tỉnh H02"
 station = "node-a.tram.test"
 "#;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_unix_s(1_795_316_400)
 }
 
-fn tram_pki(arguments: &[&str]) -> Result<Value, String> {
+pub(super) fn tram_pki(arguments: &[&str]) -> Result<Value, String> {
     let all = ["tram-pki", "--json"].iter().chain(arguments);
     let arguments = Arguments::try_parse_from(all).map_err(|error| error.to_string())?;
     run(&arguments, now)
@@ -51,11 +51,11 @@ fn tram_pki(arguments: &[&str]) -> Result<Value, String> {
         .map_err(|failure| failure.to_string())
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn made() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn made() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.toml");
     std::fs::write(&plan, PLAN).unwrap();
@@ -64,7 +64,7 @@ fn made() -> (tempfile::TempDir, PathBuf) {
     (dir, out)
 }
 
-fn validator(out: &Path) -> Validator {
+pub(super) fn validator(out: &Path) -> Validator {
     let records = out.join("records");
     let cert = |name: &str| Certificate::load(&records.join(name)).unwrap();
     let crls = ["root", "ca", "ca-H01"].map(|name| {

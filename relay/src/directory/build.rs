@@ -15,9 +15,10 @@ use pki::cert::Certificate;
 use pki::chain::{TrustStore, Validator};
 use pki::role::Role;
 
+use super::agencies::AgencyTable;
 use super::folder::{Claim, Folder, Refused};
 use super::judge;
-use super::snapshot::{AgencyEntry, DirectoryError, Snapshot, StationEntry};
+use super::snapshot::{DirectoryError, Snapshot, StationEntry};
 use crate::route::{Graph, Vertex};
 
 impl Snapshot {
@@ -48,8 +49,7 @@ impl Snapshot {
                 .unwrap_or_default(),
             trust,
             trust_digest,
-            agencies: BTreeMap::new(),
-            aliases: HashMap::new(),
+            agencies: AgencyTable::of(&[], None),
             attachments: HashMap::new(),
             delegations: HashMap::new(),
             stations: BTreeMap::new(),
@@ -67,9 +67,12 @@ impl Snapshot {
         snapshot.stale_after = until.map(|until| until.plus_ms(window_ms));
         snapshot.index_certificates(folder);
         let subjects = judge::by_subject(folder.claims(), now, &mut refused);
+        let mut bundles = Vec::new();
         for (subject, claims) in subjects {
-            snapshot.place(subject, claims, now, &mut refused);
+            snapshot.place(subject, claims, now, &mut bundles, &mut refused);
         }
+        snapshot.agencies = AgencyTable::of(&bundles, last.map(|last| &last.agencies));
+        refused.extend_from_slice(snapshot.agencies.refused());
         snapshot.draw_graph(&mut refused);
         refused.sort_by(|one, other| one.file.cmp(&other.file));
         snapshot.refused = refused;
@@ -103,6 +106,7 @@ impl Snapshot {
         subject: Subject,
         claims: Vec<Arc<Claim>>,
         now: Timestamp,
+        bundles: &mut Vec<Arc<Claim>>,
         refused: &mut Vec<Refused>,
     ) {
         match subject {
@@ -119,7 +123,11 @@ impl Snapshot {
                 for claim in claims {
                     match self.verdicts.verify(&claim, &self.validator, now) {
                         Ok(()) => {
-                            self.adopt(&claim);
+                            if let Record::Station(station) = &claim.record {
+                                self.adopt(station, &claim);
+                            } else {
+                                bundles.push(claim);
+                            }
                             return;
                         }
                         Err(reason) => refused.push(Refused {
@@ -132,31 +140,12 @@ impl Snapshot {
         }
     }
 
-    fn adopt(&mut self, claim: &Claim) {
-        match &claim.record {
-            Record::Agencies(bundle) => {
-                for agency in &bundle.agencies {
-                    for alias in &agency.aliases {
-                        self.aliases
-                            .insert(alias.to_lowercase(), agency.code.clone());
-                    }
-                    let entry = AgencyEntry {
-                        haystack: haystack(agency),
-                        agency: agency.clone(),
-                        signed: Arc::clone(&claim.signed),
-                    };
-                    self.agencies.insert(agency.code.clone(), Arc::new(entry));
-                }
-            }
-            Record::Station(station) => {
-                let entry = StationEntry {
-                    record: station.clone(),
-                    signed: Arc::clone(&claim.signed),
-                };
-                self.stations.insert(station.name.clone(), Arc::new(entry));
-            }
-            Record::Attachment(_) | Record::Delegation(_) | Record::TrustList(_) => {}
-        }
+    fn adopt(&mut self, station: &record::Station, claim: &Claim) {
+        let entry = StationEntry {
+            record: station.clone(),
+            signed: Arc::clone(&claim.signed),
+        };
+        self.stations.insert(station.name.clone(), Arc::new(entry));
     }
 
     fn draw_graph(&mut self, refused: &mut Vec<Refused>) {
@@ -177,15 +166,6 @@ impl Snapshot {
             reason: format!("names {of} as its neighbour, which does not name it back"),
         }));
     }
-}
-
-fn haystack(agency: &record::Agency) -> String {
-    let mut text = format!("{} {}", agency.code, agency.name);
-    for alias in &agency.aliases {
-        text.push(' ');
-        text.push_str(alias);
-    }
-    text.to_lowercase()
 }
 
 /// Issuing authorities that lie in the folder; believed only below a root of the trust list.

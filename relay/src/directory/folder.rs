@@ -18,6 +18,7 @@ use pki::cert::Certificate;
 use pki::revoke::Crl;
 use pki::role::Role;
 
+use super::agencies::AgencyEntry;
 use super::snapshot::DirectoryError;
 
 /// A file that was left out, and why.
@@ -33,7 +34,10 @@ pub struct Refused {
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) file: String,
+    /// What it says; of a bundle without the agencies themselves.
     pub(crate) record: Record,
+    /// The agencies of a bundle: taken out, so that all snapshots share them.
+    pub(crate) agencies: Vec<Arc<AgencyEntry>>,
     pub(crate) signed: Arc<[u8]>,
     /// SHA-256 of the signed bytes.
     pub(crate) digest: Digest,
@@ -219,11 +223,27 @@ fn crl(content: &[u8]) -> Result<Parsed, String> {
 
 fn claim(path: &Path, content: &[u8]) -> Result<Parsed, String> {
     let opened = pki::record::open(content).map_err(|error| error.to_string())?;
+    let signed: Arc<[u8]> = content.into();
+    let mut record = opened.record;
+    let agencies = match &mut record {
+        Record::Agencies(bundle) => std::mem::take(&mut bundle.agencies),
+        Record::Attachment(_)
+        | Record::Delegation(_)
+        | Record::Station(_)
+        | Record::TrustList(_) => Vec::new(),
+    };
+    let entry = |agency| {
+        Arc::new(AgencyEntry {
+            agency,
+            signed: Arc::clone(&signed),
+        })
+    };
     Ok(Parsed::Claim(Arc::new(Claim {
         file: name_of(path),
-        record: opened.record,
-        signed: content.into(),
+        record,
+        agencies: agencies.into_iter().map(entry).collect(),
         digest: Digest::of(content),
+        signed,
     })))
 }
 

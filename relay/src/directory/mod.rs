@@ -7,10 +7,13 @@
 //! is refused stays out, is reported by [`Snapshot::refused`], and never stops the station: it goes
 //! on with the last good copy. Must not know: links, the store.
 
+mod agencies;
 mod build;
 mod folder;
 mod judge;
+mod search;
 mod snapshot;
+mod strings;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,10 +24,10 @@ use pki::cert::Certificate;
 use pki::chain::{Validator, VerifiedCert};
 use tokio::sync::watch;
 
+pub use agencies::AgencyEntry;
 pub use folder::Refused;
-pub use snapshot::{
-    AgencyEntry, DirectoryError, Snapshot, StationEntry, StationKind, UnknownSigner,
-};
+pub use search::matched_alias;
+pub use snapshot::{DirectoryError, Snapshot, StationEntry, StationKind, UnknownSigner};
 
 use folder::Folder;
 
@@ -111,17 +114,16 @@ impl Directory {
         self.snapshot().agency(code)
     }
 
-    /// The agency that someone means by `text`: canonical code, old code or another alias;
-    /// successors are followed.
+    /// The agency that someone meant at `at`; see [`Snapshot::resolve`].
     #[must_use]
-    pub fn resolve(&self, text: &str, at: Timestamp) -> Option<Arc<AgencyEntry>> {
-        self.snapshot().resolve(text, at)
+    pub fn resolve(&self, written: &str, at: Timestamp) -> Option<Arc<AgencyEntry>> {
+        self.snapshot().resolve(written, at)
     }
 
-    /// Agencies whose code, name or alias contains `text` (case ignored), by code.
+    /// The agencies that someone looks for; see [`Snapshot::search`].
     #[must_use]
-    pub fn search(&self, text: &str, limit: usize) -> Vec<Arc<AgencyEntry>> {
-        self.snapshot().search(text, limit)
+    pub fn search(&self, written: &str, limit: usize, at: Timestamp) -> Vec<Arc<AgencyEntry>> {
+        self.snapshot().search(written, limit, at)
     }
 
     /// The station that delivers to this agency at `at`.

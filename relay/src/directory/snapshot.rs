@@ -16,6 +16,7 @@ use pki::cert::Certificate;
 use pki::chain::{ChainError, Validator, VerifiedCert};
 use pki::role::Role;
 
+use super::agencies::{AgencyEntry, AgencyTable};
 use super::folder::{Claim, KnownCert, Refused};
 use super::judge::Verdicts;
 use crate::route::Graph;
@@ -63,17 +64,6 @@ pub enum UnknownSigner {
     Refused(ChainError),
 }
 
-/// An agency of the directory.
-#[derive(Clone, Debug)]
-pub struct AgencyEntry {
-    /// What the registry says.
-    pub agency: record::Agency,
-    /// The signed bundle that says it.
-    pub signed: Arc<[u8]>,
-    /// What a search looks through.
-    pub(super) haystack: String,
-}
-
 /// A station of the directory.
 #[derive(Clone, Debug)]
 pub struct StationEntry {
@@ -108,8 +98,7 @@ pub struct Snapshot {
     pub(super) validator: Validator,
     pub(super) verdicts: Arc<Verdicts>,
     pub(super) signers: Arc<Signers>,
-    pub(super) agencies: BTreeMap<AgencyCode, Arc<AgencyEntry>>,
-    pub(super) aliases: HashMap<String, AgencyCode>,
+    pub(super) agencies: Arc<AgencyTable>,
     pub(super) attachments: HashMap<AgencyCode, Vec<Arc<Claim>>>,
     pub(super) delegations: HashMap<AgencyCode, Vec<Arc<Claim>>>,
     pub(super) stations: BTreeMap<StationName, Arc<StationEntry>>,
@@ -128,42 +117,29 @@ impl Snapshot {
     /// The agency with this canonical code.
     #[must_use]
     pub fn agency(&self, code: &AgencyCode) -> Option<Arc<AgencyEntry>> {
-        self.agencies.get(code).cloned()
+        self.agencies.by_code(code).cloned()
     }
 
-    /// The agency that someone means; successors are followed.
+    /// The agency that someone meant at `at` by a code or an alias (SPEC 8): an alias counts while it
+    /// holds and only one agency claims it; successors of agencies that ended are followed. Who is
+    /// found may have ended without a successor, or not have begun.
     #[must_use]
-    pub fn resolve(&self, text: &str, at: Timestamp) -> Option<Arc<AgencyEntry>> {
-        let text = text.trim();
-        let canonical = AgencyCode::parse(text)
-            .ok()
-            .and_then(|code| self.agencies.get(&code));
-        let named = || self.agencies.get(self.aliases.get(&text.to_lowercase())?);
-        let mut entry = canonical.or_else(named)?;
-        for _ in 0..SUCCESSORS_MAX {
-            let over = entry.agency.valid_to.is_some_and(|end| end <= at);
-            match entry.agency.successor.as_ref().filter(|_| over) {
-                Some(next) => entry = self.agencies.get(next)?,
-                None => return Some(Arc::clone(entry)),
-            }
-        }
-        None
+    pub fn resolve(&self, written: &str, at: Timestamp) -> Option<Arc<AgencyEntry>> {
+        self.agencies.resolve(written, at).cloned()
     }
 
-    /// Agencies whose code, name or alias contains `text`, case ignored, by code.
+    /// At most `limit` agencies whose code, name or aliases have words that begin with those of
+    /// `written`, in any order, case and diacritics ignored. Best first: code or alias, beginning of
+    /// one, name, beginning of it, the rest; then those that exist at `at` before others; then by
+    /// code.
     #[must_use]
-    pub fn search(&self, text: &str, limit: usize) -> Vec<Arc<AgencyEntry>> {
-        let needle = text.trim().to_lowercase();
-        let matching = self
-            .agencies
-            .values()
-            .filter(|entry| entry.haystack.contains(&needle));
-        matching.take(limit).cloned().collect()
+    pub fn search(&self, written: &str, limit: usize, at: Timestamp) -> Vec<Arc<AgencyEntry>> {
+        self.agencies.search(written, limit, at)
     }
 
     /// Every agency, by code.
     pub fn agencies(&self) -> impl Iterator<Item = &Arc<AgencyEntry>> {
-        self.agencies.values()
+        self.agencies.all().iter()
     }
 
     /// The signed record that names the home station of this agency at `at`, and that station. Only
@@ -355,8 +331,6 @@ fn unusable(code: &AgencyCode, error: UnknownSigner) -> DirectoryError {
     }
 }
 
-/// A chain of successors longer than this is a loop.
-const SUCCESSORS_MAX: usize = 16;
 /// Verified signers kept; about 2 KiB each.
 const SIGNERS_MAX: usize = 50_000;
 const SECONDS_PER_HOUR: i64 = 3_600;

@@ -37,6 +37,7 @@ impl ToTell {
                     tell.owes |= one.owe_receipt;
                     tell.requeues |= one.to.same_kind(&LegState::Queued);
                 }
+                Write::Withdraw(_) => tell.owes = true,
                 Write::Route { next_hop: None, .. } => tell.comes_home = true,
                 Write::Route {
                     next_hop: Some(_), ..

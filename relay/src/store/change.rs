@@ -105,6 +105,11 @@ pub enum Write {
         /// Positions as [`crate::store::OwedReceipts`] gave them.
         positions: Vec<i64>,
     },
+    /// The sender takes legs back that this station is the home of (architecture 5): a leg that is not
+    /// final becomes [`LegState::Withdrawn`]; one that has not come yet is withdrawn before it comes.
+    /// Gives [`Outcome::Moved`] if a leg was withdrawn, [`Outcome::Stale`] if none was,
+    /// [`Outcome::IdConflict`] if another header has this (sender, id).
+    Withdraw(Box<Withdraw>),
     /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet or in
     /// quarantine.
     ReleaseBody {
@@ -125,6 +130,12 @@ pub enum Write {
 impl From<Accept> for Write {
     fn from(accept: Accept) -> Self {
         Self::Accept(Box::new(accept))
+    }
+}
+
+impl From<Withdraw> for Write {
+    fn from(withdraw: Withdraw) -> Self {
+        Self::Withdraw(Box::new(withdraw))
     }
 }
 
@@ -160,6 +171,19 @@ pub struct Accept {
     pub event: Option<Event>,
     /// Keep the body when all legs are final, until [`Write::ReleaseBody`].
     pub keep_body: bool,
+}
+
+/// A tombstone: what the sender took back. The header signature has been verified by the caller.
+#[derive(Debug, Clone)]
+pub struct Withdraw {
+    /// The signed header of what is taken back.
+    pub header: Arc<Header>,
+    /// Its CMS signature.
+    pub header_signature: Vec<u8>,
+    /// Which of its recipients; this station is their home.
+    pub recipients: Vec<Party>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// One leg of an [`Accept`].

@@ -113,6 +113,12 @@ struct BodyColumns {
 impl BodyColumns {
     fn of(place: &BodyPlace) -> Self {
         match place {
+            // No body is empty: this is the tombstone of one that never came.
+            BodyPlace::Inline(body) if body.is_empty() => Self {
+                kind: BODY_RELEASED,
+                file: None,
+                inline: None,
+            },
             BodyPlace::Inline(body) => Self {
                 kind: BODY_INLINE,
                 file: None,

@@ -26,6 +26,7 @@ impl Wanted {
         for write in changes.flat_map(|change| &change.station) {
             match write {
                 Write::Accept(accept) => drop(wanted.names.insert(name(&accept.header))),
+                Write::Withdraw(back) => drop(wanted.names.insert(name(&back.header))),
                 Write::Move(one) => drop(wanted.legs.insert(one.leg)),
                 Write::Route { leg, .. } => drop(wanted.legs.insert(*leg)),
                 Write::ReleaseBody { envelope } | Write::KeepEvidence { envelope, .. } => {

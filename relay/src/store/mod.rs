@@ -49,7 +49,7 @@ use crate::evidence::{Head, LogIdentity, signer};
 
 pub use change::{
     Accept, BodyPlace, Change, CommitError, Committed, Conflict, DeskRefusal, DeskWrite, KnownLeg,
-    Move, NewLeg, Outcome, StatementDraft, Write,
+    Move, NewLeg, Outcome, StatementDraft, Withdraw, Write,
 };
 pub use desk_rows::DeskRows;
 pub use leg::{DueLeg, EnvelopeKey, LegId, LegState};

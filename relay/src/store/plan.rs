@@ -3,6 +3,8 @@
 //! write. Pure but for taking body files from [`Bodies`]; an erring change is undone here, the others
 //! stay. Must not know SQL.
 
+mod withdraw;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::header::{Class, Header};
@@ -164,6 +166,7 @@ impl Planner<'_> {
         match write {
             Write::Accept(accept) => self.accept(accept, mark),
             Write::Move(one) => self.move_leg(&one, mark),
+            Write::Withdraw(withdraw) => self.withdraw(*withdraw, mark),
             Write::Route { leg, next_hop } => Ok(self.route(leg, next_hop, mark)),
             Write::SettleReceipts { positions } => {
                 self.plan.settled.extend(positions);

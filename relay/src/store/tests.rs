@@ -6,4 +6,5 @@ mod faults;
 mod files;
 mod recovery;
 mod stamping;
+mod withdraw;
 mod world;

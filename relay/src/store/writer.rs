@@ -473,6 +473,7 @@ fn inline_bytes(change: &Change) -> usize {
             BodyPlace::File { .. } => 0,
         },
         Write::Move(_)
+        | Write::Withdraw(_)
         | Write::Route { .. }
         | Write::SettleReceipts { .. }
         | Write::ReleaseBody { .. }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use formats::id::{AgencyCode, Party, StationName, TrustDomain};
 use formats::record::{
-    Agencies, Agency, Attachment, Der, Record, Station, StationKind, StationLimits, TrustList,
-    Windows,
+    Agencies, Agency, Alias, Attachment, Der, Record, Station, StationKind, StationLimits,
+    TrustList, Windows,
 };
 use formats::time::Timestamp;
 use pki::cert::Certificate;
@@ -206,7 +206,7 @@ impl Authority {
             .map(|(code, _)| Agency {
                 code: code.parse().unwrap(),
                 name: format!("Agency {code}"),
-                aliases: vec![format!("old-{code}")],
+                aliases: vec![Alias::always(format!("old-{code}"))],
                 parent: None,
                 valid_from: self.now.minus_ms(1_000),
                 valid_to: None,

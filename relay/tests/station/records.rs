@@ -96,8 +96,8 @@ fn people_find_agencies_by_code_old_code_and_part_of_the_name() {
         assert_eq!(found.agency.code.as_str(), SENDER);
     }
     assert!(directory.resolve("nobody", now).is_none());
-    assert_eq!(directory.search("agency h01.36.0", 10).len(), 1);
-    assert_eq!(directory.search("AGENCY", 1).len(), 1);
+    assert_eq!(directory.search("agency h01.36.0", 10, now).len(), 1);
+    assert_eq!(directory.search("AGENCY", 1, now).len(), 1);
 }
 
 #[test]

@@ -1,10 +1,9 @@
-//! Rules of validity: mandatory fields, ranges, secrecy, codes, identifiers, deadlines.
+//! Rules of validity: mandatory fields, ranges, secrecy, codes, identifiers.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::samples::*;
 use crate::edxml::codes::{self, ResolvedBy};
-use crate::edxml::deadline::Calendar;
 use crate::edxml::{
     Business, Date, DocumentClass, DocumentPacket, DocumentType, Fault, Form, OrganId, OrganIdKind,
     StatusCode, Validation, document_id, secrecy, validate,
@@ -446,64 +445,4 @@ fn types_resolve_by_code_name_and_abbreviation() {
         codes::queue_class(Priority::ImmediateTimed),
         codes::queue_class(Priority::Immediate)
     );
-}
-
-#[test]
-fn deadlines_skip_weekends_and_tet() {
-    // Tết 2026: Monday 16 to Friday 20 February off; Saturday 28 worked in exchange.
-    let day = |month, day| Date::new(2026, month, day).unwrap();
-    let calendar = Calendar {
-        holidays: (16..=20).map(|d| day(2, d)).collect(),
-        worked_weekends: [day(2, 28)].into(),
-    };
-    let noon = |date: Date| date.at_vietnam_ms(12 * 3_600_000);
-    let end_of = |date: Date| date.plus_days(1).unwrap().at_vietnam_ms(0);
-    let morning = |date: Date| date.at_vietnam_ms(9 * 3_600_000);
-    let normal = Priority::Normal;
-    assert_eq!(
-        calendar.send_by(morning(day(1, 8)), normal),
-        Some(noon(day(1, 9))),
-        "Thursday"
-    );
-    assert_eq!(
-        calendar.send_by(morning(day(1, 9)), normal),
-        Some(noon(day(1, 12))),
-        "Friday"
-    );
-    assert_eq!(
-        calendar.send_by(morning(day(2, 13)), normal),
-        Some(noon(day(2, 23))),
-        "before Tết"
-    );
-    assert_eq!(
-        calendar.send_by(morning(day(2, 27)), normal),
-        Some(noon(day(2, 28))),
-        "worked Saturday"
-    );
-    let signed = morning(day(2, 13));
-    assert_eq!(
-        calendar.send_by(signed, Priority::Urgent),
-        Some(signed.plus_ms(1_800_000))
-    );
-    assert_eq!(
-        calendar.accept_by(morning(day(1, 9))),
-        Some(end_of(day(1, 9)))
-    );
-    assert_eq!(
-        calendar.accept_by(morning(day(1, 10))),
-        Some(end_of(day(1, 12))),
-        "came on Saturday"
-    );
-    assert_eq!(
-        calendar.assign_by(morning(day(2, 13)), normal),
-        Some(end_of(day(2, 23)))
-    );
-    assert_eq!(
-        calendar.answer_by(morning(day(2, 13))),
-        Some(end_of(day(2, 23)))
-    );
-    // 23:30 UTC on Thursday is Friday morning in Vietnam.
-    let late = morning(day(1, 9)).minus_ms(150 * 60_000);
-    assert_eq!(calendar.accept_by(late), Some(end_of(day(1, 9))));
-    assert_eq!(day(1, 9).weekday(), 4);
 }

@@ -72,7 +72,7 @@ async fn packet(
 }
 
 /// The Idempotency-Key, with or without the quotes of a structured field string.
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let name = HeaderName::from_static("idempotency-key");
     let mut values = headers.get_all(name).iter();
     let value = values
@@ -147,7 +147,7 @@ pub(crate) async fn submit(
     Ok(taken(accepted))
 }
 
-fn taken(accepted: Accepted) -> Response {
+pub(super) fn taken(accepted: Accepted) -> Response {
     let mut counts = StateCounts::default();
     for recipient in &accepted.recipients {
         counts.add(recipient.state, 1);
@@ -188,7 +188,9 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
             ),
         }
     }
+    let kind = kind(&mut params).unwrap_or(KindFilter::Document);
     let filter = DocumentFilter {
+        kind: kind.code(),
         states,
         text: params.text("q"),
         from: params.moment("from", now, Day::start),
@@ -212,6 +214,43 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
         }
     };
     Ok(page(found, &uri))
+}
+
+/// Which kind of packet a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KindFilter {
+    All,
+    Document,
+    Status,
+}
+
+impl KindFilter {
+    /// The kind, or nothing for all.
+    pub(super) const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Document => Some("document"),
+            Self::Status => Some("status"),
+        }
+    }
+}
+
+/// `kind=document|status|all`
+pub(super) fn kind(params: &mut Params) -> Option<KindFilter> {
+    let text = params.text("kind")?;
+    match text.as_str() {
+        "all" => Some(KindFilter::All),
+        "document" => Some(KindFilter::Document),
+        "status" => Some(KindFilter::Status),
+        _ => {
+            params.fault(
+                "kind",
+                "chọn document, status hoặc all",
+                "is document, status or all",
+            );
+            None
+        }
+    }
 }
 
 /// Every recipient is at least there, or will never be.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use formats::time::Timestamp;
 
+use super::documents::{KindFilter, kind};
 use super::{LIMIT, LIMIT_MAX, id, page};
 use crate::desk::Topic;
 use crate::door::auth::Who;
@@ -34,6 +35,7 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
             ),
         }
     }
+    let kind = kind(&mut params).and_then(KindFilter::code);
     let text = params.text("q");
     let cursor = params.text("cursor");
     let limit = params.number("limit", 1, LIMIT_MAX).unwrap_or(LIMIT);
@@ -41,9 +43,14 @@ pub(crate) async fn list(State(doors): State<Doors>, who: Who, uri: Uri) -> Answ
     params.finish()?;
     let agency = &who.0.agency;
     let look = || {
-        doors
-            .desk()
-            .inbox(agency, &states, text.as_deref(), cursor.as_deref(), limit)
+        doors.desk().inbox(
+            agency,
+            &states,
+            kind,
+            text.as_deref(),
+            cursor.as_deref(),
+            limit,
+        )
     };
     let topic = Topic::inbox(agency);
     let found = until(&doors, topic, wait_s, look, |page: &Page<InboxRow>| {
@@ -132,7 +139,7 @@ pub(crate) async fn claim(State(doors): State<Doors>, who: Who, uri: Uri, body: 
 }
 
 /// A small JSON body; an empty one counts as `{}`.
-fn json<T: for<'t> Deserialize<'t>>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn json<T: for<'t> Deserialize<'t>>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.trim_ascii().is_empty() {
         b"{}"
     } else {

@@ -3,7 +3,9 @@
 //! JSON in snake_case, times in RFC 3339, ids as the desk gives them. Every call is made with a key of
 //! one agency and sees nothing of another.
 
+pub mod acts;
 pub mod agencies;
+pub mod deadlines;
 pub mod documents;
 pub mod inbox;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use formats::id::{AgencyCode, EnvelopeId};
+use formats::record::AgencyState;
 use formats::time::Timestamp;
 
 use crate::access::{Caller, Scope};
@@ -10,13 +11,15 @@ use crate::screen::document::Found;
 use crate::screen::parts::{FilterLine, Foot, Frame, Tab};
 use crate::screen::words::{Lang, fill};
 use crate::screen::{
-    Place, Reader, agencies, around, document, inbox, login, outgoing, received, send, station,
+    Place, Reader, agencies, around, deadlines as late, document, inbox, login, outgoing, received,
+    send, station,
 };
 use crate::view::{
-    AgencyView, AttachmentView, Cause, Counts, DocumentRow, DocumentView, Explanation, InboxRow,
-    InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState,
-    RecipientView, ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof,
-    TimelineView, Verdict, WaitingView,
+    AgencyView, AliasPeriod, AttachmentView, BusinessView, Cause, Counts, DeadlineRow,
+    DeadlineView, DocumentRow, DocumentView, Explanation, InboxRow, InboxState, InboxView,
+    LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState, RecipientView,
+    ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof, TimelineView, Verdict,
+    WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -157,8 +160,67 @@ fn signature() -> SignatureView {
     }
 }
 
+/// Registered, then recalled and replaced: every act with texts that an agency wrote.
+fn business(text: &str) -> BusinessView {
+    use crate::life::{Act, ActKind, Life};
+    let act = |kind: ActKind, minutes: i64| Act {
+        kind,
+        at: at(minutes * 60_000),
+        recorded: at(minutes * 60_000),
+        who: "H01.36.04".parse().unwrap(),
+        packet: "p".to_owned(),
+        reason: Some(text.to_owned()),
+        staff: Some(text.to_owned()),
+    };
+    let acts = vec![
+        act(ActKind::Status(formats::edxml::StatusCode::Accepted), 1),
+        act(ActKind::Recall, 2),
+        act(
+            ActKind::Replace {
+                by: text.to_owned(),
+            },
+            3,
+        ),
+        act(
+            ActKind::Status(formats::edxml::StatusCode::Other(text.to_owned())),
+            4,
+        ),
+    ];
+    BusinessView::from(&Life::fold(acts, Some(at(0)), None))
+}
+
+/// Overdue since long.
+fn deadlines() -> Vec<DeadlineView> {
+    use formats::edxml::deadline::{Calendar, Course, Side};
+    let course = Course {
+        arrived: Some(at(0)),
+        ..Course::default()
+    };
+    let late = at(9 * 86_400_000);
+    let all = course.deadlines(Side::Receiver, late, &Calendar::weekends());
+    assert_eq!(all.len(), 1);
+    all.iter().map(DeadlineView::from).collect()
+}
+
+fn deadline_row(subject: &str) -> DeadlineRow {
+    DeadlineRow {
+        side: "received",
+        id: envelope(7),
+        local_id: subject.to_owned(),
+        code: "77/UBND-VP".to_owned(),
+        subject: subject.to_owned(),
+        priority: 2,
+        peer: "H01.36".parse().unwrap(),
+        peer_name: subject.to_owned(),
+        business_state: "arrived".to_owned(),
+        next: deadlines().remove(0),
+    }
+}
+
 fn recipient(name: &str, place: &str, state: RecipientState) -> RecipientView {
     RecipientView {
+        business: business(name),
+        deadlines: deadlines(),
         code: code(place),
         name: name.to_owned(),
         written_as: None,
@@ -290,7 +352,11 @@ fn timelines() -> Vec<TimelineView> {
 
 pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
     InboxView {
+        business: Some(business(subject)),
+        deadlines: deadlines(),
         row: InboxRow {
+            business_state: "arrived".to_owned(),
+            business_request: "none".to_owned(),
             id: envelope(2),
             kind: "document",
             sender: "H01.36.04".to_owned(),
@@ -334,6 +400,16 @@ pub(super) fn pages(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         ("document", document.render().unwrap()),
         ("received", received(InboxState::New)),
         ("held", received(InboxState::Quarantined)),
+        (
+            "deadlines",
+            late::page(
+                framed(lang, Place::Deadlines, "x"),
+                false,
+                &[deadline_row(subject)],
+            )
+            .render()
+            .unwrap(),
+        ),
         ("login", login::sample(lang, subject).render().unwrap()),
     ]);
     pages
@@ -421,32 +497,61 @@ fn inbox_list(lang: Lang, subject: &str, foot: Foot) -> String {
     inbox.render().unwrap()
 }
 
-fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
+fn agencies_page(lang: Lang, subject: &str) -> agencies::AgenciesPage {
     let w = lang.words();
     let agency = AgencyView {
         code: code("H01.36.22"),
         name: subject.to_owned(),
-        aliases: vec!["000.00.22.H36".to_owned()],
-        parent: None,
+        aliases: vec!["000.00.22.H36".to_owned(), subject.to_owned()],
+        alias_periods: vec![AliasPeriod {
+            text: subject.to_owned(),
+            from: Some(at(0)),
+            to: Some(at(86_400_000)),
+            holds: true,
+        }],
+        matched_alias: None,
+        parent: Some(code("H01.36")),
+        parent_name: Some(subject.to_owned()),
+        state: AgencyState::Active,
+        valid_from: at(0),
+        valid_to: None,
         successor: None,
+        receiver: None,
+        receiver_name: None,
         station: Some("tram-hoabinh.h01.tram.test".to_owned()),
         reachable: true,
-    };
-    let served = ServedAgency {
-        code: code("H01.11"),
-        name: subject.to_owned(),
-        signature_until: at(212 * 86_400_000),
-        encryption_until: at(9 * 86_400_000),
     };
     let away = AgencyView {
         reachable: false,
         ..agency.clone()
     };
-    let agencies = agencies::AgenciesPage {
+    let ended = AgencyView {
+        state: AgencyState::Ended,
+        valid_to: Some(at(0)),
+        receiver: Some(code("H01.36")),
+        receiver_name: Some(subject.to_owned()),
+        ..away.clone()
+    };
+    let coming = AgencyView {
+        state: AgencyState::Future,
+        ..away.clone()
+    };
+    let all = [&agency, &away, &ended, &coming];
+    agencies::AgenciesPage {
         frame: framed(lang, Place::Agencies, w.agencies),
         q: subject.to_owned(),
-        rows: vec![agencies::row(w, &agency), agencies::row(w, &away)],
+        rows: all.map(|agency| agencies::row(w, agency)).into(),
         w,
+    }
+}
+
+fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
+    let w = lang.words();
+    let served = ServedAgency {
+        code: code("H01.11"),
+        name: subject.to_owned(),
+        signature_until: at(212 * 86_400_000),
+        encryption_until: at(9 * 86_400_000),
     };
     let send = send::SendPage {
         faults_head: fill(w.send_faults, &[("n", "1")]),
@@ -472,7 +577,7 @@ fn others(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
         &[served],
     );
     vec![
-        ("agencies", agencies.render().unwrap()),
+        ("agencies", agencies_page(lang, subject).render().unwrap()),
         ("station", station.render().unwrap()),
         ("send", send.render().unwrap()),
     ]
