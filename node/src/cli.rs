@@ -21,7 +21,7 @@ use relay::store::{Change, OpenError, Store};
 
 use crate::access::{KeyDraft, Scope, UserDraft, put_key_beside, put_user_beside};
 use crate::config::NodeConfig;
-use crate::desk::{Desk, SCHEMA};
+use crate::desk::{Desk, NodeError, SCHEMA};
 
 /// A node of Trạm: a station with a desk.
 #[derive(Debug, Parser)]
@@ -183,6 +183,9 @@ async fn run_node(common: &Common) -> Result<(), Failure> {
 
 async fn check(common: &Common) -> Result<(), Failure> {
     let config = NodeConfig::load(&common.config).map_err(|error| unusable(&error))?;
+    if let Err(error) = config.document_anchors() {
+        return Err(unusable(&NodeError::Anchors(error)));
+    }
     let report = relay::station::check(config.station)
         .await
         .map_err(|error| unusable(&error))?;

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 use formats::edxml::deadline::{Calendar, Days};
 use formats::id::AgencyCode;
+use pki::cert::CertError;
+use pki::pdf::Anchors;
 use relay::config::{ConfigError, StationConfig, optional, read_table, refuse_rest, required};
 
 pub use crate::agency::{AgencyError, AgencyFiles};
@@ -26,6 +28,9 @@ pub struct NodeConfig {
     pub agencies: Vec<AgencyFiles>,
     /// Working days of public offices: the built-in list with the operator's own days over it.
     pub calendar: Calendar,
+    /// Folder with the authorities whose signers of PDF attachments are believed; without it their
+    /// signatures are checked all the same, and their signers shown as not determined.
+    pub document_anchors: Option<PathBuf>,
 }
 
 impl NodeConfig {
@@ -34,6 +39,7 @@ impl NodeConfig {
         let (mut table, base) = read_table(path)?;
         let station = StationConfig::take(&mut table, &base)?;
         let http = required(&mut table, "http", r#"http = "127.0.0.1:8080""#)?;
+        let anchors: Option<PathBuf> = optional(&mut table, "document_anchors", ANCHORS_EXAMPLE)?;
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
         let days: Option<PathBuf> = optional(&mut table, "working_days", DAYS_EXAMPLE)?;
         refuse_rest(&table)?;
@@ -51,6 +57,7 @@ impl NodeConfig {
             http,
             agencies,
             calendar,
+            document_anchors: anchors.map(|folder| base.join(folder)),
         };
         config.check()?;
         Ok(config)
@@ -72,7 +79,20 @@ impl NodeConfig {
                 });
             }
         }
+        if let Some(folder) = self.document_anchors.as_ref().filter(|path| !path.is_dir()) {
+            return Err(ConfigError::Absent {
+                key: "document_anchors",
+                path: folder.clone(),
+            });
+        }
         Ok(())
+    }
+
+    /// Reads the authorities of document signers; none without the key.
+    pub(crate) fn document_anchors(&self) -> Result<Anchors, CertError> {
+        self.document_anchors
+            .as_deref()
+            .map_or_else(|| Ok(Anchors::default()), Anchors::load)
     }
 }
 
@@ -122,4 +142,5 @@ impl AgencySection {
 }
 
 const DAYS_EXAMPLE: &str = "working_days = \"working-days.txt\"";
+const ANCHORS_EXAMPLE: &str = r#"document_anchors = "anchors""#;
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

@@ -30,14 +30,14 @@ use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
 use crate::fault::{DeskError, SubmitError};
 use crate::life::Side;
-use crate::store::{self, ledger};
+use crate::store::ledger;
 use crate::view::{
     Accepted, Acknowledged, AgencyView, AttachmentView, Checked, CheckedRecipient, Claim, Counts,
     DeadlineRow, DocumentRow, DocumentView, Explanation, FileView, Finding, InboxRow, InboxState,
     InboxView, Level, Page, ReceiptsView, RecipientView, ServedAgency, StateCounts, StationView,
     TimelineView,
 };
-use crate::{answers, compose, deadlines, history, inbox, lookup, outbox, station};
+use crate::{answers, checks, compose, deadlines, history, inbox, lookup, outbox, station};
 
 /// The desk of a node. Cheap to clone; the station under it stops with `stop`.
 #[derive(Clone, Debug)]
@@ -352,7 +352,7 @@ impl Desk {
         agency: &AgencyCode,
         id: EnvelopeId,
     ) -> Result<InboxView, DeskError> {
-        let mut item = store::inbox::item(&self.0.reader(), agency, id, self.now()).await?;
+        let mut item = checks::item(&self.0, agency, id).await?;
         deadlines::of_item(&self.0, &mut item);
         Ok(item)
     }

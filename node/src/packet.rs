@@ -146,6 +146,7 @@ fn describe(
         bytes: reference.size,
         sha256: reference.sha256.to_string(),
         zipped: false,
+        signatures: None,
     };
     if let (true, Some(raw)) = (reference.implicit_zip, kept.get(&reference.index)) {
         match inflate(raw, tmp)? {

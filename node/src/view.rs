@@ -4,6 +4,7 @@
 
 mod agency;
 mod business;
+mod checks;
 mod deadline;
 mod document;
 mod finding;
@@ -14,6 +15,7 @@ mod station;
 
 pub use agency::{AgencyView, AliasPeriod};
 pub use business::{ActView, BusinessView, asked_text, life_text};
+pub use checks::{CheckState, FileCheck, ProblemCheck, SignatureCheck};
 pub use deadline::{DeadlineRow, DeadlineView};
 pub use document::{
     Accepted, AcceptedRecipient, AttachmentView, Cause, Checked, CheckedRecipient, DocumentRow,

@@ -381,6 +381,21 @@ impl PublicKey {
         };
         outcome.map_err(|_| AlgorithmError::BadSignature)
     }
+
+    /// Checks `signature` over a message that was hashed while it streamed.
+    ///
+    /// # Errors
+    /// [`AlgorithmError`]; a digest of another algorithm is a bad signature.
+    pub(crate) fn verify_digest(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &aws_lc_rs::digest::Digest,
+        signature: &[u8],
+    ) -> Result<(), AlgorithmError> {
+        Self::parse(algorithm, self.0.kind, &self.0.raw)?
+            .verify_digest_sig(message, signature)
+            .map_err(|_| AlgorithmError::BadSignature)
+    }
 }
 
 const CURVE_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");

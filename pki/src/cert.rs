@@ -290,6 +290,16 @@ impl Certificate {
         hex(self.serial())
     }
 
+    /// The first value of an attribute of the subject, for people to read.
+    pub(crate) fn subject_part(&self, attribute: &str) -> Option<String> {
+        name_part(self.subject_name(), attribute)
+    }
+
+    /// The first value of an attribute of the issuer, for people to read.
+    pub(crate) fn issuer_part(&self, attribute: &str) -> Option<String> {
+        name_part(self.issuer_name(), attribute)
+    }
+
     /// Whether subject and issuer are the same name.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
@@ -386,6 +396,16 @@ impl Certificate {
     }
 }
 
+fn name_part(name: &Name, attribute: &str) -> Option<String> {
+    let found = name.iter().find(|part| part.oid.to_string() == attribute)?;
+    crate::chain::names::attribute_text(&found.value).map(|text| {
+        text.chars()
+            .filter(|one| !one.is_control())
+            .take(NAME_CHARACTERS_MAX)
+            .collect()
+    })
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -445,6 +465,9 @@ const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const PEM_END: &str = "-----END CERTIFICATE-----";
 const ORGANIZATION_IDENTIFIER: der::asn1::ObjectIdentifier =
     der::asn1::ObjectIdentifier::new_unwrap("2.5.4.97");
+
+/// Characters of a name part that are shown.
+const NAME_CHARACTERS_MAX: usize = 200;
 
 /// Real certificates stay under 4 KiB; an RSA-8192 key with long policies under 16 KiB. Hostile
 /// ones with thousands of names must not buy CPU.

@@ -10,7 +10,7 @@ pub mod names;
 pub(crate) mod path;
 pub(crate) mod policy;
 mod recent;
-mod structure;
+pub(crate) mod structure;
 
 use std::fmt;
 use std::sync::Arc;

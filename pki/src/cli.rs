@@ -8,16 +8,18 @@ mod directory;
 mod failure;
 mod init;
 mod inspect;
+mod pdf;
 mod records;
 #[cfg(feature = "authority")]
 mod serve;
 mod workshop;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use formats::time::Timestamp;
+use pki::pdf::Language;
 use pki::plan::Plan;
 use pki::role::Role;
 use serde_json::{Value, json};
@@ -98,11 +100,20 @@ enum Command {
         #[arg(long)]
         revoked: bool,
     },
-    /// Say in words what a file is: certificate, list, record, request (giải thích tệp).
+    /// Say in words what a file is: certificate, list, record, request, PDF (giải thích tệp).
     #[command(alias = "show")]
     Inspect {
-        /// PEM or DER.
+        /// PEM or DER, or a PDF whose signatures are checked.
         file: PathBuf,
+        #[command(flatten)]
+        pdf: PdfArguments,
+    },
+    /// Check the signatures inside a PDF (kiểm tra chữ ký trong tệp PDF).
+    Pdf {
+        /// The document.
+        file: PathBuf,
+        #[command(flatten)]
+        pdf: PdfArguments,
     },
     /// The list of agencies as a whole (danh bạ cơ quan).
     Directory {
@@ -123,6 +134,34 @@ enum Command {
         #[arg(long)]
         listen: std::net::SocketAddr,
     },
+}
+
+#[derive(Debug, Args)]
+struct PdfArguments {
+    /// Folder with the authorities whose document signers are believed (PEM or DER).
+    #[arg(long)]
+    anchors: Option<PathBuf>,
+    /// Language of the report.
+    #[arg(long, value_enum, default_value = "vi")]
+    lang: Lang,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Lang {
+    /// English.
+    En,
+    /// Vietnamese (tiếng Việt).
+    Vi,
+}
+
+impl PdfArguments {
+    fn check(&self, file: &Path, now: Timestamp) -> Result<Output, Failure> {
+        let language = match self.lang {
+            Lang::En => Language::English,
+            Lang::Vi => Language::Vietnamese,
+        };
+        pdf::run(file, self.anchors.as_deref(), language, now)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,8 +250,10 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
             command: CrlCommand::Publish { dir },
         } => workshop::publish_crls(dir, clock())?,
         Command::List { dir, revoked } => workshop::list(dir, *revoked)?,
-        Command::Inspect { file } => inspect::run(file)?,
+        Command::Inspect { file, pdf } if inspect::is_pdf(file) => pdf.check(file, clock())?,
+        Command::Inspect { file, .. } => inspect::run(file)?,
         Command::Directory { command } => directory::run(command, clock())?,
+        Command::Pdf { file, pdf } => pdf.check(file, clock())?,
         Command::Records { command } => records::run(command, clock())?,
         Command::Serve { dir, listen } => serve(dir, *listen, clock)?,
     };
@@ -220,27 +261,19 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
 }
 
 #[cfg(feature = "authority")]
-fn serve(
-    dir: &std::path::Path,
-    listen: std::net::SocketAddr,
-    clock: Clock,
-) -> Result<Output, Failure> {
+fn serve(dir: &Path, listen: std::net::SocketAddr, clock: Clock) -> Result<Output, Failure> {
     serve::run(dir, listen, clock)
 }
 
 #[cfg(not(feature = "authority"))]
-fn serve(
-    _dir: &std::path::Path,
-    _listen: std::net::SocketAddr,
-    _clock: Clock,
-) -> Result<Output, Failure> {
+fn serve(_dir: &Path, _listen: std::net::SocketAddr, _clock: Clock) -> Result<Output, Failure> {
     Err(Failure::new(
         "this build has no server",
         "install the build with feature `authority`",
     ))
 }
 
-fn load_plan(file: &std::path::Path) -> Result<Plan, Failure> {
+fn load_plan(file: &Path) -> Result<Plan, Failure> {
     Plan::load(file).next("correct the plan and run `tram-pki plan check` again")
 }
 

@@ -37,6 +37,7 @@ pub mod issue;
 pub mod key;
 pub mod ledger;
 pub mod note;
+pub mod pdf;
 pub mod plan;
 pub mod profile;
 pub mod record;

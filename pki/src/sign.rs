@@ -46,6 +46,7 @@ pub use verify::{
     verify_packet, verify_parsed,
 };
 
+pub(crate) use algorithm::signature_algorithm;
 pub(crate) use parsed::{CertificateNames, SIGNED_DATA};
 pub(crate) use structure::{Outer, open_content_info, strict, wrap_content_info};
 pub(crate) use verify::check_signature;

@@ -19,6 +19,7 @@ use crate::agency::{Agencies, Agency, AgencyError};
 use crate::arrivals::Arrivals;
 use crate::arrived;
 use crate::body::{Body, TemporaryDirectory};
+use crate::checks::{self, Checks};
 use crate::config::NodeConfig;
 use crate::desk::topics::{Topic, Topics};
 use crate::fault::{DeskError, SubmitError};
@@ -37,6 +38,9 @@ pub enum NodeError {
     /// The keys of an agency.
     #[error(transparent)]
     Agency(#[from] AgencyError),
+    /// The authorities of document signers.
+    #[error("`document_anchors`: {0}")]
+    Anchors(pki::cert::CertError),
     /// A directory of the desk.
     #[error("{path}: {source}")]
     Directory {
@@ -57,6 +61,7 @@ pub enum NodeError {
 pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_desk.sql"),
     include_str!("../../migrations/sqlite/0002_business.sql"),
+    include_str!("../../migrations/sqlite/0003_checks.sql"),
 ];
 
 #[derive(Debug)]
@@ -79,6 +84,7 @@ pub(crate) struct Core {
     pub(crate) calendar: Arc<Calendar>,
     /// Arrivals may be there to be reported (status 01).
     pub(crate) arrived: tokio::sync::Notify,
+    pub(crate) checks: Arc<Checks>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -90,6 +96,7 @@ impl Core {
         let failed = |path: PathBuf| move |source| NodeError::Directory { path, source };
         let tmp = TemporaryDirectory::open(&at("tmp")).map_err(failed(at("tmp")))?;
         let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
+        let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
         let calendar = Arc::new(config.calendar);
         let records = config.station.records.clone();
@@ -125,6 +132,7 @@ impl Core {
             recent_bundles: RecentBundles::default(),
             calendar,
             arrived: tokio::sync::Notify::new(),
+            checks: Arc::new(Checks::new(anchors)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -134,6 +142,11 @@ impl Core {
             .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks.spawn(checks::keep(
+            Arc::downgrade(&core),
+            Arc::clone(&core.checks),
+            core.stop.clone(),
+        ));
         Ok(core)
     }
 
@@ -188,6 +201,7 @@ impl Core {
     /// Tells the long polls that something was committed.
     pub(crate) fn changed(&self, topic: Topic) {
         self.topics.changed(topic);
+        self.checks.wake();
     }
 
     /// Makes a packet durable; a file on a blocking thread.

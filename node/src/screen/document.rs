@@ -306,6 +306,7 @@ pub(crate) fn files(
     attachments
         .iter()
         .map(|file| FileLine {
+            check: None,
             href: if base.is_empty() {
                 String::new()
             } else {

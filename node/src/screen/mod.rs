@@ -7,6 +7,7 @@
 pub(crate) mod address;
 pub(crate) mod agencies;
 pub(crate) mod assets;
+mod checks;
 pub(crate) mod day;
 pub(crate) mod deadlines;
 pub(crate) mod document;

@@ -8,6 +8,7 @@ use askama::filters::HtmlSafe;
 use formats::time::Timestamp;
 
 use super::assets;
+use super::checks::CheckLines;
 use super::words::{Lang, Words};
 
 /// Colour and icon of a state; never a colour without its icon and word.
@@ -289,6 +290,8 @@ impl Fact {
 /// One attachment.
 #[derive(Debug, Clone)]
 pub(crate) struct FileLine {
+    /// Its signatures, for a received PDF.
+    pub(crate) check: Option<CheckLines>,
     pub(crate) href: String,
     pub(crate) name: String,
     pub(crate) sha256: String,

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Redirect};
 use formats::time::Timestamp;
 use serde::Deserialize;
 
-use super::document::{facts, files, seals};
+use super::checks;
+use super::document::{facts, seals};
 use super::inbox::pill;
 use super::life;
 use super::parts::{Fact, FileLine, Frame, Note, Pill, Seal, StepLine, Tone, When, size, urgent};
@@ -121,7 +122,7 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         can_take: row.state == InboxState::New && may_take,
         code: row.code.clone(),
         facts: all,
-        files: files(w, &found.attachments, if held { "" } else { &base }),
+        files: checks::files(w, &found.attachments, if held { "" } else { &base }, lang),
         files_title: fill(
             w.attachments,
             &[("n", &found.attachments.len().to_string())],

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::acts;
 use super::args::Inbox;
+use super::checks;
 use super::show::{inbox_state, items, safe, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::Client;
@@ -82,7 +83,11 @@ async fn get(
         None => (format!("/inbox/{id}/package"), format!("{id}.edxml")),
     };
     let output = output.unwrap_or_else(|| PathBuf::from(name));
-    fetch(desk, client, &path, &output).await
+    let done = fetch(desk, client, &path, &output).await?;
+    if output.as_os_str() != "-" {
+        checks::remark(desk, client, &id, file).await?;
+    }
+    Ok(done)
 }
 
 fn acknowledged(desk: &mut Desk<'_>, id: &str, done: &Value) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@
 mod acts;
 mod agency;
 pub mod args;
+mod checks;
 mod document;
 mod edxml;
 mod edxml_make;

@@ -6,6 +6,7 @@ use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::business::BusinessView;
+use super::checks::FileCheck;
 use super::deadline::DeadlineView;
 use super::finding::Finding;
 use super::state::{
@@ -177,6 +178,9 @@ pub struct AttachmentView {
     pub sha256: String,
     /// The packet holds it zipped; `file` returns it unzipped.
     pub zipped: bool,
+    /// What the signatures inside a received PDF are worth; never stored with the packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<FileCheck>,
 }
 
 /// How the time of a signature is proven.

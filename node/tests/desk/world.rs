@@ -197,8 +197,10 @@ fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> Pa
     let http = if agencies.is_empty() {
         ""
     } else {
-        "http = \"127.0.0.1:0\"\n"
+        "http = \"127.0.0.1:0\"\ndocument_anchors = \"anchors\"\n"
     };
+    std::fs::create_dir_all(dir.join("anchors")).unwrap();
+    std::fs::write(dir.join("anchors/root.crt"), ANCHOR).unwrap();
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
@@ -214,6 +216,9 @@ fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> Pa
     std::fs::write(&path, text).unwrap();
     path
 }
+
+/// The authority behind the signed PDF files of the corpus.
+const ANCHOR: &[u8] = include_bytes!("../../../tests/corpus/pdf/root.crt");
 
 fn serve_tsa(pki: &Path, listener: tokio::net::TcpListener) -> tokio::task::JoinHandle<()> {
     let folder = pki.join("authority");

@@ -17,10 +17,10 @@ use crate::cert::Certificate;
 /// Whether the marks "MUST be critical" of RFC 5280 are demanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Criticality {
-    /// Always, in the product.
+    /// For everything of this network.
     Demanded,
-    /// Suites older than RFC 5280 do not have all marks.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the suites are lenient"))]
+    /// Foreign authorities of document signers, and suites older than RFC 5280, do not have all
+    /// marks.
     Lenient,
 }
 

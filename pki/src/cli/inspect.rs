@@ -1,5 +1,7 @@
 //! `tram-pki inspect`: any of our files in words. Reads, never judges.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use pki::cert::Certificate;
@@ -12,6 +14,13 @@ use super::failure::Next;
 use super::records;
 use super::{Failure, Output};
 
+/// Whether a file says that it is a PDF.
+pub(super) fn is_pdf(file: &Path) -> bool {
+    let mut head = [0; 5];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *b"%PDF-"
+}
+
 pub(super) fn run(file: &Path) -> Result<Output, Failure> {
     let bytes = std::fs::read(file).next("give the path of a file")?;
     let found = certificates(&bytes)
@@ -22,7 +31,7 @@ pub(super) fn run(file: &Path) -> Result<Output, Failure> {
         Some((text, json)) => Ok(Output::new(text, json)),
         None => Err(Failure::new(
             format!(
-                "{} is none of: certificate, revocation list, record, request",
+                "{} is none of: certificate, revocation list, record, request, PDF",
                 file.display()
             ),
             "private keys are never shown; for other files use `openssl asn1parse`",

@@ -372,3 +372,28 @@ fn inspect_says_what_a_file_is_and_never_shows_a_key() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_pdf_is_checked_and_never_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("letter.pdf");
+    std::fs::write(&file, "%PDF-1.7\nnothing more").unwrap();
+    for command in ["pdf", "inspect"] {
+        let said = tram_pki(&[command, text(&file)]).unwrap();
+        assert_eq!(said["kind"], "pdf");
+        assert_eq!(said["verdict"], "unknown");
+        assert_eq!(said["problems"][0], "structure");
+    }
+    let absent = dir.path().join("absent");
+    assert!(tram_pki(&["pdf", text(&absent)]).is_err());
+    assert!(tram_pki(&["pdf", text(&file), "--anchors", text(&absent)]).is_err());
+    std::fs::write(&file, "not a document").unwrap();
+    assert_eq!(
+        tram_pki(&["pdf", text(&file)]).unwrap()["problems"][0],
+        "not_pdf"
+    );
+    let arguments = ["tram-pki", "pdf", text(&file), "--lang", "en"];
+    let said = run(&Arguments::try_parse_from(arguments).unwrap(), now).unwrap();
+    assert!(said.to_string().contains("this is not a PDF"));
+    assert!(tram_pki(&["inspect", text(&file)]).is_err());
+}

@@ -55,6 +55,33 @@ pub(crate) fn mutate(noise: &mut Noise, seeds: &[Vec<u8>], words: &[&[u8]]) -> V
     input
 }
 
+pub(crate) const PDF: &[&[u8]] = &[
+    b"<<",
+    b">>",
+    b"[",
+    b"]",
+    b"(",
+    b"\\",
+    b"/Kids",
+    b"/Prev 9",
+    b"/Length 4294967296",
+    b"/Parent 2 0 R",
+    b"1 0 R",
+    b"null",
+    b"-1",
+    b"99999999999",
+    b"endobj",
+    b"stream\n",
+    b"startxref\n9\n%%EOF",
+    b"xref\n0 9999999\n",
+    b"trailer",
+    b"/Encrypt << >>",
+    b"/W [8 8 8]",
+    b"/Filter /FlateDecode",
+    b"/ByteRange [0 1 2 3]",
+    b"/Type /ObjStm",
+    b"%",
+];
 pub(crate) const XML: &[&[u8]] = &[
     b"<![CDATA[",
     b"]]>",

@@ -12,7 +12,7 @@ use pki::cert::Certificate;
 use pki::key::DecryptionKey;
 use pki::seal::OpenError;
 
-use crate::mutate::{CALENDAR, CBOR, DER, TEXT, XML, ZIP};
+use crate::mutate::{CALENDAR, CBOR, DER, PDF, TEXT, XML, ZIP};
 
 /// One parser and what it is fed at first.
 pub(crate) struct Target {
@@ -67,6 +67,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("token", None, DER, token),
     target("capsule", None, DER, capsule),
     target("plan", None, TEXT, plan),
+    target("pdf", None, PDF, pdf),
 ];
 
 fn edxml_packet(bytes: &[u8]) -> bool {
@@ -399,4 +400,15 @@ fn plan(bytes: &[u8]) -> bool {
         return false;
     };
     pki::plan::Plan::parse("plan.toml", text.to_owned()).is_ok()
+}
+
+/// Accepts what has a signature that is read to its digest; nobody is trusted here, so none is valid.
+fn pdf(bytes: &[u8]) -> bool {
+    use pki::pdf::{Anchors, Verdict, check};
+    let length = u64::try_from(bytes.len()).unwrap_or(0);
+    let now = formats::time::Timestamp::from_unix_s(1_795_316_400);
+    let report = check(Cursor::new(bytes), length, &Anchors::default(), now);
+    let mut signatures = report.signatures.iter();
+    assert!(!signatures.clone().any(|one| one.verdict == Verdict::Valid));
+    signatures.any(|one| one.digest.is_some())
 }
