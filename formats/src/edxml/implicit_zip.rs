@@ -10,6 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use sha2::{Digest as _, Sha256};
 
 use super::limits::Limits;
+use super::model::AttachmentRef;
 use crate::id::Digest;
 
 /// Why an archive was not inflated.
@@ -98,6 +99,30 @@ pub fn deflate(
     let Inflated { size, sha256 } =
         copy(out, &mut io::sink(), u64::MAX).map_err(io::Error::other)?;
     Ok(Zipped { size, sha256 })
+}
+
+/// The attachment as that library would send it: zipped into `out` and announced so, or `None` for a
+/// file that it leaves alone. Give the writer the returned description and the bytes in `out`.
+///
+/// # Errors
+/// As [`deflate`].
+pub fn as_java_sends(
+    attachment: &AttachmentRef,
+    entry: &str,
+    input: &mut dyn Read,
+    out: &mut (impl Read + Write + Seek),
+) -> io::Result<Option<AttachmentRef>> {
+    if !is_zipped_by_java(&attachment.name) {
+        return Ok(None);
+    }
+    let Zipped { size, sha256 } = deflate(entry, input, out)?;
+    Ok(Some(AttachmentRef {
+        mime: "application/zip".to_owned(),
+        size,
+        sha256,
+        implicit_zip: true,
+        ..attachment.clone()
+    }))
 }
 
 /// Inflates the only entry of the archive in `reader` into `out`.

@@ -3,7 +3,7 @@
 //!
 //! Must not know: whether a target document exists.
 
-use super::attachment_name::oddities;
+use super::attachment_name::{oddities, safe_file_name, safe_file_names};
 use super::check::Check;
 use super::date::Date;
 use super::finding::Fault;
@@ -137,7 +137,9 @@ pub(super) fn attachments(check: &mut Check, packet: &DocumentPacket) {
             "no file is attached",
         );
     }
-    for (position, attachment) in (1..).zip(&packet.attachments) {
+    let names = packet.attachments.iter().map(|a| a.name.as_str());
+    let safe_names = safe_file_names(names);
+    for ((position, attachment), safe) in (1..).zip(&packet.attachments).zip(safe_names) {
         let path = format!("AttachmentEncoded/Attachment[{position}]");
         let name = format!("{path}/AttachmentName");
         check.required(&name, &attachment.name);
@@ -148,6 +150,10 @@ pub(super) fn attachments(check: &mut Check, packet: &DocumentPacket) {
             attachment.description.as_deref(),
             500,
         );
+        if safe != safe_file_name(&attachment.name) {
+            let (vi, en) = ("trùng tên với một tệp khác", "is the name of another file");
+            check.odd("W-ATTACH", &name, vi, en);
+        }
         for oddity in oddities(&attachment.name) {
             check.odd("W-ATTACH", &name, oddity.vi(), oddity.en());
         }

@@ -36,6 +36,12 @@ impl Calendar {
         Self::weekends().with(&Days::parse(BUILT_IN).unwrap_or_default())
     }
 
+    /// The text of that list, as a pattern for an operator's own.
+    #[must_use]
+    pub const fn built_in_text() -> &'static str {
+        BUILT_IN
+    }
+
     /// This calendar with a list laid over it: the list wins for each day it speaks of, and what
     /// is known covers both spans.
     #[must_use]
@@ -71,6 +77,16 @@ impl Calendar {
         let said = self.said.get(&day).map(|line| line.name.clone());
         let instead = || self.compensated.get(&day).map(|n| format!("nghỉ bù {n}"));
         said.or_else(instead)
+    }
+
+    /// The days of a span of which something is said: whether they are worked, and why. At most a
+    /// year is looked at.
+    #[must_use]
+    pub fn special_days(&self, first: Date, last: Date) -> Vec<(Date, bool, String)> {
+        let days = (0..=366).filter_map(|step| first.plus_days(step));
+        days.take_while(|day| *day <= last)
+            .filter_map(|day| Some((day, self.is_working(day), self.name_of(day)?)))
+            .collect()
     }
 
     /// The first and last day for which the lists are complete.

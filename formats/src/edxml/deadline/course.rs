@@ -4,6 +4,7 @@
 //! receiver knows its own. Every fact may be missing. Must not know: where the facts are kept.
 
 use super::super::date::Date;
+use super::super::status::StatusCode;
 use super::calendar::{Calendar, arrival_alarm, end_of};
 use super::clock::{Clock, Deadline, Side};
 use crate::header::Priority;
@@ -61,6 +62,32 @@ impl Course {
     }
 
     // [spec:edxml-34]
+    /// Notes a status: the first time of each step counts, and the latest request. Whether 15 ended
+    /// the exchange or only updated the document is the ladder's to say (`ended`).
+    pub fn note(&mut self, code: &StatusCode, at: Timestamp) {
+        let step = match code {
+            StatusCode::Arrived => &mut self.arrived,
+            StatusCode::Refused => &mut self.refused,
+            StatusCode::Accepted => &mut self.accepted,
+            StatusCode::Assigned => &mut self.assigned,
+            StatusCode::InProgress => &mut self.in_progress,
+            StatusCode::Completed => &mut self.completed,
+            StatusCode::TakeBack => return self.ask(at),
+            StatusCode::Agreed | StatusCode::Declined => &mut self.answered,
+            StatusCode::Other(_) => return,
+        };
+        *step = first([*step, Some(at)]);
+    }
+
+    /// Notes that the receiver was asked for the document back or to take an update. A new request
+    /// needs a new answer; the same one told again changes nothing.
+    pub fn ask(&mut self, at: Timestamp) {
+        if self.asked.is_none_or(|asked| asked < at) {
+            self.asked = Some(at);
+            self.answered = self.answered.filter(|answered| *answered >= at);
+        }
+    }
+
     fn deadline(&self, clock: Clock, now: Timestamp, calendar: &Calendar) -> Option<Deadline> {
         let (since, due, met_at) = match clock {
             Clock::Send => self.send(calendar)?,

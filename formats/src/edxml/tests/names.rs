@@ -84,6 +84,20 @@ fn no_two_attachments_get_one_name() {
         safe_file_names(composed.iter().map(String::as_str)),
         ["ế.pdf", "ế (2).pdf"]
     );
+    // In a packet the second one is said.
+    for name in [
+        "05-stn-vp.PDF",
+        "khác/05-STN-VP.pdf",
+        "05-STN-VP\u{200B}.pdf",
+    ] {
+        let text = sample_with("bảng tính.txt", name);
+        let found = validate::document(&parsed_document(text.as_bytes()), today());
+        let said = found
+            .warnings
+            .iter()
+            .any(|w| w.en.ends_with("is the name of another file"));
+        assert!(said, "{name}: {:?}", found.warnings);
+    }
     // Names at the limit stay different and within it.
     let long = format!("{}.pdf", "ế".repeat(300));
     let names = safe_file_names(std::iter::repeat_n(long.as_str(), 200));

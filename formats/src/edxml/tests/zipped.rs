@@ -6,7 +6,9 @@ use zip::write::SimpleFileOptions;
 
 use super::samples::*;
 use crate::edxml::Limits;
-use crate::edxml::implicit_zip::{InflateError, deflate, inflate, is_zipped_by_java};
+use crate::edxml::implicit_zip::{
+    InflateError, as_java_sends, deflate, inflate, is_zipped_by_java,
+};
 use crate::id::Digest;
 
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -275,4 +277,35 @@ fn a_file_zipped_as_the_java_library_does_is_read_back() {
     assert_eq!(packed(), zip, "nothing but the input decides");
     assert!(flagged("bang.xlsx", "application/zip", &zip));
     assert_eq!(inflated(&zip).unwrap(), file);
+}
+
+#[test]
+fn a_packet_can_be_written_with_its_files_zipped() {
+    use crate::edxml::{Business, Form, Packet, read, write};
+    let mut packet = document(Business::New);
+    let mut files = Vec::new();
+    for (attachment, file) in packet.attachments.iter_mut().zip(FILES) {
+        let mut out = Cursor::new(Vec::new());
+        let sent = as_java_sends(attachment, "8f3a", &mut &*file, &mut out).unwrap();
+        files.push(match sent {
+            Some(sent) => {
+                *attachment = sent;
+                out.into_inner()
+            }
+            None => file.to_vec(),
+        });
+    }
+    let mut bytes = Vec::new();
+    let mut readers: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    write(&packet, Form::Java, &mut readers, &mut bytes).unwrap();
+    let mut sink = MemorySink::default();
+    let Packet::Document(back) = read(bytes.as_slice(), &mut sink, &Limits::default()).unwrap()
+    else {
+        panic!("no document")
+    };
+    assert_eq!(*back, packet);
+    let zipped: Vec<bool> = back.attachments.iter().map(|a| a.implicit_zip).collect();
+    assert_eq!(zipped, [false, true], "a pdf is left alone");
+    assert_eq!(back.warnings, []);
+    assert_eq!(inflated(&sink.files[1]).unwrap(), FILES[1]);
 }

@@ -63,6 +63,31 @@ fn the_built_in_years_are_those_that_were_announced() {
     assert_eq!(calendar.known_until(), Some(day(2026, 12, 31)));
 }
 
+#[test]
+fn special_days_are_listed_for_people() {
+    let calendar = Calendar::built_in();
+    let listed = calendar.special_days(day(2026, 4, 20), day(2026, 5, 10));
+    let listed: Vec<String> = listed
+        .into_iter()
+        .map(|(day, worked, name)| format!("{} {worked} {name}", day.iso()))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "2026-04-26 false Giỗ Tổ Hùng Vương",
+            "2026-04-27 false nghỉ bù Giỗ Tổ Hùng Vương",
+            "2026-04-30 false Ngày Chiến thắng",
+            "2026-05-01 false Ngày Quốc tế lao động",
+        ]
+    );
+    let whole = calendar.special_days(day(2024, 1, 1), day(2030, 12, 31));
+    assert!(
+        whole.iter().all(|(day, ..)| day.year() <= 2025),
+        "a year at most"
+    );
+    assert!(Days::parse(Calendar::built_in_text()).is_ok());
+}
+
 /// Two holidays on one weekend move to two days; a worked weekend day takes none.
 #[test]
 fn holidays_on_weekends_are_compensated_one_by_one() {

@@ -4,6 +4,7 @@ use super::super::{
     Calendar, Clock, Course, Deadline, Side, Standing, next_due, order, standing_of,
 };
 use super::{at, day, end_of};
+use crate::edxml::StatusCode;
 use crate::header::Priority;
 use crate::time::Timestamp;
 
@@ -368,4 +369,54 @@ fn every_clock_and_standing_has_its_words() {
             .iter()
             .all(|s| !s.vi().is_empty() && !s.en().is_empty())
     );
+}
+
+/// Statuses told in any order and twice give the same course; a new request waits for a new answer.
+#[test]
+fn a_course_is_made_from_statuses() {
+    let told = [
+        (StatusCode::Arrived, finished().arrived),
+        (StatusCode::Accepted, finished().accepted),
+        (StatusCode::Assigned, finished().assigned),
+        (StatusCode::InProgress, finished().in_progress),
+        (StatusCode::Completed, finished().completed),
+    ];
+    let blank = Course {
+        arrived: None,
+        accepted: None,
+        assigned: None,
+        in_progress: None,
+        completed: None,
+        ..finished()
+    };
+    let mut forwards = blank;
+    let mut backwards = blank;
+    for (code, at) in &told {
+        forwards.note(code, at.unwrap());
+        forwards.note(code, at.unwrap().plus_ms(MINUTE));
+    }
+    for (code, at) in told.iter().rev() {
+        backwards.note(code, at.unwrap().plus_ms(MINUTE));
+        backwards.note(code, at.unwrap());
+    }
+    assert_eq!((forwards, backwards), (finished(), finished()));
+    forwards.note(
+        &StatusCode::Other("14".to_owned()),
+        at(day(2026, 1, 1), 0, 0),
+    );
+    assert_eq!(forwards, finished());
+
+    let (asked, answered) = (at(day(2026, 1, 21), 9, 0), at(day(2026, 1, 21), 15, 0));
+    let mut course = finished();
+    course.note(&StatusCode::TakeBack, asked);
+    course.note(&StatusCode::Declined, answered);
+    course.note(&StatusCode::TakeBack, asked);
+    assert_eq!(
+        (course.asked, course.answered),
+        (Some(asked), Some(answered))
+    );
+    course.ask(answered.plus_ms(MINUTE));
+    assert_eq!(course.answered, None);
+    course.note(&StatusCode::Agreed, answered.plus_ms(2 * MINUTE));
+    assert_eq!(course.answered, Some(answered.plus_ms(2 * MINUTE)));
 }
