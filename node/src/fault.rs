@@ -69,6 +69,9 @@ pub enum DeskError {
     /// The item is in quarantine and is never handed out.
     #[error("item is in quarantine")]
     Quarantined,
+    /// Its recall was agreed to: it is handed out no more.
+    #[error("document was recalled")]
+    Withdrawn,
     /// An attachment inflates beyond the limits.
     #[error("attachment cannot be extracted: {0}")]
     Attachment(String),

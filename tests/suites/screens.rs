@@ -188,6 +188,77 @@ async fn in_english(window: &Window) {
     window.see(&["Văn bản đi"]).await;
 }
 
+/// Registering, recalling and agreeing are buttons with reasons; each clerk sees what the other said.
+#[tokio::test]
+async fn clerks_answer_recall_and_agree_on_their_screens() {
+    let Some((mut world, browser)) = stage() else {
+        return;
+    };
+    let id = send(&world, "77", SUBJECT).await;
+    let base = world.station("node-b").base_url();
+    let recipient = browser.window(&base, DESK).await;
+    recipient.open("/inbox").await;
+    sign_in(&recipient, PASSWORD).await;
+    recipient.follow(SUBJECT).await;
+    recipient
+        .see(&["Trả lời bên gửi", "03 · Đã tiếp nhận"])
+        .await;
+    recipient.fill("number", "415").await;
+    recipient.press("form[action$='/status'] button").await;
+    recipient
+        .see(&[
+            "Đã ký và gửi trạng thái",
+            "Đã tiếp nhận (03)",
+            "Số đến: 415",
+        ])
+        .await;
+    recipient.shot("registered").await;
+
+    let base = world.station("node-a").base_url();
+    let sender = browser.window(&base, DESK).await;
+    sender.open("/").await;
+    sign_in(&sender, PASSWORD).await;
+    sender.open(&format!("/documents/{id}")).await;
+    sender.see(&["Đã tiếp nhận (03)", "Thu hồi văn bản"]).await;
+    sender.press("details summary").await;
+    sender.fill("reason", "Ban hành nhầm số").await;
+    sender.press("form[action$='/recall'] button").await;
+    sender
+        .see(&["Lệnh thu hồi đã được ký và gửi", "Đề nghị lấy lại"])
+        .await;
+    sender.shot("recalled").await;
+
+    // Without a reason nothing is declined; with consent the sender sees the end.
+    let page = browser
+        .window(&world.station("node-b").base_url(), DESK)
+        .await;
+    page.open("/inbox").await;
+    sign_in(&page, PASSWORD).await;
+    let original: String = page
+        .run("return Array.from(document.querySelectorAll('tbody a')).pop().getAttribute('href')")
+        .await;
+    page.open(&original).await;
+    page.see(&["Bên gửi đề nghị thu hồi văn bản này", "Ban hành nhầm số"])
+        .await;
+    page.shot("asked").await;
+    page.press("form[action$='/status'] button").await;
+    page.see(&["Đã thu hồi", "Đồng ý lấy lại"]).await;
+    sender
+        .see(&["Đồng ý lấy lại / cập nhật (15)", "Đã thu hồi"])
+        .await;
+    sender.open("/deadlines?side=sent").await;
+    sender.see(&["Thời hạn", "Không có việc nào quá hạn"]).await;
+    sender.shot("deadlines").await;
+    for (window, place) in [(&sender, "the sender"), (&page, "the recipient")] {
+        assert_quiet(window, place).await;
+    }
+    page.close().await;
+    recipient.close().await;
+    sender.close().await;
+    drop(browser);
+    world.stop();
+}
+
 #[tokio::test]
 async fn pages_fit_a_phone_show_hostile_text_and_work_without_scripts() {
     let Some((mut world, browser)) = stage() else {
@@ -209,6 +280,7 @@ async fn pages_fit_a_phone_show_hostile_text_and_work_without_scripts() {
         ("/agencies".to_owned(), "phone-agencies"),
         ("/send".to_owned(), "phone-send"),
         ("/station".to_owned(), "phone-station"),
+        ("/deadlines".to_owned(), "phone-deadlines"),
     ] {
         window.open(&path).await;
         fits(&window, &path).await;

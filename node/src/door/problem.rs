@@ -137,6 +137,9 @@ kinds! {
     UnsupportedType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE
         ["Loại nội dung không được hỗ trợ", "The content type is not supported"]
         ["Dùng application/edxml+xml, application/xml, application/octet-stream hoặc multipart/form-data.", "Use application/edxml+xml, application/xml, application/octet-stream or multipart/form-data."];
+    Withdrawn "withdrawn" GONE
+        ["Văn bản đã được thu hồi", "The document was recalled"]
+        ["Cơ quan đã đồng ý thu hồi (15); hủy bản đã nhận. Lịch sử thu hồi vẫn xem được.", "Your agency agreed to the recall (15); destroy the copies. The history of the recall stays."];
 }
 
 impl Kind {
@@ -404,6 +407,7 @@ impl From<DeskError> for Problem {
             DeskError::NotFound => Self::new(Kind::NotFound),
             DeskError::BadCursor => Self::new(Kind::CursorInvalid),
             DeskError::NotClaimed => Self::new(Kind::ClaimLost),
+            DeskError::Withdrawn => Self::new(Kind::Withdrawn),
             DeskError::Quarantined => Self::new(Kind::Quarantined),
             DeskError::Attachment(cause) => Self::new(Kind::AttachmentUnreadable).cause(cause),
             DeskError::NotServed(agency) => {

@@ -346,20 +346,24 @@ pub(crate) async fn standing(
     })
 }
 
-/// The digest of an item's packet, unless it was set aside, and the document's number and notation.
+/// The digest of an item's packet, unless it was set aside, and the document's number and notation. A
+/// document whose recall was agreed to is handed out no more [Decree 30/2020 art. 18(4)b].
 pub(crate) async fn packet(
     pool: &SqlitePool,
     owner: &AgencyCode,
     id: EnvelopeId,
 ) -> Result<(Option<Digest>, String), DeskError> {
     let row = sqlx::query(
-        "SELECT packet_digest, facts FROM desk_inbox WHERE agency = ? AND envelope = ?",
+        "SELECT packet_digest, facts, life FROM desk_inbox WHERE agency = ? AND envelope = ?",
     )
     .bind(owner.as_str())
     .bind(id.to_string())
     .fetch_optional(pool)
     .await?
     .ok_or(DeskError::NotFound)?;
+    if word(&row, "life")?.as_deref() == Some("withdrawn") {
+        return Err(DeskError::Withdrawn);
+    }
     let facts: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
     let aside = row
         .try_get::<Option<Vec<u8>>, _>("packet_digest")?
@@ -439,7 +443,7 @@ pub(crate) async fn free(
 ) -> Result<Vec<(i64, InboxRow)>, DeskError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM desk_inbox WHERE agency = ? AND state = 'new'
-           AND coalesce(lease_until, 0) <= ? ORDER BY priority DESC, seq LIMIT ?"
+           AND coalesce(lease_until, 0) <= ? AND coalesce(life, '') <> 'withdrawn' ORDER BY priority DESC, seq LIMIT ?"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(owner.as_str())

@@ -4,7 +4,7 @@
 use formats::edxml::deadline::Standing;
 use formats::id::{AgencyCode, EnvelopeId};
 use node::desk::{Desk, RecallDraft, StatusDraft, Submission, UpdateDraft};
-use node::fault::SubmitError;
+use node::fault::{DeskError, SubmitError};
 use node::view::{Accepted, FaultView, InboxRow, InboxView, RecipientState, RecipientView};
 
 use crate::world::{World, draft, file, recipient, sender};
@@ -133,6 +133,11 @@ async fn statuses_climb_the_ladder_on_both_desks_and_a_recall_ends_it() {
     );
     say(&world, id, &answer("15", None)).await;
     until_sender_sees(&world, sent, "withdrawn", "recalled").await;
+    // Who agreed has no copy any more: neither the DMS nor the clerk gets it.
+    let gone = world.b.package(&recipient(), id).await;
+    assert!(matches!(gone, Err(DeskError::Withdrawn)), "{gone:?}");
+    let claim = world.b.claim(&recipient(), 50, 60).await.unwrap();
+    assert!(claim.items.iter().all(|item| item.id != id), "{claim:?}");
     let recipient_view = seen(&world, sent).await;
     assert_eq!(
         recipient_view.state,
