@@ -261,9 +261,23 @@ impl<'n> Fields<'n> {
         signature
     }
 
-    /// Keeps what was not read.
-    // [spec:edxml-5]
+    /// Keeps what was not read. Text between elements has no place to be kept: it is said.
     pub(super) fn close(self, notes: &mut Notes) {
+        let stray = self.node.text();
+        if !stray.is_empty() {
+            let stray = shortened(&stray);
+            notes.warnings.push(Warning::new(
+                "W-TYPE",
+                &self.path,
+                format!("Có chữ \"{stray}\" nằm ngoài các phần tử, không thuộc trường nào"),
+                format!("\"{stray}\" stands between elements and belongs to no field"),
+            ));
+        }
+        self.keep_rest(notes);
+    }
+
+    // [spec:edxml-5]
+    fn keep_rest(self, notes: &mut Notes) {
         let mut declared: Vec<&str> = Vec::new();
         for attribute in &self.node.attributes {
             if self.attributes_taken.contains(&local(&attribute.name)) {
@@ -300,7 +314,7 @@ impl<'n> Fields<'n> {
     /// Text of this element; children of a text element are extensions.
     fn leaf(self, notes: &mut Notes) -> Option<String> {
         let text = self.node.text();
-        self.close(notes);
+        self.keep_rest(notes);
         (!text.is_empty()).then_some(text)
     }
 

@@ -290,6 +290,15 @@ fn an_empty_optional_element_is_absent() {
 }
 
 #[test]
+fn text_where_elements_belong_is_said() {
+    let sample = sample_with("<edXML:Code>", "<edXML:Code>05/STN-VP");
+    let packet = parsed_document(sample.as_bytes());
+    assert_eq!(warning_codes(&packet.warnings), ["W-TYPE"]);
+    assert_eq!(packet.warnings[0].path, "MessageHeader/Code");
+    assert_eq!(packet.code, document(Business::New).code);
+}
+
+#[test]
 fn an_element_that_must_be_one_and_stands_twice_is_a_fault() {
     let sample = sample_with(
         "<edXML:Subject>",
