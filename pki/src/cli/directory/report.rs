@@ -136,7 +136,7 @@ impl Report {
             return String::new();
         }
         let (total, lines) = (self.warnings.total, self.warnings.lines());
-        format!("\n{total} warning(s) (cảnh báo):\n{lines}\n")
+        format!("\n{total} warnings (cảnh báo):\n{lines}\n")
     }
 
     fn proposed(&self) -> String {
@@ -155,8 +155,8 @@ impl Report {
             String::new()
         };
         format!(
-            "{total} agencies have no old code; these are likely, add them to the file if they are right \
-             (mã cũ có thể có, ghi vào tệp nếu đúng):\n{}{more}\n",
+            "{total} without an old code; likely ones, to be added to the file if right (chưa có mã cũ; mã \
+             có thể đúng, ghi vào tệp nếu đúng):\n{}{more}\n",
             lines.join("\n")
         )
     }
