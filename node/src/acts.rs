@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use formats::edxml::deadline::Calendar;
 use formats::edxml::status::Outcome as LadderOutcome;
-use formats::edxml::{Business, Fault, Packet, StatusCode, Warning};
+use formats::edxml::{Business, Fault, Packet, StatusCode, Warning, validate};
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::time::Timestamp;
 use relay::directory::Snapshot;
@@ -89,7 +89,7 @@ pub(crate) async fn outgoing(
     for recipient in recipients {
         let names = |written: &_| names(&directory, written, recipient, now);
         for act in acts_of(packet, true, names, now) {
-            let act = settle(core, agency, recipient, act, &mut found).await?;
+            let act = settle(core, agency, recipient, packet, act, &mut found).await?;
             found
                 .warnings
                 .extend(fit(core, agency, recipient, &act).await?);
@@ -133,7 +133,7 @@ pub(crate) async fn incoming(
     };
     for act in acts_of(packet, false, names, now) {
         let about = found.about.len();
-        let act = settle(core, agency, sender, act, &mut found).await?;
+        let act = settle(core, agency, sender, packet, act, &mut found).await?;
         let unknown = found.about.len() == about;
         if unknown && act.side == Side::Sent {
             // What was never sent to them cannot be answered by them: shown, and counts nowhere.
@@ -158,6 +158,7 @@ async fn settle(
     core: &Core,
     agency: &AgencyCode,
     peer: &AgencyCode,
+    packet: &Packet,
     mut act: NewAct,
     found: &mut Acts,
 ) -> Result<NewAct, DeskError> {
@@ -165,6 +166,10 @@ async fn settle(
     let target =
         acts::find_target(&pool, agency, act.side, Some(peer.as_str()), &act.target).await?;
     if let Some(target) = target {
+        if let Packet::Status(status) = packet {
+            let early = validate::status_time(status, target.sent);
+            found.warnings.extend(early.as_ref().map(warning_view));
+        }
         act.target.local_id = Some(target.local_id);
         found.about.push(target.id);
     }
@@ -194,15 +199,15 @@ async fn fit(
     };
     let life = Life::fold(earlier, arrived, None);
     Ok(match life.preview(&act.kind, act.at) {
-        Some(LadderOutcome::Early) => Some(order(
+        Some(LadderOutcome::Early) => Some(step(
             "chưa đến lượt trạng thái này; được gửi và ghi lại, sẽ có hiệu lực khi đủ các bước trước",
             "comes before its turn; it is sent and kept, and counts when the steps before it are there",
         )),
-        Some(LadderOutcome::Kept) => Some(order(
+        Some(LadderOutcome::Kept) => Some(step(
             "không còn hợp với tình trạng văn bản; được gửi và ghi lại nhưng không đổi tình trạng",
             "does not fit where the document stands; it is sent and kept and moves nothing",
         )),
-        Some(LadderOutcome::Duplicate) => Some(order(
+        Some(LadderOutcome::Duplicate) => Some(step(
             "đã báo trước đây; được gửi và ghi lại nhưng không đổi tình trạng",
             "was said before; it is sent and kept and moves nothing",
         )),
@@ -211,14 +216,14 @@ async fn fit(
 }
 
 fn waits() -> FaultView {
-    order(
+    step(
         "văn bản gốc chưa đến đây (bị chặn trước khi giao, hoặc còn trên đường); sẽ áp dụng khi văn bản đến",
         "the document it is about is not here (stopped before delivery, or on its way); it counts when it comes",
     )
 }
 
-fn order(vi: &str, en: &str) -> FaultView {
-    warning_view(&Warning::new("W-ORDER", "", vi, en))
+fn step(vi: &str, en: &str) -> FaultView {
+    warning_view(&Warning::new("W-STEP", "", vi, en))
 }
 
 fn names(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use formats::edxml::{
     self, AttachmentRef, AttachmentSink, Business, DocumentPacket, Ended, Fault, Limits, ReadError,
-    StatusPacket, Validation, Warning, implicit_zip, implicit_zip::InflateError, safe_file_name,
+    StatusPacket, Validation, Warning, implicit_zip, implicit_zip::InflateError, safe_file_names,
     validate,
 };
 use formats::limits::PACKET_BYTES_MAX;
@@ -75,8 +75,9 @@ pub(crate) fn read(
     })?;
     let mut faults = Vec::new();
     let mut attachments = Vec::new();
-    for (at, reference) in references(&packet).iter().enumerate() {
-        let view = describe(at, reference, &zipped.kept, tmp, &mut faults)?;
+    let names = safe_file_names(references(&packet).iter().map(|one| one.name.as_str()));
+    for ((at, reference), name) in references(&packet).iter().enumerate().zip(names) {
+        let view = describe(at, reference, name, &zipped.kept, tmp, &mut faults)?;
         attachments.push(view);
     }
     Ok(ReadPacket {
@@ -108,6 +109,8 @@ pub(crate) fn extract(
     else {
         return Ok(None);
     };
+    let names = safe_file_names(references.iter().map(|one| one.name.as_str()));
+    let name = names.into_iter().nth(at).unwrap_or_default();
     let mut one = One {
         index: reference.index,
         tmp,
@@ -118,7 +121,7 @@ pub(crate) fn extract(
     let Some(raw) = one.done else { return Ok(None) };
     let kept = BTreeMap::from([(reference.index, raw.clone())]);
     let mut faults = Vec::new();
-    let view = describe(at, reference, &kept, tmp, &mut faults)?;
+    let view = describe(at, reference, name, &kept, tmp, &mut faults)?;
     if !faults.is_empty() {
         return Err(PacketError::Faults(faults));
     }
@@ -133,6 +136,7 @@ pub(crate) fn extract(
 fn describe(
     at: usize,
     reference: &AttachmentRef,
+    file_name: String,
     kept: &BTreeMap<usize, Body>,
     tmp: &Arc<TemporaryDirectory>,
     faults: &mut Vec<FaultView>,
@@ -140,7 +144,7 @@ fn describe(
     let mut view = AttachmentView {
         n: u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1),
         name: reference.name.clone(),
-        file_name: safe_file_name(&reference.name),
+        file_name,
         mime: reference.mime.clone(),
         description: reference.description.clone(),
         bytes: reference.size,

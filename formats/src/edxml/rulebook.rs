@@ -371,6 +371,16 @@ const CODED: &[(&str, Rule)] = &[
         },
     ),
     (
+        "W-STEP",
+        Rule {
+            vi: "Trạng thái và nghiệp vụ theo đúng thứ tự của văn bản: 01, 02 hoặc 03, 04, 05, 06; 15 hoặc 16 khi được hỏi",
+            en: "statuses and acts come in the order of a document's life: 01, 02 or 03, 04, 05, 06; 15 or 16 when asked",
+            source: Source::Tram,
+            fix_vi: "Không phải sửa: gói tin được gửi và ghi lại, chỉ không đổi tình trạng văn bản",
+            fix_en: "nothing to mend: the packet is sent and kept, it only moves nothing",
+        },
+    ),
+    (
         "W-TYPE",
         Rule {
             vi: "Giá trị nằm trong danh mục hoặc đúng dạng thường dùng",

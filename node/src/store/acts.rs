@@ -306,6 +306,8 @@ pub(crate) async fn find_target(
 pub(crate) struct Found {
     pub(crate) id: EnvelopeId,
     pub(crate) local_id: String,
+    /// When its sender's node took it.
+    pub(crate) sent: Timestamp,
 }
 
 async fn by_id(
@@ -317,13 +319,13 @@ async fn by_id(
 ) -> Result<Option<Found>, DeskError> {
     let sql = match side {
         Side::Sent => {
-            "SELECT d.id AS id, d.local_id AS local_id FROM desk_document d
+            "SELECT d.id AS id, d.local_id AS local_id, d.created AS sent FROM desk_document d
              WHERE d.agency = ?1 AND d.natural IN (?3, ?4, ?5) AND (?2 IS NULL OR EXISTS (SELECT 1
                FROM desk_recipient r WHERE r.document = d.id AND r.recipient = ?2))
              ORDER BY d.seq DESC LIMIT 1"
         }
         Side::Received => {
-            "SELECT envelope AS id, local_id FROM desk_inbox
+            "SELECT envelope AS id, local_id, sent FROM desk_inbox
              WHERE agency = ?1 AND sender = ?2 AND natural IN (?3, ?4, ?5) ORDER BY seq DESC LIMIT 1"
         }
     };
@@ -348,7 +350,7 @@ async fn by_code(
 ) -> Result<Option<Found>, DeskError> {
     let sql = match side {
         Side::Sent => {
-            "SELECT d.id AS id, d.local_id AS local_id FROM desk_document d
+            "SELECT d.id AS id, d.local_id AS local_id, d.created AS sent FROM desk_document d
              WHERE d.agency = ?1 AND json_extract(d.facts, '$.code') = ?3 AND d.kind = 'document'
                AND (?4 IS NULL OR json_extract(d.facts, '$.promulgated') = ?4)
                AND (?2 IS NULL OR EXISTS (SELECT 1 FROM desk_recipient r
@@ -356,7 +358,7 @@ async fn by_code(
              ORDER BY d.seq DESC LIMIT 1"
         }
         Side::Received => {
-            "SELECT envelope AS id, local_id FROM desk_inbox
+            "SELECT envelope AS id, local_id, sent FROM desk_inbox
              WHERE agency = ?1 AND sender = ?2 AND json_extract(facts, '$.code') = ?3
                AND kind = 'document'
                AND (?4 IS NULL OR json_extract(facts, '$.promulgated') = ?4)
@@ -377,6 +379,7 @@ fn found(row: &SqliteRow) -> Result<Found, DeskError> {
     Ok(Found {
         id: envelope(row, "id")?,
         local_id: row.try_get("local_id")?,
+        sent: time(row, "sent")?,
     })
 }
 

@@ -61,20 +61,6 @@ pub(super) fn status(desk: &mut Desk<'_>, new: &NewStatus) -> Result<Exit, Failu
         )));
     }
     let from = organ(&new.from);
-    let sender = original.from.organ_id.normalised();
-    let holder = |org: &Org| org.organ_id.normalised() == from.organ_id.normalised();
-    // Taking back is the sender's act, every other status a receiver's [edxml-model 3].
-    let party = if code == StatusCode::TakeBack {
-        from.organ_id.normalised() == sender
-    } else {
-        original.to.iter().any(holder)
-    };
-    if !party {
-        return Err(Failure::Usage(lang.pick(
-            &format!("{} không phải bên của văn bản này", from.organ_id),
-            &format!("{} is no party to this document", from.organ_id),
-        )));
-    }
     let packet = StatusPacket {
         from,
         response_for: ResponseFor {
@@ -93,6 +79,11 @@ pub(super) fn status(desk: &mut Desk<'_>, new: &NewStatus) -> Result<Exit, Failu
         }),
         ..StatusPacket::default()
     };
+    let receivers: Vec<OrganId> = original.to.iter().map(|org| org.organ_id.clone()).collect();
+    let sender = &original.from.organ_id;
+    if let Some(fault) = validate::status_party(&packet, sender, &receivers, |_, _| false) {
+        return Err(Failure::Usage(lang.pick(&fault.vi, &fault.en)));
+    }
     let found = validate::status(&packet, today(now, lang)?);
     if !tell(desk, &found)? {
         return Ok(Exit::No);

@@ -102,7 +102,7 @@ async fn statuses_climb_the_ladder_on_both_desks_and_a_recall_ends_it() {
     assert_eq!(item.business.unwrap().state, "arrived");
     // Too early: kept, said, counted later.
     let early = say(&world, id, &answer("05", None)).await;
-    assert_eq!(codes(&early.warnings), ["W-ORDER"]);
+    assert_eq!(codes(&early.warnings), ["W-STEP"]);
     say(&world, id, &answer("03", None)).await;
     until_sender_sees(&world, sent, "processing", "none").await;
     say(&world, id, &answer("06", Some("Đã có báo cáo"))).await;
@@ -216,7 +216,7 @@ async fn a_recall_before_delivery_is_stopped_at_the_relay_and_final_by_the_tombs
     until_sender_sees(&world, sent, "withdrawn", "recalled").await;
     // The recipient learns of the recall, and never sees what was taken back.
     let asked = arrived(&world, 1).await;
-    assert!(codes(&asked.warnings).contains(&"W-ORDER"));
+    assert!(codes(&asked.warnings).contains(&"W-STEP"));
     let inbox = rows(&world.b, &recipient(), "document").await;
     assert_eq!(inbox.len(), 1, "{inbox:?}");
     // Nothing is left open, so the sender's copy goes when its time comes.
@@ -252,7 +252,7 @@ async fn a_recall_that_comes_first_counts_when_its_document_comes() {
         .await
         .unwrap();
     let asked = arrived(&world, 1).await;
-    assert!(codes(&asked.warnings).contains(&"W-ORDER"));
+    assert!(codes(&asked.warnings).contains(&"W-STEP"));
     let late = world.send(draft("44", &["H01.36.04"]), vec![]).await;
     assert_eq!(late.local_id, target);
     world.until_state(late.id, RecipientState::Delivered).await;
