@@ -100,17 +100,7 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         );
         all.push(Fact::text(w.fact_handling, words.join("; ")));
     }
-    let mut notes: Vec<Note> = row
-        .reason
-        .iter()
-        .map(|reason| Note {
-            cause: format!("{}.", said(&reason.text, lang)),
-            hard: true,
-            head: format!("{}:", w.state_quarantined),
-            href: String::new(),
-            todo: w.held_todo.to_owned(),
-        })
-        .collect();
+    let mut notes: Vec<Note> = held_note(w, lang, found).into_iter().collect();
     notes.extend(life::notes(w, lang, found));
     ReceivedPage {
         answers: if may_take {
@@ -147,6 +137,17 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         frame,
         w,
     }
+}
+
+/// Why a document was set aside.
+fn held_note(w: &'static Words, lang: Lang, found: &InboxView) -> Option<Note> {
+    found.row.reason.as_ref().map(|reason| Note {
+        cause: format!("{}.", said(&reason.text, lang)),
+        hard: true,
+        head: format!("{}:", w.state_quarantined),
+        href: String::new(),
+        todo: w.held_todo.to_owned(),
+    })
 }
 
 fn steps(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<StepLine> {
