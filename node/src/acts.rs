@@ -35,6 +35,11 @@ pub(crate) struct Acts {
 }
 
 impl Acts {
+    /// The working calendar that deadlines follow.
+    pub(crate) fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }

@@ -51,7 +51,7 @@ async fn report_all(core: &Arc<Core>) -> bool {
         let told = futures_util::stream::iter(owed)
             .map(|one| tell(core, one))
             .buffer_unordered(AT_ONCE);
-        if !told.all(|told| std::future::ready(told)).await {
+        if !told.all(std::future::ready).await {
             return false;
         }
     }

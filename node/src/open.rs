@@ -6,6 +6,7 @@
 //! `Later`. Plaintext lives in memory or in a private temporary file until everything verified.
 
 mod decrypt;
+mod deliver;
 
 use std::sync::Arc;
 
@@ -23,21 +24,13 @@ use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
 use relay::store::{Change, LegState, Move, StatementDraft};
 
-use crate::acts;
 use crate::agency::Agency;
 use crate::body::Body;
-use crate::deadlines::Facts;
 use crate::desk::Topic;
 use crate::desk::core::Core;
-use crate::intake::{local_id, search_words};
-use crate::life::{Side, Times};
 use crate::packet::{self, PacketError, ReadPacket};
-use crate::store;
-use crate::store::acts::Thread;
 use crate::store::commit::desk_write;
 use crate::store::inbox::{self, NewItem};
-use crate::store::packets;
-use crate::view::PacketFacts;
 
 /// What became of an arrival.
 #[derive(Debug)]
@@ -77,7 +70,7 @@ struct Opened {
 /// Takes a sealed arrival to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     let outcome = match open(core, arrival).await {
-        Ok(opened) => deliver(core, arrival, opened).await,
+        Ok(opened) => deliver::deliver(core, arrival, opened).await,
         Err(Trouble::Later(why)) => return Verdict::Later(why),
         Err(Trouble::Expired) => {
             settle(core, arrival, LegState::Expired, Event::Expired, None, None).await
@@ -294,130 +287,6 @@ fn verify_reason(error: &VerifyError) -> Reason {
         VerifyError::InnerSigner | VerifyError::SenderMismatch => Reason::SenderMismatch,
         _ => Reason::SignatureInvalid,
     }
-}
-
-/// One commit: packet, inbox row, the leg's final state, its statement and the owed receipt.
-async fn deliver(core: &Core, arrival: &Arrival, opened: Opened) -> Result<(), String> {
-    let now = core.now();
-    let kept = core
-        .keep(&opened.body)
-        .await
-        .map_err(|error| error.to_string())?;
-    let facts = packet::facts(&opened.read.packet);
-    let number = local_id(&opened.read.packet);
-    let found = packet::judge(&opened.read.packet, now);
-    let mut warnings: Vec<_> = found.warnings.iter().map(packet::warning_view).collect();
-    warnings.extend(found.faults.iter().map(packet::fault_view));
-    let sender = arrival.header.context().sender.to_string();
-    let natural = packet::natural_key(&opened.read.packet);
-    let owner = arrival.recipient.to_string();
-    let same = inbox::same_document(&core.reader(), &owner, &sender, &natural, &facts)
-        .await
-        .map_err(|error| error.to_string())?;
-    if let Some(first) = same {
-        let twice = formats::edxml::Warning::duplicate(&first);
-        warnings.push(packet::warning_view(&twice));
-    }
-    let (Some(agency), Some(from)) = (
-        arrival.recipient.agency(),
-        arrival.header.context().sender.agency(),
-    ) else {
-        return Err("a document between stations".to_owned());
-    };
-    let (agency, from) = (agency.clone(), from.clone());
-    let mut acts = acts::incoming(core, &agency, &from, &opened.read.packet, now)
-        .await
-        .map_err(|error| error.to_string())?;
-    warnings.append(&mut acts.warnings);
-    let about = acts.about.clone();
-    let document = acts::is_document(&opened.read.packet, &acts);
-    let agency_reports = core
-        .agencies
-        .of(&agency)
-        .is_some_and(|one| one.automatic_01);
-    let reports = document && agency_reports;
-    let due = document.then(|| first_due(core, &facts, now)).flatten();
-    let calendar = Arc::clone(&core.calendar);
-    let bytes = opened.body.bytes();
-    let item = NewItem {
-        natural,
-        search_text: crate::fold::fold(&format!(
-            "{} {sender} {}",
-            search_words(&facts, &number),
-            facts.sender_name
-        )),
-        local_id: number,
-        attachments: opened.read.attachments,
-        warnings,
-        facts,
-        packet: Some((
-            opened.digest,
-            opened.signature,
-            opened.certificate,
-            opened.salt,
-        )),
-        packet_bytes: bytes,
-        signed_at: Some(opened.signed_at),
-        stamped_at: opened.stamped_at,
-        trouble: None,
-        owes_arrived: reports,
-        due,
-    };
-    let digest = opened.digest;
-    let (leg, header, signature) = (
-        arrival.leg,
-        Arc::clone(&arrival.header),
-        Arc::clone(&arrival.header_signature),
-    );
-    let write = desk_write(move |desk, outcomes| {
-        async move {
-            inbox::expect_moved(outcomes)?;
-            packets::put(desk, digest, bytes, &kept);
-            let waited = inbox::put(desk, leg, &owner, &header, &signature, &item, now).await?;
-            if waited {
-                // A recall or update overtook it: it counts from now on.
-                let thread = Thread {
-                    agency: &owner,
-                    side: Side::Received,
-                    peer: from.as_str(),
-                    local_id: &item.local_id,
-                };
-                store::acts::refresh(desk, &thread, now, &calendar).await?;
-            }
-            let packet = header.context().id.to_string();
-            acts.write(desk, &agency, &from, &packet, now).await
-        }
-        .boxed()
-    });
-    let draft = StatementDraft {
-        event: Event::ContentConsignment,
-        reason: None,
-        next_station: None,
-    };
-    commit(core, arrival, LegState::PassedOn, draft, Some(write)).await?;
-    for id in about {
-        core.changed(Topic::document(id));
-    }
-    if reports {
-        core.arrived.notify_one();
-    }
-    Ok(())
-}
-
-/// When the first clock of a document ends that arrived now.
-fn first_due(core: &Core, packet: &PacketFacts, now: Timestamp) -> Option<Timestamp> {
-    let facts = Facts {
-        side: Side::Received,
-        packet,
-        times: Times {
-            arrived: Some(now),
-            ..Times::default()
-        },
-        taken: now,
-        relayed: None,
-        ended: None,
-    };
-    facts.next(now, &core.calendar)
 }
 
 /// Kept, shown and stated; nobody is handed it.

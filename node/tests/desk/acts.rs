@@ -94,7 +94,7 @@ async fn statuses_climb_the_ladder_on_both_desks_and_a_recall_ends_it() {
         .await;
     let status = world.a.inbox_item(&sender(), status.id).await.unwrap();
     assert_eq!(status.facts.status_code.as_deref(), Some("01"));
-    assert_eq!(status.facts.response_for, [status.row.local_id.clone()]);
+    assert_eq!(status.facts.response_for.join(" "), status.row.local_id);
     assert!(status.business.is_none(), "a status has no life of its own");
 
     let item = arrived(&world, 0).await;
@@ -117,7 +117,7 @@ async fn statuses_climb_the_ladder_on_both_desks_and_a_recall_ends_it() {
         asked.facts.business_reason.as_deref(),
         Some("Ban hành nhầm số")
     );
-    assert_eq!(asked.facts.business_targets, [item.row.local_id.clone()]);
+    assert_eq!(asked.facts.business_targets.join(" "), item.row.local_id);
     let here = world.b.inbox_item(&recipient(), id).await.unwrap();
     assert_eq!(here.row.business_request, "recall_requested");
     // 16 needs a reason; 15 needs none and ends it.

@@ -26,9 +26,8 @@ impl Planner<'_> {
             )));
         }
         let name = rows::name(&withdraw.header);
-        let key = match self.memory.key_of(&name) {
-            Some(key) => key,
-            None => return Ok(self.bury(withdraw, mark)),
+        let Some(key) = self.memory.key_of(&name) else {
+            return Ok(self.bury(withdraw, mark));
         };
         let known = self.memory.entry(key).map(|entry| entry.header.digest());
         if known != Some(withdraw.header.digest()) {
