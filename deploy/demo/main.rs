@@ -164,6 +164,7 @@ fn build(dir: &Path) -> Result<World, String> {
             node("node-bo", &["relay-nam"], vec![agency("G09", "Bộ Nội vụ")]),
         ],
         tsa: true,
+        automatic_01: true,
     };
     let started = Instant::now();
     print!(

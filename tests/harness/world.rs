@@ -58,6 +58,8 @@ pub struct Topology {
     pub stations: Vec<StationSpec>,
     /// Whether a time-stamp authority runs.
     pub tsa: bool,
+    /// Whether nodes report arrivals by status packets 01, as they do unless told otherwise.
+    pub automatic_01: bool,
 }
 
 impl Topology {
@@ -79,6 +81,7 @@ impl Topology {
                 ),
             ],
             tsa: true,
+            automatic_01: true,
         }
     }
 
@@ -96,6 +99,7 @@ impl Topology {
         Self {
             stations: vec![a, b],
             tsa: true,
+            automatic_01: true,
         }
     }
 }
@@ -264,6 +268,8 @@ pub struct World {
     pub tsa_url: Option<String>,
     /// The authority's server.
     pub tsa: Option<Process>,
+    /// Whether nodes report arrivals by status packets 01.
+    pub automatic_01: bool,
     /// Stations in the order of the plan.
     pub stations: Vec<StationHandle>,
     _keep: Option<tempfile::TempDir>,
@@ -318,6 +324,7 @@ impl World {
             authority,
             tsa_url,
             tsa: None,
+            automatic_01: topology.automatic_01,
             stations,
             _keep: None,
         };
@@ -436,7 +443,8 @@ impl World {
         let authority = self.authority.clone();
         let tsa_url = self.tsa_url.clone();
         let station = &mut self.stations[index];
-        let text = config_text(station, &records, &authority, tsa_url.as_deref());
+        let (tsa, told) = (tsa_url.as_deref(), self.automatic_01);
+        let text = config_text(station, &records, &authority, tsa, told);
         std::fs::write(&station.config, text).expect("configuration is written");
         add_keys(station);
     }
@@ -574,6 +582,7 @@ fn config_text(
     records: &Path,
     authority: &Path,
     tsa_url: Option<&str>,
+    automatic_01: bool,
 ) -> String {
     let keys = authority.join("stations").join(&station.name);
     let mut text = format!(
@@ -594,6 +603,9 @@ fn config_text(
     for agency in &station.spec.agencies {
         let dir = authority.join("agencies").join(agency.code);
         text += &format!("\n[[agency]]\ncode = \"{}\"\ndir = {dir:?}\n", agency.code);
+        if !automatic_01 {
+            text += "automatic_01 = false\n";
+        }
     }
     text
 }

@@ -25,7 +25,8 @@ const HELP: &str = "tram-bench [--dir FOLDER] [--seconds N] [--size BYTES] [--no
   --dir      fresh folders are made here; it must lie on the disk to be measured (default: the system's)
   --seconds  length of each load step (default 10)
   --size     only the load step of this size: 4096, 262144 or 10485760
-  --no-tsa   run without the time-stamp authority only (default: with it; relay/4k is printed both ways)";
+  --no-tsa   run without the time-stamp authority only (default: with it; relay/4k is printed both ways)
+  Statuses 01 are off, except in one more line of relay/4k (mode relay+tsa+01)";
 
 fn main() -> ExitCode {
     let mut options = steps::Options::default();

@@ -93,7 +93,10 @@ pub async fn run(options: &Options) -> bool {
         }
     }
     if chosen("relay") && options.tsa && options.size.is_none_or(|only| only == 4096) {
-        let bench = Bench::start(&base, "relay", false);
+        let bench = Bench::start(&base, "relay", false, false);
+        good &= bench.load("load", 4096, 256, options.seconds).await;
+        // Statuses are not in the workload; nodes send 01 unless told otherwise, so its price is shown.
+        let bench = Bench::start(&base, "relay", true, true);
         good &= bench.load("load", 4096, 256, options.seconds).await;
     }
     if chosen("fanout") {
@@ -109,7 +112,7 @@ async fn mode_steps(
     chosen: &impl Fn(&str) -> bool,
     loads: bool,
 ) -> bool {
-    let mut bench = Bench::start(base, mode, options.tsa);
+    let mut bench = Bench::start(base, mode, options.tsa, false);
     let mut good = true;
     if chosen("light") {
         good &= bench.light().await;
@@ -134,15 +137,18 @@ struct Bench {
     world: World,
     mode: &'static str,
     tsa: bool,
+    automatic_01: bool,
     judge: Arc<Judge>,
     _dir: tempfile::TempDir,
 }
 
 impl Bench {
-    fn start(base: &Path, mode: &'static str, tsa: bool) -> Self {
+    fn start(base: &Path, mode: &'static str, tsa: bool, automatic_01: bool) -> Self {
+        let word = |on: bool| if on { "on" } else { "off" };
         eprintln!(
-            "tram-bench: starting the world `{mode}`, time-stamps {}",
-            if tsa { "on" } else { "off" }
+            "tram-bench: starting the world `{mode}`, time-stamps {}, statuses 01 {}",
+            word(tsa),
+            word(automatic_01)
         );
         let mut topology = if mode == "direct" {
             Topology::direct()
@@ -150,6 +156,7 @@ impl Bench {
             Topology::one_relay()
         };
         topology.tsa = tsa;
+        topology.automatic_01 = automatic_01;
         Self::start_topology(base, mode, &topology)
     }
 
@@ -165,6 +172,7 @@ impl Bench {
             world,
             mode,
             tsa: topology.tsa,
+            automatic_01: topology.automatic_01,
             judge,
             _dir: dir,
         }
@@ -438,7 +446,12 @@ impl Bench {
         print(&json!({
             "step": step,
             "phase": phase,
-            "mode": format!("{}{}", self.mode, if self.tsa { "+tsa" } else { "" }),
+            "mode": format!(
+                "{}{}{}",
+                self.mode,
+                if self.tsa { "+tsa" } else { "" },
+                if self.automatic_01 { "+01" } else { "" }
+            ),
             "size": size,
             "window": window,
             "docs": result.docs,
@@ -513,6 +526,7 @@ async fn fanout(options: &Options, base: &Path) -> bool {
             node("node-c", &["relay-bac"], half(19..38)),
         ],
         tsa: options.tsa,
+        automatic_01: false,
     };
     let bench = Bench::start_topology(base, "relay", &topology);
     eprintln!("tram-bench: fan-out to 38 recipients on two nodes");

@@ -19,6 +19,7 @@ fn alone() -> World {
             vec![agency("H01.36", "Sở Nội vụ tỉnh A")],
         )],
         tsa: false,
+        automatic_01: true,
     })
 }
 

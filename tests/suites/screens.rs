@@ -218,6 +218,7 @@ async fn clerks_answer_recall_and_agree_on_their_screens() {
     let sender = browser.window(&base, DESK).await;
     sender.open("/").await;
     sign_in(&sender, PASSWORD).await;
+    sender.see(&["77/SNV-VP"]).await;
     sender.open(&format!("/documents/{id}")).await;
     sender.see(&["Đã tiếp nhận (03)", "Thu hồi văn bản"]).await;
     sender.press("details summary").await;
@@ -234,6 +235,7 @@ async fn clerks_answer_recall_and_agree_on_their_screens() {
         .await;
     page.open("/inbox").await;
     sign_in(&page, PASSWORD).await;
+    page.see(&["77/SNV-VP"]).await;
     let original: String = page
         .run("return Array.from(document.querySelectorAll('tbody a')).pop().getAttribute('href')")
         .await;

@@ -35,6 +35,7 @@ fn far() -> Topology {
             node("node-c", &["relay-nam"], vec![agency(C, "Bộ Nội vụ")]),
         ],
         tsa: true,
+        automatic_01: true,
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::Uri;
 
+use super::life;
 use super::parts::{FilterLine, Foot, Frame, Pill, Tab, Tone, When, grouped, urgent};
 use super::words::{Words, fill};
 use super::{Answer, Place, Reader, address, frame, html};
@@ -179,10 +180,11 @@ fn page(
 /// A document as a line of the list.
 pub(crate) fn row(w: &'static Words, document: &InboxRow) -> Row {
     let id = document.id.to_string();
-    let who = match document.type_name.as_str() {
-        "" => document.sender_name.clone(),
-        kind => format!("{} · {kind}", document.sender_name),
-    };
+    let mut who = document.sender_name.clone();
+    let kind = Some(document.type_name.as_str()).filter(|kind| !kind.is_empty());
+    for part in kind.into_iter().chain(life::act_name(w, document.business)) {
+        who = format!("{who} · {part}");
+    }
     Row {
         code: document.code.clone(),
         href: format!("/inbox/{id}"),

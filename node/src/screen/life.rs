@@ -129,8 +129,9 @@ pub(crate) fn notes(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<Not
         let reason = reason
             .and_then(|act| act.reason.clone())
             .unwrap_or_default();
+        let reason = reason.trim_end_matches('.');
         notes.push(Note {
-            cause: reason,
+            cause: format!("{reason}."),
             hard: true,
             head: head.to_owned(),
             href: String::new(),
@@ -158,6 +159,16 @@ pub(crate) fn notes(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<Not
         todo: String::new(),
     }));
     notes
+}
+
+/// The act that a packet is, in front of what else a list says of it; nothing for a new document.
+pub(crate) fn act_name(w: &'static Words, business: u8) -> Option<&'static str> {
+    match business {
+        1 => Some(w.act_recall),
+        2 => Some(w.act_update),
+        3 => Some(w.act_replace),
+        _ => None,
+    }
 }
 
 /// What is owed, until when, by which law.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 
 use super::day::Day;
+use super::life;
 use super::parts::{FilterLine, Foot, Frame, Pill, Tab, Tone, When, grouped, urgent};
 use super::words::{Words, fill};
 use super::{Answer, Place, Reader, address, frame, html};
@@ -238,7 +239,13 @@ pub(crate) fn row(w: &'static Words, document: &DocumentRow) -> Row {
         subject: document.subject.clone(),
         urgent: urgent(w, document.priority),
         when: When::at(document.updated),
-        who: names(&document.recipient_names, counts.total()),
+        who: match life::act_name(w, document.business) {
+            Some(act) => format!(
+                "{act} · {}",
+                names(&document.recipient_names, counts.total())
+            ),
+            None => names(&document.recipient_names, counts.total()),
+        },
     }
 }
 

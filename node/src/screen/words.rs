@@ -260,6 +260,9 @@ catalogue! {
     recall_reason: "Lý do thu hồi", "Why it is recalled";
     recall_go: "Ký và gửi lệnh thu hồi", "Sign and send the recall";
     recalled_notice: "Lệnh thu hồi đã được ký và gửi. Kết quả từng nơi nhận hiện ở đây.", "The recall is signed and sent. What each recipient answers shows here.";
+    act_recall: "Lệnh thu hồi", "Recall";
+    act_update: "Cập nhật", "Update";
+    act_replace: "Thay thế", "Replacement";
     deadlines: "Thời hạn", "Deadlines";
     deadlines_received: "Văn bản đến", "Received";
     deadlines_sent: "Văn bản đi", "Sent";

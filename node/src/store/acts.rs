@@ -310,6 +310,7 @@ pub(crate) struct Found {
     pub(crate) sent: Timestamp,
 }
 
+// `+` keeps the few rows that the key finds from being looked for along the order of the whole table.
 async fn by_id(
     pool: &SqlitePool,
     agency: &AgencyCode,
@@ -322,11 +323,11 @@ async fn by_id(
             "SELECT d.id AS id, d.local_id AS local_id, d.created AS sent FROM desk_document d
              WHERE d.agency = ?1 AND d.natural IN (?3, ?4, ?5) AND (?2 IS NULL OR EXISTS (SELECT 1
                FROM desk_recipient r WHERE r.document = d.id AND r.recipient = ?2))
-             ORDER BY d.seq DESC LIMIT 1"
+             ORDER BY +d.seq DESC LIMIT 1"
         }
         Side::Received => {
             "SELECT envelope AS id, local_id, sent FROM desk_inbox
-             WHERE agency = ?1 AND sender = ?2 AND natural IN (?3, ?4, ?5) ORDER BY seq DESC LIMIT 1"
+             WHERE agency = ?1 AND sender = ?2 AND natural IN (?3, ?4, ?5) ORDER BY +seq DESC LIMIT 1"
         }
     };
     let [new, update, replacement] = naturals(local_id);
@@ -355,14 +356,14 @@ async fn by_code(
                AND (?4 IS NULL OR json_extract(d.facts, '$.promulgated') = ?4)
                AND (?2 IS NULL OR EXISTS (SELECT 1 FROM desk_recipient r
                  WHERE r.document = d.id AND r.recipient = ?2))
-             ORDER BY d.seq DESC LIMIT 1"
+             ORDER BY +d.seq DESC LIMIT 1"
         }
         Side::Received => {
             "SELECT envelope AS id, local_id, sent FROM desk_inbox
              WHERE agency = ?1 AND sender = ?2 AND json_extract(facts, '$.code') = ?3
                AND kind = 'document'
                AND (?4 IS NULL OR json_extract(facts, '$.promulgated') = ?4)
-             ORDER BY seq DESC LIMIT 1"
+             ORDER BY +seq DESC LIMIT 1"
         }
     };
     let row = sqlx::query(sql)

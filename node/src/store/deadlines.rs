@@ -49,7 +49,7 @@ pub(crate) async fn candidates(
             "SELECT d.id AS id, d.local_id AS local_id, r.recipient AS peer, r.name AS peer_name,
                d.facts AS facts, d.created AS taken, r.relayed_at AS relayed_at,
                r.delivered_at AS delivered_at, r.state AS state, r.updated AS updated
-             FROM desk_recipient r JOIN desk_document d ON d.id = r.document
+             FROM desk_recipient r CROSS JOIN desk_document d ON d.id = r.document
              WHERE r.due <= ?2 AND d.agency = ?1 AND r.replaced = 0 AND d.kind = 'document'
              ORDER BY r.due LIMIT ?3"
         }

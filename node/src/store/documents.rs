@@ -206,8 +206,10 @@ pub(crate) async fn earlier(
         "SELECT d.id, d.natural, d.packet_digest, d.local_id, d.created,
            json_extract(d.facts, '$.promulgated') AS day, r.recipient, r.state
          FROM desk_document d JOIN desk_recipient r ON r.document = d.id
-         WHERE d.agency = ?1 AND r.replaced = 0 AND (d.natural = ?2
-           OR (json_extract(d.facts, '$.code') = ?3 AND d.natural LIKE 'd|0|%'))
+         WHERE r.replaced = 0 AND d.seq IN (
+           SELECT seq FROM desk_document WHERE agency = ?1 AND natural = ?2
+           UNION SELECT seq FROM desk_document WHERE agency = ?1
+             AND json_extract(facts, '$.code') = ?3 AND natural LIKE 'd|0|%')
          ORDER BY d.seq",
     )
     .bind(agency.as_str())

@@ -164,9 +164,11 @@ pub(crate) async fn same_document(
     let year = facts.promulgated.as_deref().and_then(|day| day.get(..4));
     let row = sqlx::query(
         "SELECT envelope, received FROM desk_inbox
-         WHERE agency = ?1 AND sender = ?2 AND (natural = ?3
-           OR (json_extract(facts, '$.code') = ?4 AND natural LIKE 'd|0|%'
-             AND substr(json_extract(facts, '$.promulgated'), 1, 4) IS ?5))
+         WHERE seq IN (
+           SELECT seq FROM desk_inbox WHERE agency = ?1 AND sender = ?2 AND natural = ?3
+           UNION SELECT seq FROM desk_inbox WHERE agency = ?1 AND sender = ?2
+             AND json_extract(facts, '$.code') = ?4 AND natural LIKE 'd|0|%'
+             AND substr(json_extract(facts, '$.promulgated'), 1, 4) IS ?5)
          ORDER BY seq LIMIT 1",
     )
     .bind(owner)
@@ -533,6 +535,7 @@ fn inbox_row(row: &SqliteRow, now: Timestamp) -> Result<InboxRow, DeskError> {
         subject: facts.subject,
         type_name: facts.type_name,
         priority: u8::try_from(priority).unwrap_or(0),
+        business: facts.business,
         state: inbox_state(row, now)?,
         business_state: word(row, "life")?.unwrap_or_else(|| "arrived".to_owned()),
         business_request: word(row, "request")?.unwrap_or_else(|| "none".to_owned()),

@@ -163,6 +163,7 @@ fn document_row(
         subject: facts.subject,
         type_name: facts.type_name,
         priority: facts.priority,
+        business: facts.business,
         recipient_names,
         counts,
         state: counts.worst(),

@@ -100,6 +100,8 @@ pub struct DocumentRow {
     pub type_name: String,
     /// 0 normal to 4 immediate timed.
     pub priority: u8,
+    /// 0 new, 1 recall, 2 update, 3 replacement.
+    pub business: u8,
     /// Names of the first recipients, at most three.
     pub recipient_names: Vec<String>,
     /// Recipients by state.

@@ -33,6 +33,8 @@ pub struct InboxRow {
     pub type_name: String,
     /// 0 normal to 4 immediate timed.
     pub priority: u8,
+    /// 0 new, 1 recall, 2 update, 3 replacement.
+    pub business: u8,
     /// Its state.
     pub state: InboxState,
     /// Where it stands: `arrived`, `refused`, `registered` … (see `BusinessView::state`).

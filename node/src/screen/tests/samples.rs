@@ -107,6 +107,7 @@ fn document_row(subject: &str, state: RecipientState) -> DocumentRow {
         subject: subject.to_owned(),
         type_name: "Giấy mời".to_owned(),
         priority: 1,
+        business: 0,
         recipient_names: vec![
             "UBND xã Đông Tiến".to_owned(),
             "UBND xã Hòa Bình".to_owned(),
@@ -366,6 +367,7 @@ pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
             subject: subject.to_owned(),
             type_name: "Báo cáo".to_owned(),
             priority: 3,
+            business: 1,
             state,
             reason: (state == InboxState::Quarantined).then(reason),
             received: at(300),
