@@ -6,9 +6,11 @@
 //! submission is kept.
 
 pub(crate) mod moves;
+mod rows;
+mod turns;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
@@ -17,7 +19,7 @@ use formats::limits;
 use formats::reason::Reason;
 use formats::statement::Event;
 use formats::time::Timestamp;
-use relay::store::{Accept, Change, CommitError, DeskRefusal, DeskRows, NewLeg, Outcome, Write};
+use relay::store::{Accept, Change, CommitError, NewLeg, Write};
 
 use crate::access::book::seconds_up;
 use crate::acts;
@@ -34,8 +36,10 @@ use crate::seal::{self, Sealed, Sealing, Signed};
 use crate::store;
 use crate::store::commit::{desk_rows, desk_write};
 use crate::store::documents::{self, Earlier, NewDocument};
-use crate::store::packets::{self, Kept};
 use crate::view::{Accepted, AcceptedRecipient, RecipientState};
+
+use self::rows::Rows;
+pub(crate) use self::turns::{Running, Turns};
 
 /// Accepts a submission. It runs to its end even if the caller goes away (a client that hangs up
 /// drops the request): the turns that keep the same document from being taken twice are held until
@@ -460,69 +464,6 @@ impl Work<'_> {
     }
 }
 
-/// The desk's rows of one submission.
-struct Rows {
-    document: EnvelopeId,
-    agency: AgencyCode,
-    new: Option<NewDocument>,
-    signed: Signed,
-    kept: Kept,
-    key: Option<String>,
-    request: Digest,
-    envelopes: Vec<Sealed>,
-    /// How many of the outcomes are the envelopes'.
-    accepts: usize,
-    stopped: Vec<recall::Asked>,
-    /// The received document that a status of the node itself is about.
-    reports: Option<EnvelopeId>,
-    /// When its first deadline ends.
-    due: Option<Timestamp>,
-    now: Timestamp,
-}
-
-impl Rows {
-    fn write(&self, desk: &mut DeskRows<'_>, outcomes: &[Outcome]) -> Result<(), DeskRefusal> {
-        let taken = outcomes.iter().take(self.accepts);
-        if !taken
-            .into_iter()
-            .all(|outcome| matches!(outcome, Outcome::Accepted { .. }))
-        {
-            return Err(DeskRefusal::refused("envelope id was used before"));
-        }
-        let packet = &self.signed.packet;
-        packets::put(
-            desk,
-            packet.digest.digest(),
-            packet.digest.bytes(),
-            &self.kept,
-        );
-        if let Some(new) = &self.new {
-            documents::put_document(desk, new, &self.signed);
-        }
-        let mut position = 0;
-        for sealed in &self.envelopes {
-            documents::put_envelope(desk, self.document, sealed, position, self.due);
-            position += sealed.recipients.len();
-        }
-        if let Some(key) = &self.key {
-            let (agency, request) = (&self.agency, self.request);
-            documents::put_idempotency(desk, agency, key, request, self.document, false, self.now);
-        }
-        recall::put_steps(desk, &self.stopped, self.now);
-        if let Some(received) = self.reports {
-            store::inbox::reported(desk, &self.agency, received);
-        }
-        Ok(())
-    }
-
-    async fn write_acts(&self, desk: &mut DeskRows<'_>) -> Result<(), DeskRefusal> {
-        let acts = &self.signed.packet.acts;
-        let document = self.document.to_string();
-        acts.write(desk, &self.agency, &self.agency, &document, self.now)
-            .await
-    }
-}
-
 /// The directory knew the recipient a moment ago, the routes do not.
 fn no_way(recipient: &Recipient, reason: Reason) -> SubmitError {
     let fault = formats::edxml::Fault::coded(
@@ -548,66 +489,6 @@ pub(crate) fn commit_error(error: CommitError) -> SubmitError {
     }
 }
 
-/// Idempotency-Keys that are worked on now.
-#[derive(Debug, Default)]
-pub(crate) struct Running(Arc<Mutex<BTreeSet<(AgencyCode, String)>>>);
-
-/// Ends with the request.
-#[derive(Debug)]
-pub(crate) struct RunningKey {
-    all: Arc<Mutex<BTreeSet<(AgencyCode, String)>>>,
-    key: (AgencyCode, String),
-}
-
-impl Running {
-    fn begin(&self, agency: &AgencyCode, key: &str) -> Option<RunningKey> {
-        let key = (agency.clone(), key.to_owned());
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key.clone()).then(|| RunningKey {
-            all: Arc::clone(&self.0),
-            key,
-        })
-    }
-}
-
-impl Drop for RunningKey {
-    fn drop(&mut self) {
-        self.all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
-    }
-}
-
-/// One at a time for the same natural key: a fixed number of turns, chosen by hash.
-#[derive(Debug)]
-pub(crate) struct Turns(Vec<tokio::sync::Mutex<()>>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self((0..TURNS).map(|_| tokio::sync::Mutex::default()).collect())
-    }
-}
-
-impl Turns {
-    async fn turn(
-        &self,
-        agency: &AgencyCode,
-        natural: &str,
-    ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        (agency, natural).hash(&mut hasher);
-        let at = usize::try_from(hasher.finish() % TURNS).unwrap_or(0);
-        match self.0.get(at) {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        }
-    }
-}
-
-/// Enough that two documents rarely wait for each other.
-const TURNS: u64 = 1024;
 /// How long a key is answered (72 h).
 pub(crate) const KEY_MS: i64 = 72 * 3_600_000;
 /// Documents that nobody wants after a week are a mistake; agencies may say otherwise per document.

@@ -151,11 +151,7 @@ fn pages() -> Vec<Route> {
             "/documents/{id}/evidence",
             get(screen::document::evidence),
         ),
-        act(
-            sender,
-            "/documents/{id}/recall",
-            post(screen::document::recall),
-        ),
+        act(sender, "/documents/{id}/recall", post(screen::life::recall)),
         look(PERSON, "/deadlines", get(screen::deadlines::list)),
         look(
             PERSON,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use formats::edxml::Warning;
 use formats::header::Header;
 use formats::id::{AgencyCode, Digest};
 use formats::statement::Event;
@@ -84,11 +83,7 @@ async fn delivery(core: &Core, arrival: &Arrival, opened: Opened) -> Result<Deli
     let facts = packet::facts(&opened.read.packet);
     let natural = packet::natural_key(&opened.read.packet);
     let mut warnings = judged(&opened, now);
-    let pool = core.reader();
-    let (owner, sender) = (agency.as_str(), from.as_str());
-    if let Some(first) = inbox::same_document(&pool, owner, sender, &natural, &facts).await? {
-        warnings.push(packet::warning_view(&Warning::duplicate(&first)));
-    }
+    let sender = from.as_str();
     let mut acts = acts::incoming(core, &agency, &from, &opened.read.packet, now).await?;
     warnings.append(&mut acts.warnings);
     let document = acts::is_document(&opened.read.packet, &acts);

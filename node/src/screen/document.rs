@@ -1,10 +1,8 @@
 //! One sent document: facts, files, recipients, and the journey to one of them with its evidence.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse, Redirect};
 
 use super::life;
 use super::outgoing::{pill, progress};
@@ -14,7 +12,6 @@ use super::parts::{
 use super::words::{Lang, Words, fill};
 use super::{Answer, Place, Reader, address, day, frame, html};
 use crate::access::Scope;
-use crate::desk::Submission;
 use crate::door::params::Params;
 use crate::door::problem::said;
 use crate::door::rest::id;
@@ -106,27 +103,6 @@ pub(crate) async fn show(
     html(&page)
 }
 
-/// `POST /documents/{id}/recall`
-pub(crate) async fn recall(
-    State(doors): State<Doors>,
-    reader: Reader,
-    Path(text): Path<String>,
-    Form(form): Form<life::RecallForm>,
-) -> Answer {
-    reader.session.check(&form.csrf)?;
-    let id = id(&text)?;
-    let (desk, agency) = (doors.desk(), &reader.caller.agency);
-    let draft = form.draft(&reader);
-    let packet = desk.recall(agency, id, &draft).await?;
-    let again = Some(draft.reason).filter(|reason| !reason.trim().is_empty());
-    let submission = Submission {
-        resend_reason: again,
-        ..Submission::of(packet)
-    };
-    desk.submit(agency, submission).await?;
-    Ok(Redirect::to(&format!("/documents/{id}?recalled=1")).into_response())
-}
-
 /// `GET /documents/{id}/evidence`
 pub(crate) async fn evidence(
     State(doors): State<Doors>,
@@ -192,7 +168,7 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
             .map(|timeline| recipient(w, lang, &timeline.recipient, &base, code))
             .collect(),
         recipients_title: fill(w.recipients, &[("n", &total.to_string())]),
-        recall_href: recall_href(found, &base),
+        recall_href: life::recall_href(found, &base),
         seals: seals(
             w,
             &document.facts.sender_name,
@@ -206,20 +182,6 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
         urgent: urgent(w, row.priority),
         frame,
         w,
-    }
-}
-
-/// A document can be recalled while somebody has it or may get it.
-fn recall_href(found: &Found, base: &str) -> String {
-    let document = matches!(found.document.facts.business, 0 | 3);
-    let open = found.timelines.iter().any(|timeline| {
-        let business = &timeline.recipient.business;
-        !matches!(business.state, "withdrawn" | "refused") && business.request != "recall_requested"
-    });
-    if document && open && found.document.row.kind == "document" {
-        format!("{base}/recall")
-    } else {
-        String::new()
     }
 }
 

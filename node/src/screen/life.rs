@@ -1,16 +1,22 @@
 //! The business life of a document on the pages: what was said, what is asked, what is owed, and the forms
 //! that answer or recall.
 
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 
 use formats::edxml::StatusCode;
 
-use super::Reader;
+use super::document::Found;
 use super::parts::{Note, StepLine, Tone};
 use super::received::step;
 use super::words::{Lang, Words, fill};
-use crate::desk::{RecallDraft, StatusDraft};
+use super::{Answer, Reader};
+use crate::desk::{RecallDraft, StatusDraft, Submission};
+use crate::door::Doors;
 use crate::door::problem::said;
+use crate::door::rest::id;
 use crate::view::{ActView, DeadlineView, InboxView};
 
 /// The form that answers a received document.
@@ -54,6 +60,41 @@ impl RecallForm {
             to: Vec::new(),
             staff: Some(reader.caller.label.clone()),
         }
+    }
+}
+
+/// `POST /documents/{id}/recall`
+pub(crate) async fn recall(
+    State(doors): State<Doors>,
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(form): Form<RecallForm>,
+) -> Answer {
+    reader.session.check(&form.csrf)?;
+    let id = id(&text)?;
+    let (desk, agency) = (doors.desk(), &reader.caller.agency);
+    let draft = form.draft(&reader);
+    let packet = desk.recall(agency, id, &draft).await?;
+    let again = Some(draft.reason).filter(|reason| !reason.trim().is_empty());
+    let submission = Submission {
+        resend_reason: again,
+        ..Submission::of(packet)
+    };
+    desk.submit(agency, submission).await?;
+    Ok(Redirect::to(&format!("/documents/{id}?recalled=1")).into_response())
+}
+
+/// A document can be recalled while somebody has it or may get it.
+pub(crate) fn recall_href(found: &Found, base: &str) -> String {
+    let document = matches!(found.document.facts.business, 0 | 3);
+    let open = found.timelines.iter().any(|timeline| {
+        let business = &timeline.recipient.business;
+        !matches!(business.state, "withdrawn" | "refused") && business.request != "recall_requested"
+    });
+    if document && open && found.document.row.kind == "document" {
+        format!("{base}/recall")
+    } else {
+        String::new()
     }
 }
 

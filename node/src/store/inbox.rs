@@ -1,8 +1,12 @@
 //! Rows of received documents.
 
+mod lease;
+mod owing;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
+use formats::edxml::Warning;
 use formats::header::Header;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::reason::Reason;
@@ -11,14 +15,18 @@ use relay::store::{DeskRefusal, DeskRows, LegId, Outcome};
 
 use super::access::time_option;
 use super::acts;
-use super::documents::{code, damaged, digest, envelope, from_json, json, time};
+use super::documents::{damaged, digest, envelope, from_json, json, time};
 use crate::fault::DeskError;
 use crate::fold::patterns;
 use crate::life::Life;
+use crate::packet::warning_view;
 use crate::view::{
     AttachmentView, BusinessView, FaultView, InboxRow, InboxState, InboxView, PacketFacts,
     SignatureView, TimeProof,
 };
+
+pub(crate) use lease::{Standing, acknowledge, free, lease, standing};
+pub(crate) use owing::{Owing, answered, owing, reported};
 
 /// A received document, or one that was set aside.
 #[derive(Debug)]
@@ -136,8 +144,14 @@ pub(crate) async fn put(
     .bind(now.unix_ms())
     .bind(item.owes_arrived)
     .bind(item.due.map(Timestamp::unix_ms));
-    if let Some(row) = desk.fetch().await?.first() {
-        return Ok(row.try_get("waited")?);
+    find_twin(desk, owner, header, item);
+    // The row that was written answers first, if it was written; then the twin, if there is one.
+    let mut rows = desk.fetch().await?.into_iter();
+    if let Some(Ok(waited)) = rows.next().map(|row| row.try_get("waited")) {
+        if let Some(twin) = rows.next() {
+            warn_of(desk, owner, header, item, &twin)?;
+        }
+        return Ok(waited);
     }
     desk.add("SELECT header FROM desk_inbox WHERE envelope = ? AND agency = ?")
         .bind(context.id.to_string())
@@ -151,97 +165,50 @@ pub(crate) async fn put(
     }
 }
 
-/// The document that this agency has from this sender under the same natural key, or (a new document)
-/// under the same number and notation in the same year, in words [Decree 30/2020 annex VI].
-pub(crate) async fn same_document(
-    pool: &SqlitePool,
-    owner: &str,
-    sender: &str,
-    natural: &str,
-    facts: &PacketFacts,
-) -> Result<Option<String>, DeskError> {
+/// Looks, among what came before, for the same document: the same natural key, or (a new document) the same
+/// number and notation in the same year [Decree 30/2020 annex VI]. Inside the commit, so that of two that
+/// come at once the second is always seen.
+fn find_twin(desk: &mut DeskRows<'_>, owner: &str, header: &Header, item: &NewItem) {
+    let (context, facts) = (header.context(), &item.facts);
     let new = facts.business == 0 && facts.status_code.is_none() && !facts.code.is_empty();
     let year = facts.promulgated.as_deref().and_then(|day| day.get(..4));
-    let row = sqlx::query(
-        "SELECT envelope, received FROM desk_inbox
-         WHERE seq IN (
-           SELECT seq FROM desk_inbox WHERE agency = ?1 AND sender = ?2 AND natural = ?3
-           UNION SELECT seq FROM desk_inbox WHERE agency = ?1 AND sender = ?2
-             AND json_extract(facts, '$.code') = ?4 AND natural LIKE 'd|0|%'
-             AND substr(json_extract(facts, '$.promulgated'), 1, 4) IS ?5)
-         ORDER BY seq LIMIT 1",
+    let sender = context.sender.as_str();
+    desk.add(
+        "SELECT envelope, received FROM desk_inbox WHERE seq IN (
+           SELECT seq FROM desk_inbox WHERE agency = ? AND sender = ? AND natural = ?
+           UNION SELECT seq FROM desk_inbox WHERE agency = ? AND sender = ?
+             AND json_extract(facts, '$.code') = ? AND natural LIKE 'd|0|%'
+             AND substr(json_extract(facts, '$.promulgated'), 1, 4) IS ?)
+           AND envelope <> ? ORDER BY seq LIMIT 1",
     )
     .bind(owner)
     .bind(sender)
-    .bind(natural)
+    .bind(&item.natural)
+    .bind(owner)
+    .bind(sender)
     .bind(new.then_some(&facts.code))
     .bind(year)
-    .fetch_optional(pool)
-    .await?;
-    row.map(|row| {
-        let id: String = row.try_get("envelope")?;
-        Ok(format!("{id}, {}", time(&row, "received")?.vietnam()))
-    })
-    .transpose()
+    .bind(context.id.to_string());
 }
 
-/// A received document whose sender is to get a status packet 01.
-#[derive(Debug)]
-pub(crate) struct Owing {
-    pub(crate) id: EnvelopeId,
-    pub(crate) agency: AgencyCode,
-    pub(crate) sender: AgencyCode,
-    pub(crate) local_id: String,
-    pub(crate) facts: PacketFacts,
-    pub(crate) received: Timestamp,
-}
-
-/// The oldest of them, at most `limit`.
-pub(crate) async fn owing(pool: &SqlitePool, limit: u32) -> Result<Vec<Owing>, DeskError> {
-    let rows = sqlx::query(
-        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
-         WHERE owes_arrived = 1 ORDER BY seq LIMIT ?",
-    )
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await?;
-    rows.iter().map(owing_row).collect()
-}
-
-fn owing_row(row: &SqliteRow) -> Result<Owing, DeskError> {
-    Ok(Owing {
-        id: envelope(row, "envelope")?,
-        agency: code(row, "agency")?,
-        sender: code(row, "sender")?,
-        local_id: row.try_get("local_id")?,
-        facts: from_json(&row.try_get::<String, _>("facts")?)?,
-        received: time(row, "received")?,
-    })
-}
-
-/// The document that a status is about, as its recipient has it.
-pub(crate) async fn answered(
-    pool: &SqlitePool,
-    agency: &AgencyCode,
-    id: EnvelopeId,
-) -> Result<Owing, DeskError> {
-    let row = sqlx::query(
-        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
-         WHERE agency = ? AND envelope = ? AND state <> 'quarantined'",
-    )
-    .bind(agency.as_str())
-    .bind(id.to_string())
-    .fetch_optional(pool)
-    .await?
-    .ok_or(DeskError::NotFound)?;
-    owing_row(&row)
-}
-
-/// The 01 is on its way, or never will be.
-pub(crate) fn reported(desk: &mut DeskRows<'_>, agency: &AgencyCode, id: EnvelopeId) {
-    desk.add("UPDATE desk_inbox SET owes_arrived = 0 WHERE agency = ? AND envelope = ?")
-        .bind(agency.as_str())
-        .bind(id.to_string());
+/// W-DUP on the row that was written just now.
+fn warn_of(
+    desk: &mut DeskRows<'_>,
+    owner: &str,
+    header: &Header,
+    item: &NewItem,
+    twin: &SqliteRow,
+) -> Result<(), sqlx::Error> {
+    let id: String = twin.try_get("envelope")?;
+    let received = Timestamp::from_unix_ms(twin.try_get("received")?);
+    let warning = Warning::duplicate(&format!("{id}, {}", received.vietnam()));
+    let mut warnings = item.warnings.clone();
+    warnings.push(warning_view(&warning));
+    desk.add("UPDATE desk_inbox SET warnings = ? WHERE agency = ? AND envelope = ?")
+        .bind(json(&warnings))
+        .bind(owner)
+        .bind(header.context().id.to_string());
+    Ok(())
 }
 
 /// Which rows of the inbox.
@@ -312,40 +279,6 @@ pub(crate) async fn list(
     rows.iter()
         .map(|row| Ok((row.try_get("seq")?, inbox_row(row, query.now)?)))
         .collect()
-}
-
-/// What decides a hand-over.
-#[derive(Debug)]
-pub(crate) struct Standing {
-    pub(crate) state: InboxState,
-    pub(crate) acknowledged: Option<Timestamp>,
-    pub(crate) leg: LegId,
-    pub(crate) claim: Option<String>,
-    pub(crate) lease_until: Option<Timestamp>,
-}
-
-pub(crate) async fn standing(
-    pool: &SqlitePool,
-    owner: &AgencyCode,
-    id: EnvelopeId,
-    now: Timestamp,
-) -> Result<Standing, DeskError> {
-    let row = sqlx::query(
-        "SELECT state, acknowledged, leg, claim, lease_until FROM desk_inbox
-         WHERE agency = ? AND envelope = ?",
-    )
-    .bind(owner.as_str())
-    .bind(id.to_string())
-    .fetch_optional(pool)
-    .await?
-    .ok_or(DeskError::NotFound)?;
-    Ok(Standing {
-        state: inbox_state(&row, now)?,
-        acknowledged: time_option(&row, "acknowledged")?,
-        leg: LegId(row.try_get("leg")?),
-        claim: row.try_get("claim")?,
-        lease_until: time_option(&row, "lease_until")?,
-    })
 }
 
 /// The digest of an item's packet, unless it was set aside, and the document's number and notation. A
@@ -434,76 +367,6 @@ fn signature(row: &SqliteRow) -> Result<SignatureView, DeskError> {
             TimeProof::Checkpoint
         },
     })
-}
-
-/// Rows that may be leased now, most urgent and oldest first.
-pub(crate) async fn free(
-    pool: &SqlitePool,
-    owner: &AgencyCode,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<(i64, InboxRow)>, DeskError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM desk_inbox WHERE agency = ? AND state = 'new'
-           AND coalesce(lease_until, 0) <= ? AND coalesce(life, '') <> 'withdrawn' ORDER BY priority DESC, seq LIMIT ?"
-    );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(owner.as_str())
-        .bind(now.unix_ms())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(pool)
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("seq")?, inbox_row(row, now)?)))
-        .collect()
-}
-
-/// Leases those of the rows that are still free, inside the commit, and says which.
-pub(crate) async fn lease(
-    desk: &mut DeskRows<'_>,
-    seqs: &[i64],
-    word: &str,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<Vec<i64>, sqlx::Error> {
-    desk.add(
-        "UPDATE desk_inbox SET claim = ?, lease_until = ? WHERE state = 'new'
-           AND coalesce(lease_until, 0) <= ? AND seq IN (",
-    )
-    .bind(word)
-    .bind(until.unix_ms())
-    .bind(now.unix_ms())
-    .list(seqs)
-    .text(") RETURNING seq");
-    let leased = desk.fetch().await?;
-    leased.iter().map(|row| row.try_get("seq")).collect()
-}
-
-/// Marks an item as handed over; `false` if it was not `new` any more, or another claim has it now. The row
-/// keeps the word it was handed over under, so that a worker whose lease ran out is not told that the
-/// hand-over was its own.
-pub(crate) async fn acknowledge(
-    desk: &mut DeskRows<'_>,
-    owner: &str,
-    id: &str,
-    claim: Option<&str>,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
-    desk.add(
-        "UPDATE desk_inbox SET state = 'acknowledged', lease_until = NULL, acknowledged = ?,
-           claim = ?
-         WHERE agency = ? AND envelope = ? AND state = 'new'
-           AND CASE WHEN ? IS NULL THEN coalesce(lease_until, 0) <= ? ELSE claim = ? END
-         RETURNING seq",
-    )
-    .bind(now.unix_ms())
-    .bind(claim)
-    .bind(owner)
-    .bind(id)
-    .bind(claim)
-    .bind(now.unix_ms())
-    .bind(claim);
-    Ok(desk.fetch().await?.len() == 1)
 }
 
 fn inbox_state(row: &SqliteRow, now: Timestamp) -> Result<InboxState, DeskError> {

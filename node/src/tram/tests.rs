@@ -28,7 +28,8 @@ async fn node() -> (String, JoinHandle<()>) {
         }))
         .into_response()
     };
-    let refuse = || async {
+    // Reads the request to its end: an answer before that can meet a closed connection.
+    let refuse = |_body: axum::body::Bytes| async {
         let problem = json!({
             "code": "packet_invalid", "title": "Gói edXML chưa hợp lệ", "detail": "d", "next": "Sửa",
             "request_id": "r-1", "errors": [

@@ -378,6 +378,96 @@ async fn an_update_brings_the_document_to_new_recipients_and_takes_it_from_remov
     world.stop().await;
 }
 
+/// A packet of ours with another text in some places.
+async fn edited(desk: &Desk, id: EnvelopeId, changes: &[(&str, &str)]) -> node::body::Body {
+    let package = desk.sent_package(&sender(), id).await.unwrap();
+    let mut text = String::from_utf8(package.body.read_all().unwrap().to_vec()).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from} in {text}");
+        text = text.replace(from, to);
+    }
+    node::body::Body::memory(text.into_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_of_the_content_is_asked_beside_the_ladder_and_a_take_back_by_13_outranks_it() {
+    let world = World::start().await;
+    let sent = world.send(draft("50", &["H01.36.04"]), vec![]).await;
+    world.until_state(sent.id, RecipientState::Delivered).await;
+    let target = &sent.local_id;
+    let business = format!(
+        "<edXML:BussinessDocType>2</edXML:BussinessDocType>\
+         <edXML:BussinessDocReason>Sửa lỗi chính tả</edXML:BussinessDocReason>\
+         <edXML:DocumentId>{target}</edXML:DocumentId>\
+         <edXML:BussinessDocumentInfo><edXML:DocumentInfo>1</edXML:DocumentInfo>\
+         <edXML:DocumentReceiver>0</edXML:DocumentReceiver></edXML:BussinessDocumentInfo>"
+    );
+    let new = "<edXML:BussinessDocType>0</edXML:BussinessDocType>";
+    let packet = edited(
+        &world.a,
+        sent.id,
+        &[(new, &business), ("kiểm thử", "thử nghiệm")],
+    )
+    .await;
+    world
+        .a
+        .submit(&sender(), Submission::of(packet))
+        .await
+        .unwrap();
+    let update = arrived(&world, 2).await;
+    assert!(
+        update.row.subject.contains("thử nghiệm"),
+        "{}",
+        update.row.subject
+    );
+    until_sender_sees(&world, sent.id, "arrived", "update_requested").await;
+
+    let written = world.a.now();
+    let take_back = formats::edxml::StatusPacket {
+        from: formats::edxml::Org {
+            organ_id: formats::edxml::OrganId::new("H01.36"),
+            name: "Sở Nội vụ tỉnh A".to_owned(),
+            ..Default::default()
+        },
+        response_for: formats::edxml::ResponseFor {
+            organ_id: formats::edxml::OrganId::new("H01.36"),
+            code: "50/SNV-VP".to_owned(),
+            date: formats::edxml::Date::new(2026, 1, 9),
+            document_id: None,
+        },
+        code: formats::edxml::StatusCode::TakeBack,
+        description: Some("Gửi nhầm".to_owned()),
+        at: Some(written),
+        ..Default::default()
+    };
+    let mut bytes = Vec::new();
+    formats::edxml::write_status(&take_back, formats::edxml::Form::Java, &mut bytes).unwrap();
+    let body = node::body::Body::memory(bytes);
+    let said = world
+        .a
+        .submit(&sender(), Submission::of(body))
+        .await
+        .unwrap();
+    assert_eq!(said.recipients.len(), 1, "to whoever has the document");
+    until_sender_sees(&world, sent.id, "arrived", "recall_requested").await;
+    let first = rows(&world.b, &recipient(), "document").await;
+    let first = first.iter().find(|row| row.id == sent.id).unwrap().clone();
+    world
+        .until("the take-back at the recipient", async |world| {
+            let row = world
+                .b
+                .inbox_item(&recipient(), first.id)
+                .await
+                .unwrap()
+                .row;
+            (row.business_request == "recall_requested").then_some(())
+        })
+        .await;
+    say(&world, first.id, &answer("15", None)).await;
+    until_sender_sees(&world, sent.id, "withdrawn", "recalled").await;
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_law_warns_of_the_same_number_and_one_upload_per_receiver_reaches_every_receiver() {
     let world = World::start().await;
