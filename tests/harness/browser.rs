@@ -223,19 +223,26 @@ impl Window {
 
     /// Presses the first element that this CSS selector finds.
     pub async fn press(&self, css: &str) {
-        let element = self.driver().find(By::Css(css)).await;
-        let element = element.unwrap_or_else(|error| panic!("no {css}: {error}"));
-        element
-            .click()
-            .await
-            .unwrap_or_else(|error| panic!("{css} cannot be pressed: {error}"));
+        self.click(By::Css(css), css).await;
+    }
+
+    /// Clicks what is found, again while the page renews itself under the hand.
+    async fn click(&self, by: By, what: &str) {
+        let until = Instant::now() + SEEN;
+        loop {
+            let clicked = match self.driver().find(by.clone()).await {
+                Ok(element) => element.click().await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = clicked else { return };
+            assert!(Instant::now() < until, "{what} cannot be clicked: {error}");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Follows the link with this text.
     pub async fn follow(&self, text: &str) {
-        let link = self.driver().find(By::LinkText(text)).await;
-        let link = link.unwrap_or_else(|error| panic!("no link “{text}”: {error}"));
-        link.click().await.expect("a link can be followed");
+        self.click(By::LinkText(text), text).await;
     }
 
     /// Types into the field with this name, in place of what it holds.
