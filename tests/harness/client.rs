@@ -158,7 +158,8 @@ impl NodeClient {
         .await
     }
 
-    /// Takes everything that comes until `count` items are acknowledged; the packets in order of arrival.
+    /// Takes everything that comes until `count` documents are acknowledged; the packets in order of arrival.
+    /// Statuses of recipients are taken too, and not counted.
     pub async fn receive(&self, count: usize, limit: Duration) -> Vec<(Value, bytes::Bytes)> {
         let until = Instant::now() + limit;
         let mut taken = Vec::new();
@@ -179,7 +180,9 @@ impl NodeClient {
                     .await
                     .expect("an acknowledgement is answered");
                 assert!(ack.status.is_success(), "{}: {:#}", ack.status, ack.json);
-                taken.push((item, packet));
+                if item["kind"] == "document" {
+                    taken.push((item, packet));
+                }
             }
         }
         taken
