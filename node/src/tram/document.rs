@@ -63,7 +63,12 @@ pub(super) async fn resolve(client: &Client, name: &str) -> Result<String, Failu
         return Ok(encode(name));
     }
     let found = client.get("/documents", &[("local_id", name)]).await?;
-    match items(&found, "items").first() {
+    let rows = items(&found, "items");
+    // A recall and an update carry the id of what they are about: the document itself is meant.
+    let itself = rows
+        .iter()
+        .find(|row| !matches!(number(row, "business"), 1 | 2));
+    match itself.or_else(|| rows.first()) {
         Some(row) => Ok(text(row, "id").to_owned()),
         None => {
             let problem = ProblemAnswer {
