@@ -35,25 +35,27 @@ pub(crate) async fn report(core: Weak<Core>, stop: CancellationToken) {
     }
 }
 
-/// Reports what is owed; `false`: something has to wait.
+/// Reports what is owed; `false`: something has to wait, and nothing behind it does.
 async fn report_all(core: &Arc<Core>) -> bool {
+    let (mut place, mut all_told) = (0, true);
     loop {
-        let owed = match inbox::owing(&core.reader(), BATCH).await {
+        let owed = match inbox::owing(&core.reader(), place, BATCH).await {
             Ok(owed) => owed,
             Err(error) => {
                 tracing::warn!(%error, "arrivals cannot be reported now");
                 return false;
             }
         };
-        if owed.is_empty() {
-            return true;
-        }
+        let Some(last) = owed.last() else {
+            return all_told;
+        };
+        place = last.seq;
         let told = futures_util::stream::iter(owed)
             .map(|one| tell(core, one))
             .buffer_unordered(AT_ONCE);
-        if !told.all(std::future::ready).await {
-            return false;
-        }
+        all_told &= told
+            .fold(true, |all, told| std::future::ready(all && told))
+            .await;
     }
 }
 

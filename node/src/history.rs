@@ -140,7 +140,8 @@ fn text_of(one: &StoredStep) -> Phrase {
             format!("Station {} was asked not to deliver it", one.who),
         );
     }
-    if matches!(one.reason, Some(Reason::Recalled | Reason::Withdrawn)) {
+    let stopped = matches!(one.reason, Some(Reason::Recalled | Reason::Withdrawn));
+    if stopped || event == recall::STOPPED {
         return Phrase::new(
             format!("Đã dừng tại trạm {} theo yêu cầu thu hồi", one.who),
             format!("Stopped at station {}: its sender took it back", one.who),

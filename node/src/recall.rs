@@ -40,12 +40,13 @@ pub(crate) struct Writes {
     pub(crate) steps: Vec<Asked>,
 }
 
-/// A recipient whose station was asked.
+/// What was done about one recipient: its home station was asked, or its leg stopped here.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     envelope: String,
     recipient: String,
     station: String,
+    event: &'static str,
 }
 
 /// An envelope that is still on its way to some of its recipients.
@@ -133,34 +134,48 @@ async fn ask(core: &Core, moving: Moving, all: &mut Writes) -> Result<(), Submit
     }
     let envelope = moving.header.context().id;
     for (home, recipients) in homes {
-        let steps = recipients.iter().map(|recipient| Asked {
+        let asked = recipients.iter().map(|recipient| Asked {
             envelope: envelope.to_string(),
             recipient: recipient.to_string(),
             station: home.to_string(),
+            event: ASKED,
         });
-        all.steps.extend(steps);
+        let asked: Vec<Asked> = asked.collect();
         let message = Recall {
             header: moving.header.clone(),
             header_signature: moving.signature.clone(),
             recipients,
         };
-        match station
-            .control(std::slice::from_ref(&home), message.encode())
-            .await
-        {
-            Ok(accept) => all.station.push(accept.into()),
+        let to = std::slice::from_ref(&home);
+        match station.control(to, message.encode()).await {
+            Ok(accept) => {
+                all.station.push(accept.into());
+                all.steps.extend(asked);
+            }
             Err(error) => {
                 // The recall itself goes on as a packet and waits for the road like any other.
                 tracing::warn!(code = "TRAM-325", %envelope, %error, "home station is not asked");
             }
         }
     }
-    all.station.extend(own_legs(core, &moving, now).await?);
+    for (recipient, stopped) in own_legs(core, &moving, now).await? {
+        all.station.push(stopped);
+        all.steps.push(Asked {
+            envelope: envelope.to_string(),
+            recipient,
+            station: station.name().to_string(),
+            event: STOPPED,
+        });
+    }
     Ok(())
 }
 
-/// What has not left this station yet stays here.
-async fn own_legs(core: &Core, moving: &Moving, now: Timestamp) -> Result<Vec<Write>, SubmitError> {
+/// What has not left this station yet stays here: each recipient with the write that stops its leg.
+async fn own_legs(
+    core: &Core,
+    moving: &Moving,
+    now: Timestamp,
+) -> Result<Vec<(String, Write)>, SubmitError> {
     let internal = |error: relay::store::ReadError| SubmitError::Internal(error.to_string());
     let store = core.station().store();
     let context = moving.header.context();
@@ -182,7 +197,7 @@ async fn own_legs(core: &Core, moving: &Moving, now: Timestamp) -> Result<Vec<Wr
     });
     Ok(stays
         .map(|leg| {
-            Move {
+            let stop = Move {
                 leg: leg.leg,
                 expect: Vec::new(),
                 to: LegState::Withdrawn,
@@ -194,23 +209,25 @@ async fn own_legs(core: &Core, moving: &Moving, now: Timestamp) -> Result<Vec<Wr
                 }),
                 owe_receipt: false,
                 evidence: None,
-            }
-            .into()
+            };
+            (leg.recipient.to_string(), stop.into())
         })
         .collect())
 }
 
-/// Shows in the recipients' histories that their stations were asked.
+/// Shows in the recipients' histories what was done.
 pub(crate) fn put_steps(desk: &mut DeskRows<'_>, asked: &[Asked], now: Timestamp) {
     let steps: Vec<Step<'_>> = asked
         .iter()
-        .map(|one| Step::plain(&one.envelope, &one.recipient, ASKED, now, &one.station))
+        .map(|one| Step::plain(&one.envelope, &one.recipient, one.event, now, &one.station))
         .collect();
     write_steps(desk, &steps, now);
 }
 
-/// The step's word: not a state of the recipient.
+/// A step's word: the home station was asked not to deliver. Not a state of the recipient.
 pub(crate) const ASKED: &str = "recall_sent";
+/// A step's word: the leg had not left this station and stays.
+pub(crate) const STOPPED: &str = "stopped";
 
 /// Takes an envelope of class control to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {

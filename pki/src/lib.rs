@@ -33,6 +33,7 @@ pub mod authority;
 pub mod cert;
 pub mod chain;
 pub mod csr;
+pub mod enrol;
 pub mod issue;
 pub mod key;
 pub mod ledger;

@@ -100,6 +100,8 @@ pub enum Content<'a> {
     Packet(&'a PacketDigest),
     /// A record's JSON.
     Record(&'a [u8]),
+    /// An agency's wish for new certificates ([`crate::enrol::Request::statement`]).
+    Renewal(&'a [u8]),
 }
 
 impl Content<'_> {
@@ -111,6 +113,7 @@ impl Content<'_> {
             Self::Header(_) => oid::CT_HEADER,
             Self::Packet(_) => oid::CT_DATA,
             Self::Record(_) => oid::CT_RECORD,
+            Self::Renewal(_) => oid::CT_RENEWAL,
         }
     }
 
@@ -123,7 +126,7 @@ impl Content<'_> {
                 Class::Document | Class::Status => role == Role::AgencySignature,
                 Class::Control | Class::Receipt => role == Role::StationEvidence,
             },
-            Self::Packet(_) => role == Role::AgencySignature,
+            Self::Packet(_) | Self::Renewal(_) => role == Role::AgencySignature,
             Self::Record(_) => matches!(
                 role,
                 Role::AgencySignature
@@ -141,7 +144,7 @@ impl Content<'_> {
             Self::Checkpoint(body) => Some(hash.digest(body.as_bytes())),
             Self::Header(header) => Some(hash.digest(header.bytes())),
             Self::Packet(packet) => packet.in_hash(hash).map(<[u8]>::to_vec),
-            Self::Record(json) => Some(hash.digest(json)),
+            Self::Record(bytes) | Self::Renewal(bytes) => Some(hash.digest(bytes)),
         }
     }
 }

@@ -6,8 +6,9 @@ use node::door::auth::Needs;
 use node::door::problem::Kind;
 use node::door::routes::{Method, addresses};
 use reqwest::{Client, Response, StatusCode, redirect};
-use tests::client::NodeClient;
+use tests::client::{Answer, NodeClient};
 use tests::process::{bin, run};
+use tests::samples::Letter;
 use tests::world::{Topology, World, agency, node};
 
 /// One node that serves one agency; no relay, no authority server.
@@ -215,4 +216,134 @@ async fn a_long_poll_is_answered_at_its_end_and_limits_are_said() {
         answer.json
     );
     world.stop();
+}
+
+/// A request with an Idempotency-Key.
+async fn act(client: &NodeClient, path: &str, key: &str, body: &str) -> Answer {
+    let request = client
+        .request(reqwest::Method::POST, path)
+        .header("content-type", "application/json")
+        .header("idempotency-key", key)
+        .body(body.to_owned());
+    tests::client::answer(request)
+        .await
+        .expect("a node answers")
+}
+
+#[tokio::test]
+async fn acts_are_taken_once_and_bad_ones_are_refused_with_their_cause() {
+    let mut world = World::start(&Topology::one_relay());
+    let (sender, recipient) = (world.client("H01.36"), world.client("H01.36.04"));
+    let letter = Letter::new("H01.36", &["H01.36.04"], "61", "Kiểm thử nghiệp vụ");
+    let sent = sender.submit(letter.packet(), "k-61").await;
+    let id = sent.expect("a node answers").id();
+    let wait = std::time::Duration::from_secs(60);
+    sender.wait_recipients(&id, &["delivered"], wait).await;
+    let (status, recall) = (
+        format!("/inbox/{id}/status"),
+        format!("/documents/{id}/recall"),
+    );
+    let update = format!("/documents/{id}/update");
+    let long = format!(r#"{{"code": "02", "reason": "{}"}}"#, "x".repeat(1_001));
+    let huge = format!(r#"{{"code": "02", "reason": "{}"}}"#, "x".repeat(300_000));
+    let nobody = "/inbox/01a20373-b4a3-72c6-8d61-55ae03e3ad64/status";
+    for (client, path, body, expected, code) in [
+        (&recipient, &*status, "{", 400, "invalid_body"),
+        (&recipient, &status, r#"{"cod": "03"}"#, 400, "invalid_body"),
+        (
+            &recipient,
+            &status,
+            r#"{"code": "02"}"#,
+            422,
+            "packet_invalid",
+        ),
+        (
+            &recipient,
+            &status,
+            r#"{"code": "13"}"#,
+            422,
+            "packet_invalid",
+        ),
+        (&recipient, &status, &long, 422, "packet_invalid"),
+        (&recipient, &status, &huge, 413, "too_large"),
+        (&recipient, nobody, r#"{"code": "03"}"#, 404, "not_found"),
+        // What one has sent is not in one's inbox, and the other way round.
+        (&sender, &status, r#"{"code": "03"}"#, 404, "not_found"),
+        (&recipient, &recall, r#"{"reason": "x"}"#, 404, "not_found"),
+        (
+            &sender,
+            &recall,
+            r#"{"reason": " "}"#,
+            422,
+            "packet_invalid",
+        ),
+        (
+            &sender,
+            &recall,
+            r#"{"reason": "x", "to": ["Z99"]}"#,
+            422,
+            "packet_invalid",
+        ),
+        (
+            &sender,
+            &recall,
+            r#"{"reason": "x", "to": ["H01.36"]}"#,
+            422,
+            "packet_invalid",
+        ),
+        (
+            &sender,
+            &update,
+            r#"{"reason": "x"}"#,
+            422,
+            "packet_invalid",
+        ),
+    ] {
+        let refused = act(client, path, "k", body).await;
+        let found = (refused.status.as_u16(), refused.code());
+        assert_eq!(found, (expected, code), "{path} {:.60}", body);
+        assert!(!refused.json["next"].as_str().unwrap_or("").is_empty());
+    }
+    let good = r#"{"code": "03", "register_number": "415"}"#;
+    let first = act(&recipient, &status, "k-03", good).await;
+    let again = act(&recipient, &status, "k-03", good).await;
+    assert_eq!(first.id(), again.id());
+    assert!(
+        again.replayed,
+        "the first answer again, nothing is sent twice"
+    );
+    let other = act(&recipient, &status, "k-03", r#"{"code": "06"}"#).await;
+    assert_eq!(other.code(), "idempotency_key_reused");
+    let wanted = act(&sender, &recall, "k-r", r#"{"reason": "Sai số"}"#).await;
+    let twice = act(&sender, &recall, "k-r", r#"{"reason": "Sai số"}"#).await;
+    assert_eq!((wanted.id(), twice.replayed), (twice.id(), true));
+    let shown = until_asked(&recipient, &id).await;
+    assert_eq!(shown["business"]["state"], "registered");
+    let agreed = act(&recipient, &status, "k-15", r#"{"code": "15"}"#).await;
+    let _ = agreed.id();
+    let gone = recipient.get(&format!("/inbox/{id}/package")).await;
+    let gone = gone.expect("a node answers");
+    assert_eq!((gone.status.as_u16(), gone.code()), (410, "withdrawn"));
+    let wrong = sender.get("/deadlines?side=mine&standing=late").await;
+    let wrong = wrong.expect("a node answers");
+    assert_eq!(wrong.code(), "invalid_parameter");
+    assert_eq!(wrong.json["errors"].as_array().map(Vec::len), Some(2));
+    world.stop();
+}
+
+/// The received document once its recall has come.
+async fn until_asked(client: &NodeClient, id: &str) -> serde_json::Value {
+    let asked = async {
+        loop {
+            let item = client.get(&format!("/inbox/{id}")).await;
+            let item = item.expect("a node answers").json;
+            if item["business_request"] == "recall_requested" {
+                return item;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), asked)
+        .await
+        .expect("the recall arrives")
 }

@@ -226,6 +226,30 @@ async fn a_recall_before_delivery_is_stopped_at_the_relay_and_final_by_the_tombs
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_left_the_senders_station_stays_there_and_says_so() {
+    let world = World::start().await;
+    world.stop_relay().await;
+    let sent = world.send(draft("51", &["H01.36.04"]), vec![]).await;
+    take_back(&world.a, sent.id, &recall("Gửi nhầm")).await;
+    let lines = world.a.timeline(&sender(), sent.id).await.unwrap();
+    let said: Vec<(&str, &str)> = lines[0]
+        .steps
+        .iter()
+        .map(|step| (step.event.as_str(), step.who.as_str()))
+        .collect();
+    assert!(said.contains(&("stopped", "node-a.tram.test")), "{said:?}");
+    assert!(
+        said.contains(&("recall_sent", "node-b.tram.test")),
+        "{said:?}"
+    );
+    // Whether it is final is for the recipient's home station to say.
+    let one = seen(&world, sent.id).await;
+    assert_eq!(one.state, RecipientState::Accepted);
+    assert_eq!(one.business.request, "recall_requested");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recall_that_comes_first_counts_when_its_document_comes() {
     let world = World::start().await;
     let first = world.send(draft("43", &["H01.36.04"]), vec![]).await;
@@ -354,9 +378,13 @@ async fn an_update_brings_the_document_to_new_recipients_and_takes_it_from_remov
         "for it the update is the document"
     );
     until_sender_sees(&world, sent.id, "arrived", "recall_requested").await;
-    let page = rows(&world.b, &recipient(), "document").await;
-    let first = page.iter().find(|row| row.subject == item.subject).unwrap();
-    assert!(!first.business_request.is_empty());
+    world
+        .until("the removal at the removed recipient", async |world| {
+            let page = rows(&world.b, &recipient(), "document").await;
+            let first = page.into_iter().find(|row| row.id == sent.id).unwrap();
+            (first.business_request == "recall_requested").then_some(())
+        })
+        .await;
     // The new recipient answers the update; the sender finds it under the update.
     let packet = world
         .a

@@ -93,6 +93,11 @@ impl World {
         self.tsa.abort();
     }
 
+    /// Ends the relay: nothing leaves the nodes any more.
+    pub async fn stop_relay(&self) {
+        self.relay.shutdown().await;
+    }
+
     /// Stops node B and starts it again on the same data.
     pub async fn restart_b(self) -> Self {
         self.while_b_is_down(async |_| {}).await

@@ -16,6 +16,7 @@ mod flow;
 mod letter;
 mod peer;
 mod promises;
+mod recalls;
 mod records;
 mod rules;
 mod world;

@@ -15,6 +15,8 @@ use crate::view::PacketFacts;
 /// A received document whose sender is to get a status packet 01.
 #[derive(Debug)]
 pub(crate) struct Owing {
+    /// Its place in the order of arrival.
+    pub(crate) seq: i64,
     pub(crate) id: EnvelopeId,
     pub(crate) agency: AgencyCode,
     pub(crate) sender: AgencyCode,
@@ -23,12 +25,17 @@ pub(crate) struct Owing {
     pub(crate) received: Timestamp,
 }
 
-/// The oldest of them, at most `limit`.
-pub(crate) async fn owing(pool: &SqlitePool, limit: u32) -> Result<Vec<Owing>, DeskError> {
+/// The oldest of them behind `place`, at most `limit`.
+pub(crate) async fn owing(
+    pool: &SqlitePool,
+    place: i64,
+    limit: u32,
+) -> Result<Vec<Owing>, DeskError> {
     let rows = sqlx::query(
-        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
-         WHERE owes_arrived = 1 ORDER BY seq LIMIT ?",
+        "SELECT seq, envelope, agency, sender, local_id, facts, received FROM desk_inbox
+         WHERE owes_arrived = 1 AND seq > ? ORDER BY seq LIMIT ?",
     )
+    .bind(place)
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;
@@ -37,6 +44,7 @@ pub(crate) async fn owing(pool: &SqlitePool, limit: u32) -> Result<Vec<Owing>, D
 
 fn owing_row(row: &SqliteRow) -> Result<Owing, DeskError> {
     Ok(Owing {
+        seq: row.try_get("seq")?,
         id: envelope(row, "envelope")?,
         agency: code(row, "agency")?,
         sender: code(row, "sender")?,
@@ -53,7 +61,7 @@ pub(crate) async fn answered(
     id: EnvelopeId,
 ) -> Result<Owing, DeskError> {
     let row = sqlx::query(
-        "SELECT envelope, agency, sender, local_id, facts, received FROM desk_inbox
+        "SELECT seq, envelope, agency, sender, local_id, facts, received FROM desk_inbox
          WHERE agency = ? AND envelope = ? AND state <> 'quarantined'",
     )
     .bind(agency.as_str())
