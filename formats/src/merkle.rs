@@ -222,5 +222,68 @@ pub fn verify_consistency(
     last == 0 && hash1 == *root1 && hash2 == *root2
 }
 
+/// The peaks of a growing tree: enough to take leaves and to say the root, in as many hashes as the
+/// size has bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    /// Roots of the perfect subtrees from the left, largest first.
+    peaks: Vec<Digest>,
+}
+
+impl Frontier {
+    /// Number of leaves.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes the next leaf's hash.
+    pub fn push(&mut self, leaf: Digest) {
+        let mut node = leaf;
+        let mut bits = self.size;
+        while bits & 1 == 1 {
+            // A set bit is a peak of that height.
+            if let Some(left) = self.peaks.pop() {
+                node = node_hash(&left, &node);
+            }
+            bits >>= 1;
+        }
+        self.peaks.push(node);
+        self.size = self.size.saturating_add(1);
+    }
+
+    /// The root over all leaves so far (RFC 6962 section 2.1).
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        let mut peaks = self.peaks.iter().rev();
+        let Some(last) = peaks.next() else {
+            return Digest::of(b"");
+        };
+        peaks.fold(*last, |right, left| node_hash(left, &right))
+    }
+
+    /// One line: size and peaks.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = self.size.to_string();
+        for peak in &self.peaks {
+            text.push(' ');
+            text += &peak.to_string();
+        }
+        text
+    }
+
+    /// Reads the line again; nothing when it is not one.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let size: u64 = words.next()?.parse().ok()?;
+        let peaks = words.map(|word| word.parse().ok()).collect::<Option<Vec<_>>>()?;
+        let wanted = usize::try_from(size.count_ones()).ok()?;
+        (peaks.len() == wanted).then_some(Self { size, peaks })
+    }
+}
+
 #[cfg(test)]
 mod tests;

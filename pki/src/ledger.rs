@@ -375,6 +375,13 @@ impl Ledger {
             .filter_map(|serial| self.entries.get(serial))
     }
 
+    /// The number of each authority's last list, by the SHA-256 of its certificate.
+    pub fn crl_numbers(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.crl_numbers
+            .iter()
+            .map(|(issuer, number)| (issuer.as_str(), *number))
+    }
+
     /// One entry.
     #[must_use]
     pub fn entry(&self, serial: &str) -> Option<&Entry> {

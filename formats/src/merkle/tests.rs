@@ -175,3 +175,21 @@ fn tlog_merkle_vectors_get_the_expected_verdict() {
         println!("tlog-merkle {suite}: {} right, 0 wrong", found.len());
     }
 }
+
+#[test]
+fn a_frontier_says_the_root_of_every_size_and_survives_its_own_text() {
+    let mut frontier = Frontier::default();
+    let mut leaves = Vec::new();
+    assert_eq!(frontier.root(), root(&leaves));
+    for number in 0_u32..300 {
+        let leaf = leaf_hash(&number.to_be_bytes());
+        leaves.push(leaf);
+        frontier.push(leaf);
+        assert_eq!(frontier.root(), root(&leaves), "size {}", leaves.len());
+        assert_eq!(Frontier::from_text(&frontier.to_text()), Some(frontier.clone()));
+    }
+    let text = frontier.to_text();
+    for bad in ["", "x", "3", &text.replacen("300", "301", 1), &format!("{text} ")] {
+        assert_eq!(Frontier::from_text(bad), None, "{bad:?}");
+    }
+}

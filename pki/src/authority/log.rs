@@ -1,0 +1,176 @@
+//! The Merkle log of certificates: everything that this authority ever signed, for anyone to read.
+//!
+//! Owns: a leaf is a certificate's DER (RFC 6962 hashing); leaves are appended in the transaction
+//! that notes the certificate; checkpoints are signed after the commit, as note and CMS like a
+//! station's. Certificates are public, so leaves carry no salt. An agency that reads the log knows
+//! every certificate in its name ([`super::monitor`]). Fails with [`LogError`]. Must not know HTTP.
+
+use formats::checkpoint::{Checkpoint, LogOrigin, SignedCheckpoint};
+use formats::id::Digest;
+use formats::merkle::{self, Frontier};
+use formats::time::Timestamp;
+use thiserror::Error;
+
+use super::db::{DbError, Tx};
+use super::inventory::Inventory;
+use crate::cert::Certificate;
+use crate::key::{LogKey, SigningKey};
+use crate::note::{self, NoteError};
+
+/// Why the log cannot be read or signed.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// A stored value is not what was written.
+    #[error("the log of certificates is damaged at {0}: restore the database from a backup")]
+    Damaged(&'static str),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The checkpoint cannot be signed.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}
+
+/// Who signs checkpoints.
+#[derive(Debug)]
+pub struct LogSigner {
+    /// Name and number of the log.
+    pub origin: LogOrigin,
+    /// Ed25519 key of the note line.
+    pub log_key: LogKey,
+    /// Key and certificate of the CMS signature (role station-evidence of the authority's name).
+    pub evidence: (SigningKey, Certificate),
+}
+
+/// Appends certificates inside the transaction that notes them.
+pub(super) async fn append(tx: &mut Tx, certs: &[Certificate]) -> Result<(), DbError> {
+    if certs.is_empty() {
+        return Ok(());
+    }
+    let mut frontier = frontier(tx).await?;
+    for cert in certs {
+        let place = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let leaf = merkle::leaf_hash(cert.der());
+        frontier.push(leaf);
+        tx.execute(
+            "INSERT INTO leaf VALUES ($1, $2, $3)",
+            [place.into(), leaf.as_bytes().as_slice().into(), cert.serial_hex().into()],
+        )
+        .await?;
+    }
+    tx.execute(
+        "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [FRONTIER.into(), frontier.to_text().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
+    let row = tx.row("SELECT value FROM meta WHERE name = $1", [FRONTIER.into()]).await?;
+    let Some(row) = row else { return Ok(Frontier::default()) };
+    if let Some(frontier) = Frontier::from_text(&row.text(0)?) {
+        return Ok(frontier);
+    }
+    // Only a shortcut: the leaves say the same.
+    let mut frontier = Frontier::default();
+    for row in tx.rows("SELECT hash FROM leaf ORDER BY place", []).await? {
+        let bytes: [u8; 32] = row.bytes(0)?.try_into().unwrap_or_default();
+        frontier.push(Digest::from_bytes(bytes));
+    }
+    Ok(frontier)
+}
+
+impl Inventory {
+    /// The newest checkpoint, signed now if the log has grown since the last.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn checkpoint(
+        &self,
+        signer: &LogSigner,
+        now: Timestamp,
+    ) -> Result<SignedCheckpoint, LogError> {
+        let mut tx = self.db.write().await?;
+        let frontier = frontier(&mut tx).await?;
+        let size = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let known = tx
+            .row("SELECT signed FROM checkpoint WHERE size = $1", [size.into()])
+            .await?;
+        if let Some(known) = known {
+            return SignedCheckpoint::decode(&known.bytes(0)?)
+                .map_err(|_| LogError::Damaged("a checkpoint"));
+        }
+        let checkpoint = Checkpoint {
+            origin: signer.origin.clone(),
+            size: frontier.size(),
+            root: frontier.root(),
+        };
+        let (key, evidence) = &signer.evidence;
+        let signed = note::sign_checkpoint(&checkpoint, &signer.log_key, key, evidence, now)?;
+        tx.execute(
+            "INSERT INTO checkpoint VALUES ($1, $2, $3)",
+            [size.into(), now.unix_ms().into(), signed.encode().as_slice().into()],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(signed)
+    }
+
+    /// Certificates of the log from place `from` on, at most `most`.
+    ///
+    /// # Errors
+    /// [`LogError::Db`], [`LogError::Damaged`].
+    pub async fn log_entries(&self, from: u64, most: u32) -> Result<Vec<Vec<u8>>, LogError> {
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        let mut tx = self.db.read().await?;
+        let rows = tx
+            .rows(
+                "SELECT certificate.der FROM leaf
+                 JOIN certificate ON certificate.serial = leaf.serial
+                 WHERE leaf.place >= $1 ORDER BY leaf.place LIMIT $2",
+                [from.into(), i64::from(most.min(ENTRIES_MAX)).into()],
+            )
+            .await?;
+        let certs = rows.iter().map(|row| {
+            row.bytes_or_none(0)?.ok_or(LogError::Damaged("a leaf without its certificate"))
+        });
+        certs.collect()
+    }
+
+    /// Proof that a certificate stands in the log of `size` leaves: its place and path.
+    ///
+    /// # Errors
+    /// [`LogError::Db`].
+    pub async fn log_proof(
+        &self,
+        serial: &str,
+        size: u64,
+    ) -> Result<Option<(u64, Vec<Digest>)>, LogError> {
+        let mut tx = self.db.read().await?;
+        let row = tx
+            .row("SELECT place FROM leaf WHERE serial = $1 ORDER BY place LIMIT 1", [serial.into()])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let place = row.int(0)?;
+        let limit = i64::try_from(size).unwrap_or(i64::MAX);
+        let rows = tx
+            .rows("SELECT hash FROM leaf WHERE place < $1 ORDER BY place", [limit.into()])
+            .await?;
+        let mut leaves = Vec::with_capacity(rows.len());
+        for row in rows {
+            let hash: [u8; 32] = row
+                .bytes(0)?
+                .try_into()
+                .map_err(|_| LogError::Damaged("a leaf's hash"))?;
+            leaves.push(Digest::from_bytes(hash));
+        }
+        let index = usize::try_from(place).unwrap_or(usize::MAX);
+        let path = merkle::inclusion_path(&leaves, index);
+        Ok(path.map(|path| (u64::try_from(place).unwrap_or_default(), path)))
+    }
+}
+
+/// Most certificates of one answer.
+pub const ENTRIES_MAX: u32 = 500;
+const FRONTIER: &str = "frontier";
