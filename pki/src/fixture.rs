@@ -94,10 +94,11 @@ impl Authority {
     }
 
     /// Runs openssl in the directory and expects a refusal.
-    pub(crate) fn openssl_refuses(&self, line: &str) {
+    pub(crate) fn openssl_refuses(&self, line: &str) -> Output {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let output = run(self.path(), &arguments);
         assert!(!output.status.success(), "openssl {line} should refuse");
+        output
     }
 
     /// A key and certificate of this role; `name` is the dNSName below `tram.test`.

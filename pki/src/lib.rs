@@ -11,8 +11,8 @@
 //! * What a peer signed is believed only as a value that the verifying module made: the type
 //!   carries the proof.
 //! * [`key`]s sign and decrypt and never show themselves. [`algorithm`] is the one allow-list.
-//! * [`revoke`] judges revocation lists; freshness is the caller's decision, because traffic goes
-//!   on for a day without new lists.
+//! * [`revoke`] judges revocation lists and [`ocsp`] answers; freshness is the caller's decision,
+//!   because traffic goes on for a day without new lists.
 //!
 //! The crate is silent, has no clock (`now` is a parameter) and opens no socket without the feature
 //! `authority`.
@@ -38,6 +38,7 @@ pub mod issue;
 pub mod key;
 pub mod ledger;
 pub mod note;
+pub mod ocsp;
 pub mod pdf;
 pub mod plan;
 pub mod profile;

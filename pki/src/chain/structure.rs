@@ -25,7 +25,7 @@ pub(crate) enum Criticality {
 }
 
 /// Checks one certificate.
-pub(super) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), ChainError> {
+pub(crate) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), ChainError> {
     let refuse = |reason| {
         Err(ChainError::Structure {
             subject: cert.subject(),
