@@ -279,7 +279,9 @@ impl Frontier {
     pub fn from_text(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let size: u64 = words.next()?.parse().ok()?;
-        let peaks = words.map(|word| word.parse().ok()).collect::<Option<Vec<_>>>()?;
+        let peaks = words
+            .map(|word| word.parse().ok())
+            .collect::<Option<Vec<_>>>()?;
         let wanted = usize::try_from(size.count_ones()).ok()?;
         (peaks.len() == wanted).then_some(Self { size, peaks })
     }

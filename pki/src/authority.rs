@@ -1,5 +1,23 @@
-//! What runs at the authority only: servers, behind feature `authority`.
+//! What runs at the authority only: its database and servers, behind feature `authority`.
 //!
-//! Owns: nothing but its parts. Everything else of the crate opens no socket.
+//! Owns: nothing but its parts. Everything else of the crate opens no socket and no database.
 
+mod api;
+pub mod audit;
+mod db;
+pub mod enrolment;
+pub mod folder;
+pub mod grants;
+pub mod inventory;
+mod listener;
+pub mod log;
+pub mod office;
+mod own;
+pub mod public;
+pub mod published;
+mod refusal;
+pub mod server;
+pub mod service;
 pub mod tsa;
+
+pub use db::DbError;

@@ -6,15 +6,17 @@
 
 mod directory;
 mod failure;
+mod grants;
 mod init;
 mod inspect;
+mod inventory;
 mod pdf;
 mod records;
-#[cfg(feature = "authority")]
 mod serve;
 mod workshop;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -56,6 +58,10 @@ enum Command {
         /// SHA-256 of the plan as reviewed (`plan check` prints it); another plan is refused.
         #[arg(long)]
         digest: Option<String>,
+        /// Where the inventory is kept: a file, or postgres://user@host/database; a file in the
+        /// folder by default.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Issue a certificate for a request (cấp chứng thư).
     Issue {
@@ -91,14 +97,18 @@ enum Command {
         #[command(subcommand)]
         command: CrlCommand,
     },
-    /// Everything that was issued (liệt kê chứng thư).
-    List {
-        /// Folder made by `init`.
-        #[arg(long)]
-        dir: PathBuf,
-        /// Only what is revoked.
-        #[arg(long)]
-        revoked: bool,
+    /// One-time tokens for setting up stations (mã ghi danh dùng một lần).
+    Grant(grants::GrantArguments),
+    /// Look through everything that was issued (tìm, liệt kê chứng thư).
+    List(inventory::ListArguments),
+    /// What ends soon and has no successor; exit code 1 if there is any (sắp hết hạn).
+    Expiring(inventory::ExpiringArguments),
+    /// Write everything that was issued to a file (xuất danh sách).
+    Export(inventory::ExportArguments),
+    /// What was done here, by whom (nhật ký).
+    Audit {
+        #[command(subcommand)]
+        command: inventory::AuditCommand,
     },
     /// Say in words what a file is: certificate, list, record, request, PDF (giải thích tệp).
     #[command(alias = "show")]
@@ -125,14 +135,17 @@ enum Command {
         #[command(subcommand)]
         command: records::RecordsCommand,
     },
-    /// Run the time-stamp server and publish the revocation lists every hour (chạy dịch vụ).
+    /// Run the authority: time-stamps, OCSP, revocation lists, enrolment (chạy dịch vụ).
     Serve {
         /// Folder made by `init`.
         #[arg(long)]
         dir: PathBuf,
-        /// Address to listen on, for example 127.0.0.1:3180.
+        /// Address for everybody, plain HTTP: time-stamps, OCSP, lists. For example 127.0.0.1:3180.
         #[arg(long)]
-        listen: std::net::SocketAddr,
+        listen: SocketAddr,
+        /// Address for stations, HTTPS: enrolment, renewal, records. For example 0.0.0.0:3443.
+        #[arg(long)]
+        api: Option<SocketAddr>,
     },
 }
 
@@ -231,8 +244,14 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Plan {
             command: PlanCommand::Show { file },
         } => plan_show(&load_plan(file)?),
-        Command::Init { plan, out, digest } => {
-            init::run(&load_plan(plan)?, out, digest.as_deref(), clock())?
+        Command::Init {
+            plan,
+            out,
+            digest,
+            database,
+        } => {
+            let (digest, database) = (digest.as_deref(), database.as_deref());
+            init::run(&load_plan(plan)?, out, digest, database, clock())?
         }
         Command::Issue {
             dir,
@@ -249,28 +268,32 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Crl {
             command: CrlCommand::Publish { dir },
         } => workshop::publish_crls(dir, clock())?,
-        Command::List { dir, revoked } => workshop::list(dir, *revoked)?,
+        Command::Grant(arguments) => grants::run(arguments, clock())?,
+        Command::List(arguments) => inventory::list(arguments, clock())?,
+        Command::Expiring(arguments) => inventory::expiring(arguments, clock())?,
+        Command::Export(arguments) => inventory::export(arguments, clock())?,
+        Command::Audit { command } => inventory::audit(command, clock())?,
         Command::Inspect { file, pdf } if inspect::is_pdf(file) => pdf.check(file, clock())?,
         Command::Inspect { file, .. } => inspect::run(file)?,
         Command::Directory { command } => directory::run(command, clock())?,
         Command::Pdf { file, pdf } => pdf.check(file, clock())?,
         Command::Records { command } => records::run(command, clock())?,
-        Command::Serve { dir, listen } => serve(dir, *listen, clock)?,
+        Command::Serve { dir, listen, api } => serve::run(dir, *listen, *api, clock)?,
     };
     Ok(output.choose(arguments.json))
 }
 
-#[cfg(feature = "authority")]
-fn serve(dir: &Path, listen: std::net::SocketAddr, clock: Clock) -> Result<Output, Failure> {
-    serve::run(dir, listen, clock)
-}
-
-#[cfg(not(feature = "authority"))]
-fn serve(_dir: &Path, _listen: std::net::SocketAddr, _clock: Clock) -> Result<Output, Failure> {
-    Err(Failure::new(
-        "this build has no server",
-        "install the build with feature `authority`",
-    ))
+/// Whose account runs the command: what the audit log names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge: the library is told who acts"
+)]
+fn who() -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"];
+    let found = named.iter().find_map(|name| std::env::var(name).ok());
+    found
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "console".to_owned())
 }
 
 fn load_plan(file: &Path) -> Result<Plan, Failure> {

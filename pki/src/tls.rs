@@ -117,17 +117,43 @@ pub fn server_config(
     validator: CurrentValidator,
     clock: TlsClock,
 ) -> Result<ServerConfig, TlsError> {
+    let mut config = listening(identity, validator, clock, true)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// Settings of a server that answers strangers as well (HTTP): a caller may show a station's
+/// certificate, and if it does, it must be good.
+///
+/// # Errors
+/// [`TlsError::Rustls`].
+pub fn open_server_config(
+    identity: &StationIdentity,
+    validator: CurrentValidator,
+    clock: TlsClock,
+) -> Result<ServerConfig, TlsError> {
+    let mut config = listening(identity, validator, clock, false)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn listening(
+    identity: &StationIdentity,
+    validator: CurrentValidator,
+    clock: TlsClock,
+    mandatory: bool,
+) -> Result<ServerConfig, TlsError> {
     let provider = provider();
     let verifier = PeerVerifier {
         validator,
         expected: None,
+        mandatory,
         provider: Arc::clone(&provider),
     };
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(identity.chain_der(), identity.key_der())?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
     config.max_early_data_size = 0;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -149,6 +175,7 @@ pub fn client_config(
     let verifier = PeerVerifier {
         validator,
         expected,
+        mandatory: true,
         provider: Arc::clone(&provider),
     };
     let mut config = ClientConfig::builder_with_details(provider, Arc::new(Time(clock)))
@@ -217,6 +244,8 @@ impl TimeProvider for Time {
 struct PeerVerifier {
     validator: CurrentValidator,
     expected: Option<StationName>,
+    /// Whether a caller without a certificate is sent away.
+    mandatory: bool,
     provider: Arc<CryptoProvider>,
 }
 
@@ -380,6 +409,10 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         // Stations know which certificate to show; the list of roots is nobody's business.
         &[]

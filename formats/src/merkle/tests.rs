@@ -186,10 +186,19 @@ fn a_frontier_says_the_root_of_every_size_and_survives_its_own_text() {
         leaves.push(leaf);
         frontier.push(leaf);
         assert_eq!(frontier.root(), root(&leaves), "size {}", leaves.len());
-        assert_eq!(Frontier::from_text(&frontier.to_text()), Some(frontier.clone()));
+        assert_eq!(
+            Frontier::from_text(&frontier.to_text()),
+            Some(frontier.clone())
+        );
     }
     let text = frontier.to_text();
-    for bad in ["", "x", "3", &text.replacen("300", "301", 1), &format!("{text} ")] {
+    for bad in [
+        "",
+        "x",
+        "3",
+        &text.replacen("300", "301", 1),
+        &format!("{text} "),
+    ] {
         assert_eq!(Frontier::from_text(bad), None, "{bad:?}");
     }
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 #[cfg(feature = "postgres")]
 use sqlx::{PgPool, Postgres, postgres::PgRow};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use thiserror::Error;
 
 /// Why the database cannot be used.
@@ -258,8 +258,10 @@ impl Db {
             .await?;
         let db = Self::Postgres(pool);
         let mut tx = db.read().await?;
-        for (name, statement) in [("fsync", "SHOW fsync"), ("full_page_writes", "SHOW full_page_writes")]
-        {
+        for (name, statement) in [
+            ("fsync", "SHOW fsync"),
+            ("full_page_writes", "SHOW full_page_writes"),
+        ] {
             let row = tx.row(statement, []).await?;
             let found = row.map_or_else(|| Ok(String::new()), |row| row.text(0))?;
             if found != "on" {
@@ -284,9 +286,10 @@ impl Db {
         Ok(match self {
             Self::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?)
-            }
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                    .await?,
+            ),
         })
     }
 
@@ -305,6 +308,14 @@ impl Db {
                 tx
             }
         })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 
     async fn migrate(&self) -> Result<(), DbError> {
@@ -345,7 +356,8 @@ const SCHEMA: &[&[&str]] = &[&[
         serial TEXT PRIMARY KEY, seq BIGINT NOT NULL UNIQUE, issuer TEXT NOT NULL,
         role TEXT NOT NULL, name TEXT NOT NULL, not_before BIGINT NOT NULL,
         not_after BIGINT NOT NULL, planned BIGINT NOT NULL, sha256 TEXT UNIQUE, der BYTEA,
-        revoked BIGINT, reason TEXT)",
+        revoked BIGINT, reason TEXT, spki TEXT)",
+    "CREATE INDEX certificate_spki ON certificate (spki)",
     "CREATE INDEX certificate_name ON certificate (name, role, not_after)",
     "CREATE INDEX certificate_end ON certificate (not_after)",
     "CREATE INDEX certificate_revoked ON certificate (issuer) WHERE revoked IS NOT NULL",

@@ -187,7 +187,13 @@ impl Inventory {
         if touched == 0 {
             return Err(GrantError::Unknown);
         }
-        audit::append(&mut tx, actor, now, [("grant_withdrawn", json!({ "grant": id }))]).await?;
+        audit::append(
+            &mut tx,
+            actor,
+            now,
+            [("grant_withdrawn", json!({ "grant": id }))],
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 }
@@ -203,7 +209,15 @@ pub(super) async fn bind(
     let hash = request.to_string();
     match &kept.request_hash {
         // Asked again after a lost answer: also after the token's end, for the same requests.
-        Some(known) if *known == hash => return Ok(kept),
+        Some(known) if *known == hash && kept.answer.is_some() => return Ok(kept),
+        Some(known) if *known == hash => {
+            let in_time = Kept {
+                expires: kept.expires.max(now),
+                ..kept.clone()
+            };
+            honoured(&in_time, now)?;
+            return Ok(kept);
+        }
         Some(_) => return Err(GrantError::Spent(kept.spent.unwrap_or(kept.created))),
         None => honoured(&kept, now)?,
     }

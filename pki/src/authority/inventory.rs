@@ -23,7 +23,7 @@ use crate::issue::{CrlEntry, Planned, Prepared};
 use crate::ledger::{LedgerError, reason_from, reason_word};
 use crate::role::Role;
 
-pub use search::{Search, Standing};
+pub use search::{PAGE_MAX, Search, Standing};
 
 /// Why the inventory cannot be read or changed.
 #[derive(Debug, Error)]
@@ -93,6 +93,11 @@ impl Inventory {
         Ok(Self {
             db: Db::open(place).await?,
         })
+    }
+
+    /// Closes the database and its files.
+    pub async fn close(&self) {
+        self.db.close().await;
     }
 
     /// Makes plans durable; only then can the certificates be signed.
@@ -193,7 +198,10 @@ impl Inventory {
                 "SELECT serial, revoked, reason FROM certificate
                  WHERE (issuer = $1 OR (issuer = 'self' AND sha256 = $1))
                    AND revoked IS NOT NULL AND not_after > $2 ORDER BY seq",
-                [id.clone().into(), now.minus_ms(KEPT_AFTER_END_MS).unix_ms().into()],
+                [
+                    id.clone().into(),
+                    now.minus_ms(KEPT_AFTER_END_MS).unix_ms().into(),
+                ],
             )
             .await?;
         let mut entries = Vec::with_capacity(rows.len());
@@ -223,7 +231,9 @@ impl Inventory {
         let row = tx
             .row("SELECT number FROM crl WHERE issuer = $1", [id.into()])
             .await?;
-        Ok(row.map_or(Ok(0), |row| row.int(0)).map(|number| u64::try_from(number).unwrap_or(0))?)
+        Ok(row
+            .map_or(Ok(0), |row| row.int(0))
+            .map(|number| u64::try_from(number).unwrap_or(0))?)
     }
 
     /// One certificate by its serial number.
@@ -250,6 +260,32 @@ impl Inventory {
         let cert = Certificate::parse(&row.bytes(0)?);
         cert.map(Some)
             .map_err(|_| InventoryError::Damaged(serial.to_owned()))
+    }
+
+    /// The certificate that was signed for this key (SHA-256 of its SubjectPublicKeyInfo), name and
+    /// role, and is not revoked.
+    ///
+    /// # Errors
+    /// [`InventoryError::Db`], [`InventoryError::Damaged`].
+    pub async fn certificate_for_key(
+        &self,
+        key: &str,
+        name: &str,
+        role: Role,
+    ) -> Result<Option<Certificate>, InventoryError> {
+        let mut tx = self.db.read().await?;
+        let row = tx
+            .row(
+                "SELECT serial, der FROM certificate
+                 WHERE spki = $1 AND name = $2 AND role = $3 AND der IS NOT NULL
+                   AND revoked IS NULL",
+                [key.into(), name.into(), role.as_str().into()],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let cert = Certificate::parse(&row.bytes(1)?);
+        let serial = row.text(0)?;
+        cert.map(Some).map_err(|_| InventoryError::Damaged(serial))
     }
 
     /// Number of audit lines and the hash of the last: what to note elsewhere.
@@ -298,13 +334,16 @@ pub(super) async fn plan_in(
         let template = one.template();
         let name = template.party.as_ref();
         let name = name.map_or_else(|| template.common_name.clone(), ToString::to_string);
-        let issuer = one.issuer.map_or_else(|| SELF.to_owned(), |id| id.to_string());
+        let issuer = one
+            .issuer
+            .map_or_else(|| SELF.to_owned(), |id| id.to_string());
         let role = template.role.as_str();
+        let key = Digest::of(&template.spki_der).to_string();
         // A serial number that was ever planned stays taken: a second row is refused.
         tx.execute(
             "INSERT INTO certificate
-             (serial, seq, issuer, role, name, not_before, not_after, planned)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             (serial, seq, issuer, role, name, not_before, not_after, planned, spki)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             [
                 one.serial_hex().into(),
                 seq.into(),
@@ -314,14 +353,14 @@ pub(super) async fn plan_in(
                 template.not_before.unix_ms().into(),
                 template.not_after.unix_ms().into(),
                 now.unix_ms().into(),
+                key.clone().into(),
             ],
         )
         .await?;
         seq = seq.saturating_add(1);
         let facts = json!({
             "serial": one.serial_hex(), "issuer": issuer, "role": role, "name": name,
-            "not_after": template.not_after.rfc3339(),
-            "spki_sha256": Digest::of(&template.spki_der).to_string(),
+            "not_after": template.not_after.rfc3339(), "spki_sha256": key,
         });
         events.push(("planned", facts));
     }
@@ -360,6 +399,17 @@ pub(super) async fn issued_in(
     Ok(())
 }
 
+/// Whether a key (SHA-256 of its SubjectPublicKeyInfo) was ever certified.
+pub(super) async fn keys_in(tx: &mut Tx, key: &str) -> Result<bool, DbError> {
+    let row = tx
+        .row(
+            "SELECT serial FROM certificate WHERE spki = $1 AND sha256 IS NOT NULL LIMIT 1",
+            [key.into()],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
 async fn entry_in(tx: &mut Tx, serial: &str) -> Result<Option<Entry>, InventoryError> {
     let row = tx
         .row(
@@ -379,7 +429,9 @@ fn entry_of(row: &Row) -> Result<Entry, InventoryError> {
     let sha256 = row.text_or_none(7)?;
     let sha256 = sha256.map(|text| text.parse()).transpose();
     let reason = row.text_or_none(9)?;
-    let reason = reason.map(|word| reason_from(&word).ok_or_else(damaged)).transpose()?;
+    let reason = reason
+        .map(|word| reason_from(&word).ok_or_else(damaged))
+        .transpose()?;
     Ok(Entry {
         seq: u64::try_from(row.int(0)?).map_err(|_| damaged())?,
         issuer: row.text(2)?,
@@ -394,7 +446,9 @@ fn entry_of(row: &Row) -> Result<Entry, InventoryError> {
 }
 
 async fn next_seq(tx: &mut Tx) -> Result<i64, DbError> {
-    let row = tx.row("SELECT COALESCE(MAX(seq), 0) + 1 FROM certificate", []).await?;
+    let row = tx
+        .row("SELECT COALESCE(MAX(seq), 0) + 1 FROM certificate", [])
+        .await?;
     row.map_or(Ok(1), |row| row.int(0))
 }
 

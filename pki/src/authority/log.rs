@@ -54,7 +54,11 @@ pub(super) async fn append(tx: &mut Tx, certs: &[Certificate]) -> Result<(), DbE
         frontier.push(leaf);
         tx.execute(
             "INSERT INTO leaf VALUES ($1, $2, $3)",
-            [place.into(), leaf.as_bytes().as_slice().into(), cert.serial_hex().into()],
+            [
+                place.into(),
+                leaf.as_bytes().as_slice().into(),
+                cert.serial_hex().into(),
+            ],
         )
         .await?;
     }
@@ -67,8 +71,12 @@ pub(super) async fn append(tx: &mut Tx, certs: &[Certificate]) -> Result<(), DbE
 }
 
 async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
-    let row = tx.row("SELECT value FROM meta WHERE name = $1", [FRONTIER.into()]).await?;
-    let Some(row) = row else { return Ok(Frontier::default()) };
+    let row = tx
+        .row("SELECT value FROM meta WHERE name = $1", [FRONTIER.into()])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Frontier::default());
+    };
     if let Some(frontier) = Frontier::from_text(&row.text(0)?) {
         return Ok(frontier);
     }
@@ -95,7 +103,10 @@ impl Inventory {
         let frontier = frontier(&mut tx).await?;
         let size = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
         let known = tx
-            .row("SELECT signed FROM checkpoint WHERE size = $1", [size.into()])
+            .row(
+                "SELECT signed FROM checkpoint WHERE size = $1",
+                [size.into()],
+            )
             .await?;
         if let Some(known) = known {
             return SignedCheckpoint::decode(&known.bytes(0)?)
@@ -110,7 +121,11 @@ impl Inventory {
         let signed = note::sign_checkpoint(&checkpoint, &signer.log_key, key, evidence, now)?;
         tx.execute(
             "INSERT INTO checkpoint VALUES ($1, $2, $3)",
-            [size.into(), now.unix_ms().into(), signed.encode().as_slice().into()],
+            [
+                size.into(),
+                now.unix_ms().into(),
+                signed.encode().as_slice().into(),
+            ],
         )
         .await?;
         tx.commit().await?;
@@ -133,7 +148,8 @@ impl Inventory {
             )
             .await?;
         let certs = rows.iter().map(|row| {
-            row.bytes_or_none(0)?.ok_or(LogError::Damaged("a leaf without its certificate"))
+            row.bytes_or_none(0)?
+                .ok_or(LogError::Damaged("a leaf without its certificate"))
         });
         certs.collect()
     }
@@ -149,13 +165,19 @@ impl Inventory {
     ) -> Result<Option<(u64, Vec<Digest>)>, LogError> {
         let mut tx = self.db.read().await?;
         let row = tx
-            .row("SELECT place FROM leaf WHERE serial = $1 ORDER BY place LIMIT 1", [serial.into()])
+            .row(
+                "SELECT place FROM leaf WHERE serial = $1 ORDER BY place LIMIT 1",
+                [serial.into()],
+            )
             .await?;
         let Some(row) = row else { return Ok(None) };
         let place = row.int(0)?;
         let limit = i64::try_from(size).unwrap_or(i64::MAX);
         let rows = tx
-            .rows("SELECT hash FROM leaf WHERE place < $1 ORDER BY place", [limit.into()])
+            .rows(
+                "SELECT hash FROM leaf WHERE place < $1 ORDER BY place",
+                [limit.into()],
+            )
             .await?;
         let mut leaves = Vec::with_capacity(rows.len());
         for row in rows {

@@ -99,14 +99,19 @@ impl Publisher {
     /// Names that are there, and which of them are new or different.
     fn look(&mut self) -> Result<Found, PublishError> {
         let mut found = Found::default();
-        let entries = std::fs::read_dir(&self.folder).map_err(|source| failed(&self.folder, source))?;
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|source| failed(&self.folder, source))?;
         for entry in entries {
             let entry = entry.map_err(|source| failed(&self.folder, source))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             if !is_file_name(&name) {
                 continue;
             }
-            let Ok(about) = entry.metadata() else { continue };
+            let Ok(about) = entry.metadata() else {
+                continue;
+            };
             let mark = (about.len(), about.modified().ok());
             if self.seen.get(&name) != Some(&mark) {
                 found.changed.push(name.clone());
@@ -136,20 +141,29 @@ impl Inventory {
         for row in tx.rows("SELECT name, sha256 FROM published", []).await? {
             known.insert(row.text(0)?, row.text_or_none(1)?);
         }
-        let row = tx.row("SELECT COALESCE(MAX(seq), 0) FROM published", []).await?;
+        let row = tx
+            .row("SELECT COALESCE(MAX(seq), 0) FROM published", [])
+            .await?;
         let mut sequence = row.map_or(Ok(0), |row| row.int(0))?;
         let mut changes: Vec<(&str, Option<String>, usize)> = Vec::new();
         for name in &found.changed {
             // Gone since the look: the next pass will see that.
-            let Ok(bytes) = std::fs::read(folder.join(name)) else { continue };
+            let Ok(bytes) = std::fs::read(folder.join(name)) else {
+                continue;
+            };
             let sha256 = Digest::of(&bytes).to_string();
-            if known.get(name).is_none_or(|old| old.as_ref() != Some(&sha256)) {
+            if known
+                .get(name)
+                .is_none_or(|old| old.as_ref() != Some(&sha256))
+            {
                 changes.push((name, Some(sha256), bytes.len()));
             }
         }
         let there: std::collections::HashSet<&str> =
             found.names.iter().map(String::as_str).collect();
-        let gone = known.iter().filter(|(name, old)| old.is_some() && !there.contains(name.as_str()));
+        let gone = known
+            .iter()
+            .filter(|(name, old)| old.is_some() && !there.contains(name.as_str()));
         changes.extend(gone.map(|(name, _)| (name.as_str(), None, 0)));
         // Lists last: a station that has the newest list has everything that was there before it.
         changes.sort_by_key(|(name, ..)| (name.ends_with(".crl"), name.ends_with(".rec")));
@@ -197,7 +211,11 @@ impl Inventory {
                 bytes: u64::try_from(row.int(3)?).unwrap_or_default(),
             });
         }
-        Ok(Published { sequence, files, more })
+        Ok(Published {
+            sequence,
+            files,
+            more,
+        })
     }
 }
 

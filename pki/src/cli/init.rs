@@ -10,16 +10,15 @@ use formats::id::{Party, StationName};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::issue::{Issuer, prepare_root, sign_root};
-use pki::key::{Algorithm, DecryptionKey, LogKey, SigningKey};
-use pki::ledger::Ledger;
+use pki::key::{Algorithm, DecryptionKey, LogKey, SigningKey, write_private};
 use pki::plan::Plan;
 use pki::profile::Template;
 use pki::role::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Next;
 use super::records;
-use super::workshop::{Workshop, issuer_for, write_public};
+use super::workshop::{Workshop, write_public};
 use super::{Failure, Output};
 
 /// Carries out the plan.
@@ -27,6 +26,7 @@ pub(super) fn run(
     plan: &Plan,
     out: &Path,
     digest: Option<&str>,
+    database: Option<&str>,
     now: Timestamp,
 ) -> Result<Output, Failure> {
     let digest_now = plan.digest.to_string();
@@ -53,19 +53,24 @@ pub(super) fn run(
         ));
     }
     make_folders(&part)?;
-    let mut workshop = authorities(plan, &part, now)?;
-    services(&mut workshop, now)?;
-    stations(&mut workshop, now)?;
-    agencies(&mut workshop, now)?;
+    let workshop = authorities(plan, &part, database, now)?;
+    services(&workshop, now)?;
+    stations(&workshop, now)?;
+    agencies(&workshop, now)?;
     workshop.publish_crls(now)?;
     records::sign_all(&workshop, now)?;
-    let (lines, head) = workshop.ledger.head();
+    workshop
+        .wait(workshop.office.keep_own(workshop.actor(), now))
+        .next("look at the disk")?;
+    let head = workshop.wait(workshop.office.inventory.audit_head());
+    let (lines, head) = head.next("look at the database")?;
+    // Closed before the folder takes its name: the database's files belong together.
     drop(workshop);
     std::fs::rename(&part, out).next("look at the disk")?;
     let root = Certificate::load(&out.join("authority/root.crt")).next("look at the disk")?;
     let text = format!(
         "Plan {digest_now} carried out in {} (đã khởi tạo).\n\
-         Root SHA-256 (gốc tin cậy): {}\nLedger: {lines} lines, head {head}.\n\
+         Root SHA-256 (gốc tin cậy): {}\nAudit log: {lines} lines, head {head}.\n\
          Next: move authority/root.key to an offline place; give each station and agency its own \
          folder; run `tram-pki serve --dir {} --listen ADDRESS`.",
         out.display(),
@@ -75,7 +80,7 @@ pub(super) fn run(
     let json = json!({
         "plan": digest_now, "dir": out.display().to_string(),
         "root_sha256": root.sha256().to_string(),
-        "ledger_lines": lines, "ledger_head": head.to_string(),
+        "audit_lines": lines, "audit_head": head.to_string(),
         "stations": plan.stations.len(), "agencies": plan.agencies.len(),
     });
     Ok(Output::new(text, json))
@@ -101,33 +106,38 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Root, national authority, delegated authorities.
-fn authorities(plan: &Plan, dir: &Path, now: Timestamp) -> Result<Workshop, Failure> {
+fn authorities(
+    plan: &Plan,
+    dir: &Path,
+    database: Option<&str>,
+    now: Timestamp,
+) -> Result<Workshop, Failure> {
     let home = dir.join("authority");
     let step = "look at the disk and start again";
     let domain = &plan.authority.trust_domain;
     write_public(&home.join("plan.toml"), plan.text.as_bytes())?;
-    let mut ledger = Ledger::open(&home.join("ledger.jsonl")).next(step)?;
+    if let Some(place) = database {
+        // A JSON text is a TOML text as well.
+        let settings = format!("database = {}\n", Value::from(place));
+        write_private(&home.join("authority.toml"), settings.as_bytes()).next(step)?;
+    }
+    let mut workshop = Workshop::found(dir, plan)?;
     let organization = &plan.authority.name;
     let root_key = SigningKey::generate(Algorithm::EcdsaP256).next(step)?;
     let name = format!("Tram root {domain}");
     let template =
         Template::new(Role::Root, &name, root_key.spki_der(), now).of_organization(organization);
     let prepared = prepare_root(template, &root_key, domain).next(step)?;
-    let planned = ledger.plan(vec![prepared], now).next(step)?.pop();
-    let planned = planned.ok_or_else(|| Failure::new("the ledger lost a plan", step))?;
+    let inventory = workshop.office.inventory.clone();
+    let planned = workshop.wait(inventory.plan(vec![prepared], workshop.actor(), now));
+    let planned = planned.next(step)?.pop();
+    let planned = planned.ok_or_else(|| Failure::new("the database lost a plan", step))?;
     let root = sign_root(planned, &root_key).next(step)?;
-    ledger.issued(std::slice::from_ref(&root), now).next(step)?;
+    let noted = inventory.issued(std::slice::from_ref(&root), workshop.actor(), now);
+    workshop.wait(noted).next(step)?;
     save(dir, "root", &root, &root_key)?;
-    let mut workshop = Workshop {
-        dir: dir.to_path_buf(),
-        plan: plan.clone(),
-        issuers: [(
-            "root".to_owned(),
-            Issuer::new(root, root_key, domain.clone()).next(step)?,
-        )]
-        .into(),
-        ledger,
-    };
+    let issuer = Issuer::new(root, root_key, domain.clone()).next(step)?;
+    workshop.office.issuers.insert("root".to_owned(), issuer);
     let mut wanted = vec![("ca".to_owned(), organization.clone(), domain.to_string())];
     for one in &plan.authority.delegated {
         let name = one.name.clone().unwrap_or_else(|| one.code.to_string());
@@ -143,7 +153,7 @@ fn authorities(plan: &Plan, dir: &Path, now: Timestamp) -> Result<Workshop, Fail
         for cert in certs {
             save(dir, &file, &cert, &key)?;
             let issuer = Issuer::new(cert, key.clone(), domain.clone()).next(step)?;
-            workshop.issuers.insert(file.clone(), issuer);
+            workshop.office.issuers.insert(file.clone(), issuer);
         }
     }
     Ok(workshop)
@@ -162,7 +172,7 @@ fn save(dir: &Path, name: &str, cert: &Certificate, key: &SigningKey) -> Result<
 }
 
 /// Time-stamps, registry, trust list.
-fn services(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
+fn services(workshop: &Workshop, now: Timestamp) -> Result<(), Failure> {
     let plan = &workshop.plan;
     let organization = plan.authority.name.clone();
     let wanted: [(&str, Role, StationName); 3] = [
@@ -183,7 +193,7 @@ fn services(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
 }
 
 /// Link, evidence and log keys of every station.
-fn stations(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
+fn stations(workshop: &Workshop, now: Timestamp) -> Result<(), Failure> {
     let pinned =
         std::fs::read(workshop.dir.join("authority/trust-list.crt")).next("look at the disk")?;
     let names: Vec<StationName> = workshop.plan.stations.keys().cloned().collect();
@@ -201,7 +211,7 @@ fn stations(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
                 .next("look at the disk")?;
             let template =
                 Template::new(role, name.as_str(), key.spki_der(), now).for_party(party.clone());
-            orders.push((issuer_for(&workshop.plan, role, &party), template));
+            orders.push((workshop.issuer_for(role, &party), template));
         }
         let certs = workshop.issue(orders, now)?;
         for (file, cert) in ["tls", "evidence"].into_iter().zip(&certs) {
@@ -230,8 +240,8 @@ fn publish(
     )
 }
 
-/// Signature and encryption keys of every agency, in batches that share a ledger sync.
-fn agencies(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
+/// Signature and encryption keys of every agency, in batches that share a commit.
+fn agencies(workshop: &Workshop, now: Timestamp) -> Result<(), Failure> {
     let all: Vec<_> = workshop.plan.agencies.values().cloned().collect();
     let progress = all.len() > BATCH && std::io::stderr().is_terminal();
     for (batch, agencies) in all.chunks(BATCH).enumerate() {
@@ -255,7 +265,7 @@ fn agencies(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
                 let template = Template::new(role, agency.code.as_str(), spki, now)
                     .of_organization(&agency.name)
                     .for_party(party.clone());
-                orders.push((issuer_for(&workshop.plan, role, &party), template));
+                orders.push((workshop.issuer_for(role, &party), template));
             }
         }
         let certs = workshop.issue(orders, now)?;
@@ -279,5 +289,5 @@ fn agencies(workshop: &mut Workshop, now: Timestamp) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Agencies whose certificates share one ledger sync.
+/// Agencies whose certificates share one commit.
 const BATCH: usize = 500;

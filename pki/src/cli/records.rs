@@ -77,7 +77,7 @@ pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Fa
     match command {
         RecordsCommand::Show { file } => show(file),
         RecordsCommand::Refresh { dir } => {
-            let workshop = Workshop::open(dir)?;
+            let workshop = Workshop::open(dir, now)?;
             let count = sign_all(&workshop, now)?;
             Ok(Output::new(
                 format!("{count} records signed again (đã ký lại) into records/."),
@@ -100,7 +100,7 @@ pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Fa
                 valid_to: None,
                 successor: None,
             };
-            add(&Workshop::open(dir)?, agency, now)
+            add(&Workshop::open(dir, now)?, agency, now)
         }
         RecordsCommand::Attach {
             records,

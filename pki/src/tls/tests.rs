@@ -160,6 +160,7 @@ fn a_peer_without_a_certificate_is_refused() {
     let validator = country.validator();
     let server = server_config(&b, current(&validator), clock()).unwrap();
     let verifier = PeerVerifier {
+        mandatory: true,
         validator: current(&validator),
         expected: None,
         provider: provider(),

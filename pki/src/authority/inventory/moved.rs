@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{Inventory, InventoryError, SELF, next_seq};
 use crate::authority::audit::{self, Actor};
+use crate::authority::db::Value;
 use crate::authority::log;
 use crate::cert::Certificate;
 use crate::ledger::{Ledger, reason_word};
@@ -44,8 +45,8 @@ impl Inventory {
             tx.execute(
                 "INSERT INTO certificate
                  (serial, seq, issuer, role, name, not_before, not_after, planned, sha256, der,
-                  revoked, reason)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                  revoked, reason, spki)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 [
                     entry.serial.clone().into(),
                     seq.into(),
@@ -56,9 +57,11 @@ impl Inventory {
                     entry.not_after.unix_ms().into(),
                     now.unix_ms().into(),
                     entry.sha256.map(|id| id.to_string()).into(),
-                    super::super::db::Value::Bytes(cert.map(|cert| cert.der().to_vec())),
+                    Value::Bytes(cert.map(|cert| cert.der().to_vec())),
                     revoked.into(),
                     reason.into(),
+                    cert.map(|cert| Digest::of(cert.spki_der()).to_string())
+                        .into(),
                 ],
             )
             .await?;

@@ -76,7 +76,10 @@ impl Inventory {
         now: Timestamp,
     ) -> Result<Vec<Entry>, InventoryError> {
         let limit = search.limit.clamp(1, PAGE_MAX);
-        let text = search.text.as_deref().map(|text| text.trim().to_lowercase());
+        let text = search
+            .text
+            .as_deref()
+            .map(|text| text.trim().to_lowercase());
         let standing = search.standing.map(|standing| standing.as_str().to_owned());
         let mut tx = self.db.read().await?;
         let rows = tx
@@ -99,9 +102,10 @@ impl Inventory {
                     i64::try_from(search.after).unwrap_or(i64::MAX).into(),
                     Value::Text(search.role.map(|role| role.as_str().to_owned())),
                     Value::Text(text.as_deref().map(|text| format!("%{}%", escaped(text)))),
-                    Value::Text(text.as_deref().map(|text| {
-                        format!("{}%", escaped(&text.replace(':', "")))
-                    })),
+                    Value::Text(
+                        text.as_deref()
+                            .map(|text| format!("{}%", escaped(&text.replace(':', "")))),
+                    ),
                     Value::Int(search.ends_before.map(Timestamp::unix_ms)),
                     now.unix_ms().into(),
                     Value::Text(standing),

@@ -86,7 +86,7 @@ pub(super) fn run(command: &DirectoryCommand, now: Timestamp) -> Result<Output, 
 
 fn import(order: &Import, now: Timestamp) -> Result<Output, Failure> {
     let mut progress = Progress::new();
-    let workshop = Workshop::open(&order.dir)?;
+    let workshop = Workshop::open(&order.dir, now)?;
     let mut bundles = Bundles::load(&workshop)?;
     progress.at("directory read (đã đọc danh bạ)", 0, 0);
     let (mut errors, mut warnings) = (Findings::default(), Findings::default());
