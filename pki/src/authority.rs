@@ -4,6 +4,7 @@
 
 mod api;
 pub mod audit;
+pub mod backup;
 mod db;
 pub mod enrolment;
 pub mod folder;
@@ -11,6 +12,7 @@ pub mod grants;
 pub mod inventory;
 mod listener;
 pub mod log;
+pub mod monitor;
 pub mod office;
 mod own;
 pub mod public;

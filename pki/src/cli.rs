@@ -10,6 +10,7 @@ mod grants;
 mod init;
 mod inspect;
 mod inventory;
+mod monitor;
 mod pdf;
 mod records;
 mod serve;
@@ -103,6 +104,8 @@ enum Command {
     List(inventory::ListArguments),
     /// What ends soon and has no successor; exit code 1 if there is any (sắp hết hạn).
     Expiring(inventory::ExpiringArguments),
+    /// Watch the log for certificates that an agency did not ask for (giám sát chứng thư lạ).
+    Monitor(monitor::MonitorArguments),
     /// Write everything that was issued to a file (xuất danh sách).
     Export(inventory::ExportArguments),
     /// What was done here, by whom (nhật ký).
@@ -134,6 +137,35 @@ enum Command {
     Records {
         #[command(subcommand)]
         command: records::RecordsCommand,
+    },
+    /// Copy the whole authority, keys and all, into a new folder (sao lưu).
+    Backup {
+        /// Folder made by `init`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Folder to make; keep it encrypted and on another disk.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make an authority's folder from a backup (khôi phục).
+    #[command(group = clap::ArgGroup::new("newer").required(true))]
+    Restore {
+        /// The backup.
+        #[arg(long)]
+        from: PathBuf,
+        /// Folder to make.
+        #[arg(long)]
+        out: PathBuf,
+        /// The newest records folder of any station: what was revoked or issued after the backup is
+        /// taken from it.
+        #[arg(long, group = "newer")]
+        published: Option<PathBuf>,
+        /// Nothing was published after the backup, or nothing of it is left.
+        #[arg(long, group = "newer")]
+        nothing_newer: bool,
+        /// Another place for the inventory than before: a file, or postgres://…; it must be empty.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Run the authority: time-stamps, OCSP, revocation lists, enrolment (chạy dịch vụ).
     Serve {
@@ -271,6 +303,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Grant(arguments) => grants::run(arguments, clock())?,
         Command::List(arguments) => inventory::list(arguments, clock())?,
         Command::Expiring(arguments) => inventory::expiring(arguments, clock())?,
+        Command::Monitor(arguments) => monitor::run(arguments, clock())?,
         Command::Export(arguments) => inventory::export(arguments, clock())?,
         Command::Audit { command } => inventory::audit(command, clock())?,
         Command::Inspect { file, pdf } if inspect::is_pdf(file) => pdf.check(file, clock())?,
@@ -278,6 +311,17 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Directory { command } => directory::run(command, clock())?,
         Command::Pdf { file, pdf } => pdf.check(file, clock())?,
         Command::Records { command } => records::run(command, clock())?,
+        Command::Backup { dir, out } => workshop::backup(dir, out, clock())?,
+        Command::Restore {
+            from,
+            out,
+            published,
+            nothing_newer: _,
+            database,
+        } => {
+            let (published, database) = (published.as_deref(), database.as_deref());
+            workshop::restore(from, out, published, database, clock())?
+        }
         Command::Serve { dir, listen, api } => serve::run(dir, *listen, *api, clock)?,
     };
     Ok(output.choose(arguments.json))

@@ -233,6 +233,12 @@ impl Crl {
         self.0.number.as_deref().map(hex)
     }
 
+    /// The number of the list as ours count; nothing for a list without one or beyond 64 bits.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        u64::from_der(self.0.number.as_deref()?).ok()
+    }
+
     /// Whether the issuer publishes changes to this list as delta lists, which we do not read:
     /// such a list alone proves nothing fresh.
     #[must_use]
@@ -263,6 +269,25 @@ impl Crl {
             .to_der()
             .ok()?;
         self.0.entries.get(&serial).copied()
+    }
+
+    /// Every entry: the serial number in lower-case hexadecimal, since when and why.
+    pub fn all(&self) -> impl Iterator<Item = (String, Revocation)> {
+        let revoked = self
+            .0
+            .list
+            .tbs_cert_list
+            .revoked_certificates
+            .iter()
+            .flatten();
+        revoked.filter_map(|one| {
+            let der = one.serial_number.to_der().ok()?;
+            let serial = match one.serial_number.as_bytes() {
+                [0, rest @ ..] if !rest.is_empty() => rest,
+                all => all,
+            };
+            Some((hex(serial), self.0.entries.get(&der).copied()?))
+        })
     }
 
     /// Checks that `signer` may sign lists of this issuer and did sign this one.

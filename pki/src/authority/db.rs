@@ -382,6 +382,10 @@ const SCHEMA: &[&[&str]] = &[&[
         agreed BIGINT NOT NULL, signature BYTEA, PRIMARY KEY (request, approver))",
     "CREATE TABLE published (
         name TEXT PRIMARY KEY, seq BIGINT NOT NULL UNIQUE, sha256 TEXT, bytes BIGINT NOT NULL)",
+    // Revocations that a restore found on published lists and in no backup.
+    "CREATE TABLE found_revocation (
+        issuer TEXT NOT NULL, serial TEXT NOT NULL, revoked BIGINT NOT NULL, reason TEXT NOT NULL,
+        PRIMARY KEY (issuer, serial))",
 ]];
 
 /// Connections: a server needs few, since writers take turns.

@@ -197,7 +197,9 @@ impl Inventory {
             .rows(
                 "SELECT serial, revoked, reason FROM certificate
                  WHERE (issuer = $1 OR (issuer = 'self' AND sha256 = $1))
-                   AND revoked IS NOT NULL AND not_after > $2 ORDER BY seq",
+                   AND revoked IS NOT NULL AND not_after > $2
+                 UNION ALL SELECT serial, revoked, reason FROM found_revocation WHERE issuer = $1
+                 ORDER BY serial",
                 [
                     id.clone().into(),
                     now.minus_ms(KEPT_AFTER_END_MS).unix_ms().into(),
@@ -445,7 +447,7 @@ fn entry_of(row: &Row) -> Result<Entry, InventoryError> {
     })
 }
 
-async fn next_seq(tx: &mut Tx) -> Result<i64, DbError> {
+pub(super) async fn next_seq(tx: &mut Tx) -> Result<i64, DbError> {
     let row = tx
         .row("SELECT COALESCE(MAX(seq), 0) + 1 FROM certificate", [])
         .await?;

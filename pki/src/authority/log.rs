@@ -6,7 +6,7 @@
 //! every certificate in its name ([`super::monitor`]). Fails with [`LogError`]. Must not know HTTP.
 
 use formats::checkpoint::{Checkpoint, LogOrigin, SignedCheckpoint};
-use formats::id::Digest;
+use formats::id::{Digest, StationName};
 use formats::merkle::{self, Frontier};
 use formats::time::Timestamp;
 use thiserror::Error;
@@ -34,8 +34,8 @@ pub enum LogError {
 /// Who signs checkpoints.
 #[derive(Debug)]
 pub struct LogSigner {
-    /// Name and number of the log.
-    pub origin: LogOrigin,
+    /// Whose log it is.
+    pub station: StationName,
     /// Ed25519 key of the note line.
     pub log_key: LogKey,
     /// Key and certificate of the CMS signature (role station-evidence of the authority's name).
@@ -74,10 +74,8 @@ async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
     let row = tx
         .row("SELECT value FROM meta WHERE name = $1", [FRONTIER.into()])
         .await?;
-    let Some(row) = row else {
-        return Ok(Frontier::default());
-    };
-    if let Some(frontier) = Frontier::from_text(&row.text(0)?) {
+    let text = row.map(|row| row.text(0)).transpose()?;
+    if let Some(frontier) = text.as_deref().and_then(Frontier::from_text) {
         return Ok(frontier);
     }
     // Only a shortcut: the leaves say the same.
@@ -87,6 +85,29 @@ async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
         frontier.push(Digest::from_bytes(bytes));
     }
     Ok(frontier)
+}
+
+/// Which life of the log this is: a restored database may have forgotten leaves, and says so by a new
+/// number (architecture, section 8).
+async fn epoch(tx: &mut Tx) -> Result<u32, DbError> {
+    let row = tx
+        .row("SELECT value FROM meta WHERE name = $1", [EPOCH.into()])
+        .await?;
+    let text = row.map(|row| row.text(0)).transpose()?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(1))
+}
+
+/// Begins the next life of the log.
+pub(super) async fn next_epoch(tx: &mut Tx) -> Result<u32, DbError> {
+    let next = epoch(tx).await?.saturating_add(1);
+    tx.execute(
+        "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [EPOCH.into(), next.to_string().into()],
+    )
+    .await?;
+    // What was signed under the old number says nothing about the new one.
+    tx.execute("DELETE FROM checkpoint", []).await?;
+    Ok(next)
 }
 
 impl Inventory {
@@ -113,7 +134,7 @@ impl Inventory {
                 .map_err(|_| LogError::Damaged("a checkpoint"));
         }
         let checkpoint = Checkpoint {
-            origin: signer.origin.clone(),
+            origin: LogOrigin::new(signer.station.clone(), epoch(&mut tx).await?),
             size: frontier.size(),
             root: frontier.root(),
         };
@@ -195,4 +216,5 @@ impl Inventory {
 
 /// Most certificates of one answer.
 pub const ENTRIES_MAX: u32 = 500;
+const EPOCH: &str = "log_epoch";
 const FRONTIER: &str = "frontier";

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use formats::checkpoint::LogOrigin;
 use formats::id::{Digest, Party, StationName, TrustDomain};
 use formats::time::Timestamp;
 use serde::Deserialize;
@@ -352,7 +351,7 @@ impl Office {
             return Ok(None);
         };
         Ok(Some(LogSigner {
-            origin: LogOrigin::new(name, 1),
+            station: name,
             log_key: LogKey::load(&self.file("log.key"), None)?,
             evidence: (
                 SigningKey::load(&self.file("evidence.key"), None)?,

@@ -193,6 +193,14 @@ impl Inventory {
         let after_i = i64::try_from(after).unwrap_or(i64::MAX);
         let most = i64::try_from(NAMES_MAX).unwrap_or(i64::MAX);
         let mut tx = self.db.read().await?;
+        let newest = tx
+            .row("SELECT COALESCE(MAX(seq), 0) FROM published", [])
+            .await?;
+        let newest = newest.map_or(Ok(0), |row| row.int(0))?;
+        // A caller who knows more than there is knew an earlier life of this authority, before a
+        // restore: it is told everything again.
+        let after_i = if after_i > newest { 0 } else { after_i };
+        let after = u64::try_from(after_i).unwrap_or_default();
         let rows = tx
             .rows(
                 "SELECT name, seq, sha256, bytes FROM published WHERE seq > $1

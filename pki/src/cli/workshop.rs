@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use formats::id::{AgencyCode, Party, StationName, TrustDomain};
 use formats::time::Timestamp;
 use pki::authority::audit::Actor;
+use pki::authority::backup;
 use pki::authority::folder;
 use pki::authority::office::Office;
 use pki::cert::Certificate;
@@ -113,7 +114,7 @@ impl Drop for Workshop {
 }
 
 /// One thread: a command does one thing after the other.
-fn runtime() -> Result<Runtime, Failure> {
+pub(super) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -235,4 +236,58 @@ pub(super) fn publish_crls(dir: &Path, now: Timestamp) -> Result<Output, Failure
             "next_update": crl.next_update().map(Timestamp::rfc3339) }));
     }
     Ok(Output::new(text, json!({ "published": all })))
+}
+
+/// `tram-pki backup`.
+pub(super) fn backup(dir: &Path, out: &Path, now: Timestamp) -> Result<Output, Failure> {
+    let workshop = Workshop::open(dir, now)?;
+    let made = workshop.wait(backup::make(&workshop.office, out, now));
+    let made = made.next("choose a new folder on another disk with room")?;
+    let (lines, head) = made.audit;
+    let text = format!(
+        "Backed up (đã sao lưu) {} files and {} rows into {}.\nAudit head (đầu nhật ký): \
+         {lines}:{head} — note it elsewhere.\nThe folder holds the authority's keys: keep it \
+         encrypted and apart (thư mục chứa khóa bí mật).",
+        made.files,
+        made.rows,
+        out.display()
+    );
+    let json = json!({
+        "files": made.files, "rows": made.rows, "lines": lines, "head": head.to_string(),
+    });
+    Ok(Output::new(text, json))
+}
+
+/// `tram-pki restore`.
+pub(super) fn restore(
+    from: &Path,
+    out: &Path,
+    published: Option<&Path>,
+    database: Option<&str>,
+    now: Timestamp,
+) -> Result<Output, Failure> {
+    let actor = Actor::console(&who());
+    let work = backup::restore(from, out, published, database, &actor, now);
+    let done = runtime()?
+        .block_on(work)
+        .next("mend what is named and run it again")?;
+    // Lists of now, above every number that was published.
+    let lists = Workshop::open(out, now)?.publish_crls(now)?;
+    let newest = done.newest;
+    let text = format!(
+        "Restored (đã khôi phục) {} rows into {}. Taken over from what was published: {} \
+         revocations, {} certificates, {} records. {} new list(s) are in records/.\nThe log of \
+         certificates begins a new epoch; tell those who watch it.",
+        done.rows,
+        out.display(),
+        newest.revocations,
+        newest.certificates,
+        newest.records,
+        lists.len()
+    );
+    let json = json!({
+        "rows": done.rows, "revocations": newest.revocations, "certificates": newest.certificates,
+        "records": newest.records,
+    });
+    Ok(Output::new(text, json))
 }

@@ -498,3 +498,219 @@ fn openssl_believes(scene: &Scene, cert: &Certificate) {
     ]);
     assert!(said.ends_with("OK\n"), "{said}");
 }
+
+#[test]
+fn a_monitor_raises_a_certificate_that_the_agency_did_not_ask_for() {
+    let scene = Scene::new(None);
+    let root = Certificate::load(&scene.out.join("authority/root.crt")).expect("a root");
+    let fingerprint = root.sha256().to_string();
+    let (state, own) = (scene.dir().join("monitor.json"), scene.out.join("agencies"));
+    let watch = |more: &[&str], fingerprint: &str| {
+        let mut arguments = vec![
+            "monitor",
+            "--authority",
+            scene.public(),
+            "--fingerprint",
+            fingerprint,
+            "--agency",
+            "H01",
+            "--known",
+            text(&own),
+            "--state",
+            text(&state),
+        ];
+        arguments.extend(more);
+        tram_pki(&arguments)
+    };
+    let quiet = watch(&[], &fingerprint).expect("nothing foreign yet");
+    let all = tram_pki(&["list", "--dir", text(&scene.out)]).expect("a list");
+    let issued = all["certificates"]
+        .as_array()
+        .map(Vec::len)
+        .expect("certificates");
+    assert_eq!(
+        quiet["read"], issued,
+        "every certificate ever signed stands in the log"
+    );
+    assert!(
+        watch(&[], &"0".repeat(64))
+            .expect_err("another root")
+            .contains("fingerprint")
+    );
+
+    // Someone with access to the authority issues for an agency that did not ask.
+    scene.enrol(&[AGENCY], STATION);
+    let raised = watch(&[], &fingerprint).expect_err("raised");
+    assert!(
+        raised.contains("agency-signature") && raised.contains(AGENCY),
+        "{raised}"
+    );
+    assert!(
+        watch(&[], &fingerprint).is_err(),
+        "raised again until somebody accepts it"
+    );
+    let found = tram_pki(&["list", "--dir", text(&scene.out), AGENCY]).expect("a list");
+    let found = found["certificates"]
+        .as_array()
+        .expect("certificates")
+        .clone();
+    let accepted: Vec<&str> = found
+        .iter()
+        .filter_map(|one| one["sha256"].as_str())
+        .flat_map(|sha256| ["--accept", sha256])
+        .collect();
+    watch(&accepted, &fingerprint).expect("accepted by a person");
+    watch(&[], &fingerprint).expect("and remembered");
+}
+
+#[test]
+fn a_monitor_notices_a_log_that_forgets_or_rewrites() {
+    // (what is done to the database, what the monitor must say)
+    let table = [
+        (
+            "DELETE FROM leaf WHERE place = (SELECT MAX(place) FROM leaf); DELETE FROM checkpoint; \
+             DELETE FROM meta WHERE name = 'frontier'",
+            "now it has",
+        ),
+        (
+            "UPDATE leaf SET hash = zeroblob(32) WHERE place = 2; DELETE FROM checkpoint; \
+             DELETE FROM meta WHERE name = 'frontier'",
+            "not those of",
+        ),
+        (
+            "UPDATE certificate SET der = (SELECT der FROM certificate WHERE seq = 1) WHERE seq = 3",
+            "",
+        ),
+    ];
+    for (damage, said) in table {
+        let scene = Scene::new(None);
+        let root = Certificate::load(&scene.out.join("authority/root.crt")).expect("a root");
+        let fingerprint = root.sha256().to_string();
+        let (state, own) = (scene.dir().join("monitor.json"), scene.out.join("agencies"));
+        let watch = |state: &std::path::Path| {
+            tram_pki(&[
+                "monitor",
+                "--authority",
+                scene.public(),
+                "--fingerprint",
+                &fingerprint,
+                "--agency",
+                "H01",
+                "--known",
+                text(&own),
+                "--state",
+                text(state),
+            ])
+        };
+        watch(&state).expect("whole");
+        scene.damage(damage);
+        // Whoever read before notices what was changed; whoever reads anew what does not fit.
+        let fresh = scene.dir().join("fresh.json");
+        let judged = if said.is_empty() {
+            watch(&fresh)
+        } else {
+            watch(&state)
+        };
+        let judged = judged.expect_err("noticed");
+        assert!(
+            judged.contains("was changed") && judged.contains(said),
+            "{judged}"
+        );
+    }
+}
+
+#[test]
+fn a_restore_keeps_every_revocation_and_number() {
+    restore(None);
+}
+
+#[test]
+fn a_restore_moves_an_authority_to_postgresql() {
+    let database = postgres::Postgres::start();
+    restore(Some(&database.url("authority")));
+}
+
+fn restore(database: Option<&str>) {
+    let scene = Scene::new(None);
+    let dir = text(&scene.out);
+    let first = scene.enrol(&[AGENCY], STATION);
+    let revoke = |serial: &str| {
+        let arguments = ["revoke", "--dir", dir, serial, "--reason", "key-compromise"];
+        tram_pki(&arguments).expect("revoked");
+    };
+    revoke(&first.tls.serial_hex());
+    let backup = scene.dir().join("backup");
+    tram_pki(&["backup", "--dir", dir, "--out", text(&backup)]).expect("backed up");
+    assert!(
+        tram_pki(&["backup", "--dir", dir, "--out", text(&backup)]).is_err(),
+        "never over one"
+    );
+    // After the backup: another station, one revoked of before, one revoked of after.
+    let second = scene.enrol(&["H02"], "node-8.tram.test");
+    let old = Certificate::load(&scene.out.join("agencies/H02/signature.crt")).expect("one");
+    revoke(&old.serial_hex());
+    revoke(&second.tls.serial_hex());
+    let records = scene.out.join("records");
+    let number = |folder: &std::path::Path| {
+        let list = std::fs::read(folder.join("records/ca.crl")).expect("a list");
+        pki::revoke::Crl::parse(&list)
+            .expect("a list")
+            .count()
+            .expect("a number")
+    };
+    let published = number(&scene.out);
+
+    let new = scene.dir().join("restored");
+    let mut arguments = vec![
+        "restore",
+        "--from",
+        text(&backup),
+        "--out",
+        text(&new),
+        "--published",
+        text(&records),
+    ];
+    if let Some(database) = database {
+        arguments.extend(["--database", database]);
+    }
+    let said = tram_pki(&arguments).expect("restored");
+    assert_eq!(
+        (&said["revocations"], &said["certificates"]),
+        (&json!(2), &json!(4))
+    );
+    let judge = validator(&new);
+    for (cert, role) in [
+        (&first.tls, Role::StationTls),
+        (&second.tls, Role::StationTls),
+        (&old, Role::AgencySignature),
+    ] {
+        let refused = judge.verify(cert, role, now()).expect_err("revoked still");
+        assert!(refused.to_string().contains("revoked"), "{refused}");
+    }
+    assert!(
+        number(&new) > published,
+        "stations take only higher numbers"
+    );
+    tram_pki(&["audit", "verify", "--dir", text(&new)]).expect("one chain");
+    let listed = tram_pki(&["list", "--dir", text(&new), "node-8"]).expect("a list");
+    assert_eq!(
+        listed["certificates"].as_array().map(Vec::len),
+        Some(2),
+        "adopted"
+    );
+
+    let file = backup.join("database/certificate.ndjson");
+    let whole = std::fs::read_to_string(&file).expect("read");
+    std::fs::write(&file, whole.replacen("key-compromise", "superseded", 1)).expect("written");
+    let again = scene.dir().join("again");
+    let refused = tram_pki(&[
+        "restore",
+        "--from",
+        text(&backup),
+        "--out",
+        text(&again),
+        "--nothing-newer",
+    ]);
+    assert!(refused.expect_err("changed").contains("was changed"));
+    assert!(!again.exists());
+}

@@ -92,6 +92,28 @@ impl Scene {
         self.dir.path()
     }
 
+    /// Where everybody asks.
+    pub(super) fn public(&self) -> &str {
+        &self.public
+    }
+
+    /// Does something to the database behind the server's back.
+    pub(super) fn damage(&self, statements: &'static str) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let file = self.out.join("authority/authority.db");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+            let pool = sqlx::SqlitePool::connect_with(options)
+                .await
+                .expect("opened");
+            sqlx::raw_sql(statements)
+                .execute(&pool)
+                .await
+                .expect("done");
+            pool.close().await;
+        });
+    }
+
     pub(super) fn advance_hours(&self, hours: i64) {
         self.clock.fetch_add(hours * 3_600_000, Ordering::Relaxed);
     }
