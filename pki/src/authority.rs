@@ -7,6 +7,7 @@ pub mod audit;
 pub mod backup;
 mod db;
 pub mod enrolment;
+mod est;
 pub mod folder;
 pub mod grants;
 pub mod inventory;

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::audit::Actor;
 use super::enrolment::EnrolError;
+use super::est;
 use super::folder::write_public;
 use super::listener::Caller;
 use super::refusal::Refusal;
@@ -41,8 +42,9 @@ pub(super) fn router(service: Service) -> Router {
         .route(PATH_RECORDS, get(list).post(publish))
         .route(PATH_RECORD, get(file))
         .route("/livez", get(|| async { "ok\n" }))
+        .with_state(service.clone())
+        .merge(est::router(service))
         .fallback(|| async { Refusal::new("not_found") })
-        .with_state(service)
 }
 
 async fn preview(
@@ -213,7 +215,11 @@ fn file_of(record: &Record, station: &VerifiedCert) -> Result<String, Refusal> {
 }
 
 /// The station that calls, judged now.
-fn station(service: &Service, caller: &Caller, now: Timestamp) -> Result<VerifiedCert, Refusal> {
+pub(super) fn station(
+    service: &Service,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<VerifiedCert, Refusal> {
     let shown = caller.certificate.as_ref();
     let shown = shown.ok_or_else(|| Refusal::new("certificate_needed"))?;
     let judged = service.validator().verify(shown, Role::StationTls, now);
@@ -225,7 +231,7 @@ fn refused(error: &EnrolError, from: &str) {
     tracing::warn!(code = "TRAM-707", %error, from, "certificates refused");
 }
 
-async fn published(service: &Service) {
+pub(super) async fn published(service: &Service) {
     if let Err(error) = service.publish(system_now()).await {
         tracing::error!(code = "TRAM-708", %error, "news not listed; tried again soon");
     }
@@ -267,4 +273,4 @@ pub(super) fn system_now() -> SystemTime {
 }
 
 /// A megabyte at 300 kbit/s.
-const BODY_TIME: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);

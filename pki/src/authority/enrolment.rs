@@ -11,14 +11,13 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use formats::id::{Digest, Party, StationName};
-use formats::record::StationKind;
 use formats::time::Timestamp;
 use thiserror::Error;
 
 use super::audit::Actor;
 use super::db::{DbError, Tx};
 use super::folder::write_public;
-use super::grants::{self, GrantError, Kept};
+use super::grants::{self, GrantError, GrantKind, Kept};
 use super::inventory::{InventoryError, issued_in, keys_in, plan_in};
 use super::office::{Office, OfficeError, SERVER_LABEL};
 use crate::cert::Certificate;
@@ -332,11 +331,13 @@ fn certificates_of(answer: &Issued) -> Result<Vec<Certificate>, OfficeError> {
 /// Each role of the station once, both roles of each agency once, nothing else.
 fn exactly_granted(kept: &Kept, requests: &[Request]) -> Result<(), EnrolError> {
     let station = Party::Station(kept.allowed.station.clone());
-    let mut wanted: BTreeSet<(Role, Party)> = [Role::StationTls, Role::StationEvidence]
-        .into_iter()
-        .map(|role| (role, station.clone()))
-        .collect();
-    if kept.allowed.kind == StationKind::Node {
+    let own: &[Role] = match kept.allowed.kind {
+        GrantKind::Equipment => &[Role::StationTls],
+        GrantKind::Node | GrantKind::Relay => &[Role::StationTls, Role::StationEvidence],
+    };
+    let own = own.iter().map(|role| (*role, station.clone()));
+    let mut wanted: BTreeSet<(Role, Party)> = own.collect();
+    if kept.allowed.kind == GrantKind::Node {
         for agency in &kept.allowed.agencies {
             for role in [Role::AgencySignature, Role::AgencyEncryption] {
                 wanted.insert((role, Party::Agency(agency.code.clone())));

@@ -6,7 +6,6 @@
 
 use aws_lc_rs::rand;
 use formats::id::{AgencyCode, Digest, StationName};
-use formats::record::StationKind;
 use formats::time::Timestamp;
 use serde_json::json;
 use thiserror::Error;
@@ -43,13 +42,39 @@ pub enum GrantError {
     Withdrawn(Timestamp),
 }
 
+/// What a grant sets up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantKind {
+    /// Equipment of another maker, by EST: one TLS certificate.
+    Equipment,
+    /// A station at an agency.
+    Node,
+    /// A station of the backbone.
+    Relay,
+}
+
+impl GrantKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Equipment => "equipment",
+            Self::Node => "node",
+            Self::Relay => "relay",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Equipment, Self::Node, Self::Relay];
+        all.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 /// What a grant allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// The station.
     pub station: StationName,
-    /// Relay or node.
-    pub kind: StationKind,
+    /// What is set up.
+    pub kind: GrantKind,
     /// Agencies that it will serve.
     pub agencies: Vec<GrantedAgency>,
     /// Relays that it links to.
@@ -108,10 +133,7 @@ impl Inventory {
         let expires = now.plus_ms(life_ms).floor_s();
         let agencies = serde_json::to_string(&allowed.agencies).unwrap_or_default();
         let relays = serde_json::to_string(&allowed.home_relays).unwrap_or_default();
-        let kind = match allowed.kind {
-            StationKind::Node => "node",
-            StationKind::Relay => "relay",
-        };
+        let kind = allowed.kind.as_str();
         let mut tx = self.db.write().await?;
         tx.execute(
             "INSERT INTO token_grant
@@ -264,14 +286,9 @@ fn honoured(kept: &Kept, now: Timestamp) -> Result<(), GrantError> {
 fn kept_of(row: &Row) -> Result<Kept, GrantError> {
     let id = row.text(0)?;
     let damaged = || GrantError::Damaged(id.clone());
-    let kind = match row.text(2)?.as_str() {
-        "node" => StationKind::Node,
-        "relay" => StationKind::Relay,
-        _ => return Err(damaged()),
-    };
     let allowed = Allowed {
         station: StationName::parse(&row.text(1)?).map_err(|_| damaged())?,
-        kind,
+        kind: GrantKind::parse(&row.text(2)?).ok_or_else(damaged)?,
         agencies: serde_json::from_str(&row.text(3)?).map_err(|_| damaged())?,
         home_relays: serde_json::from_str(&row.text(4)?).map_err(|_| damaged())?,
     };

@@ -10,7 +10,8 @@ use formats::id::{AgencyCode, StationName};
 use formats::record::{Record, StationKind};
 use formats::time::Timestamp;
 use pki::authority::enrolment::may_be_station;
-use pki::authority::grants::Allowed;
+use pki::authority::grants::{Allowed, GrantKind};
+use pki::cert::Certificate;
 use pki::enrol::GrantedAgency;
 use serde_json::json;
 
@@ -72,6 +73,8 @@ struct NewGrant {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
+    /// Of another maker, by EST: a TLS certificate only.
+    Equipment,
     /// At an agency.
     Node,
     /// Of the backbone.
@@ -107,19 +110,20 @@ fn make(workshop: &Workshop, new: &NewGrant, now: Timestamp) -> Result<Output, F
         ));
     }
     let kind = match new.kind {
-        Kind::Node => StationKind::Node,
-        Kind::Relay => StationKind::Relay,
+        Kind::Equipment => GrantKind::Equipment,
+        Kind::Node => GrantKind::Node,
+        Kind::Relay => GrantKind::Relay,
     };
     match (kind, new.agencies.is_empty()) {
-        (StationKind::Node, true) => {
+        (GrantKind::Node, true) => {
             return Err(Failure::new(
                 "a node serves at least one agency",
                 "name the agencies' codes first, for example H01.36.04",
             ));
         }
-        (StationKind::Relay, false) => {
+        (GrantKind::Relay | GrantKind::Equipment, false) => {
             return Err(Failure::new(
-                "a relay serves no agency",
+                "only a node serves agencies",
                 "leave the codes out",
             ));
         }
@@ -139,14 +143,17 @@ fn make(workshop: &Workshop, new: &NewGrant, now: Timestamp) -> Result<Output, F
         .office
         .authority("root")
         .next("restore authority/root.crt")?;
-    let program = match kind {
-        StationKind::Node => "tram-node",
-        StationKind::Relay => "tram-relay",
+    let at_the_station = match kind {
+        GrantKind::Node => enrol_line("tram-node", &root, &made.token),
+        GrantKind::Relay => enrol_line("tram-relay", &root, &made.token),
+        GrantKind::Equipment => format!(
+            "EST (RFC 7030): https://ADDRESS/.well-known/est/simpleenroll, any user, password {}",
+            made.token
+        ),
     };
     let text = format!(
         "Token (mã ghi danh, chỉ hiện một lần): {}\nFor (cho): {station} with {} until {} \
-         (dùng đến {})\nAt the station (chạy tại máy của cơ quan):\n  {program} enrol --authority \
-         https://ADDRESS --fingerprint {} --token {}",
+         (dùng đến {})\nAt the station (chạy tại máy của cơ quan):\n  {at_the_station}",
         made.token,
         allowed
             .agencies
@@ -156,14 +163,19 @@ fn make(workshop: &Workshop, new: &NewGrant, now: Timestamp) -> Result<Output, F
             .join(", "),
         made.expires,
         made.expires.vietnam(),
-        root.sha256(),
-        made.token
     );
     let json = json!({
         "id": made.id, "token": made.token, "station": station.to_string(),
         "expires": made.expires.rfc3339(), "fingerprint": root.sha256().to_string(),
     });
     Ok(Output::new(text, json))
+}
+
+fn enrol_line(program: &str, root: &Certificate, token: &str) -> String {
+    let fingerprint = root.sha256();
+    format!(
+        "{program} enrol --authority https://ADDRESS --fingerprint {fingerprint} --token {token}"
+    )
 }
 
 /// The agencies with their names; a code that nobody has is not granted.
@@ -195,10 +207,10 @@ fn agencies(workshop: &Workshop, codes: &[AgencyCode]) -> Result<Vec<GrantedAgen
 /// Relays that are named or, by default, the first two of the records.
 fn home_relays(
     workshop: &Workshop,
-    kind: StationKind,
+    kind: GrantKind,
     named: &[StationName],
 ) -> Result<Vec<StationName>, Failure> {
-    if kind == StationKind::Relay {
+    if kind != GrantKind::Node {
         return Ok(Vec::new());
     }
     let step = "look at the folder's owner";

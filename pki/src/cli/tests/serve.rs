@@ -714,3 +714,58 @@ fn restore(database: Option<&str>) {
     assert!(refused.expect_err("changed").contains("was changed"));
     assert!(!again.exists());
 }
+
+#[test]
+fn equipment_of_other_makers_enrols_by_est() {
+    let scene = Scene::new(None);
+    let made = tram_pki(&[
+        "grant",
+        "--dir",
+        text(&scene.out),
+        "--station",
+        "scanner-1.tram.test",
+        "--for",
+        "equipment",
+    ])
+    .expect("a grant");
+    let token = made["token"].as_str().expect("a token");
+    let between = scene.est("cacerts", None, &[]);
+    assert_eq!(between.len(), 3, "root and both issuing authorities");
+    let csr = scene.base64_request();
+    assert_eq!(scene.est_status("simpleenroll", &csr, &[]), 401);
+    assert_eq!(
+        scene.est_status("simpleenroll", &csr, &["--user", "x:tram-grant-0"]),
+        401
+    );
+    let user = format!("scanner:{token}");
+    assert_eq!(
+        scene.est_status("simpleenroll", "not base64!", &["--user", &user]),
+        400
+    );
+    let certs = scene.est("simpleenroll", Some(&csr), &["--user", &user]);
+    let [cert] = certs.as_slice() else {
+        panic!("one certificate")
+    };
+    validator(&scene.out)
+        .verify(cert, Role::StationTls, now())
+        .expect("believed");
+    openssl_believes(&scene, cert);
+    let again = scene.est("simpleenroll", Some(&csr), &["--user", &user]);
+    assert_eq!(again, certs, "a lost answer is given again");
+    let other = scene.base64_request();
+    assert_eq!(
+        scene.est_status("simpleenroll", &other, &["--user", &user]),
+        409
+    );
+    // The key of the last request but one belongs to the certificate.
+    let home = scene.keep("scanner-1.tram.test", cert);
+    let fresh = scene.base64_request();
+    let shown = ["--cert", text(&home.0), "--key", text(&home.1)];
+    let certs = scene.est("simplereenroll", Some(&fresh), &shown);
+    assert_eq!(certs.len(), 1);
+    assert_ne!(certs[0], *cert);
+    assert_eq!(
+        scene.est_status("simplereenroll", &scene.base64_request(), &[]),
+        401
+    );
+}

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use formats::id::{AgencyCode, StationName};
+use formats::id::{AgencyCode, Digest, StationName};
 use formats::record::{Attachment, Record};
 use formats::time::Timestamp;
 use pki::authority::server::Server;
@@ -272,6 +272,80 @@ impl Scene {
             &format!("Content-Type: {kind}"),
             &url,
         ])
+    }
+
+    /// A new request in base64 without armour; its key is kept beside those before.
+    pub(super) fn base64_request(&self) -> String {
+        let pem = self.csr("P-256");
+        let lines = pem.lines().filter(|line| !line.starts_with('-'));
+        let csr: String = lines.collect();
+        let kept = self
+            .dir()
+            .join(format!("{}.est.key", Digest::of(csr.as_bytes())));
+        std::fs::rename(self.dir().join("last.key"), kept).expect("kept");
+        csr
+    }
+
+    /// Writes a certificate and finds its key among those of [`Scene::base64_request`].
+    pub(super) fn keep(&self, name: &str, cert: &Certificate) -> (PathBuf, PathBuf) {
+        let file = self.dir().join(format!("{name}.pem"));
+        let between = std::fs::read_to_string(self.out.join("records/ca.crt")).expect("read");
+        std::fs::write(&file, cert.pem() + &between).expect("written");
+        let keys = std::fs::read_dir(self.dir()).expect("listed");
+        let mut keys = keys.map(|entry| entry.expect("an entry").path());
+        let key = keys.find(|path| {
+            path.to_string_lossy().ends_with(".est.key")
+                && SigningKey::load(path, None).is_ok_and(|key| key.spki_der() == cert.spki_der())
+        });
+        (file, key.expect("its key"))
+    }
+
+    /// The status of an EST operation.
+    pub(super) fn est_status(&self, operation: &str, body: &str, more: &[&str]) -> u16 {
+        self.est_call(operation, Some(body), more).status
+    }
+
+    /// The certificates that an EST operation gives, taken out by openssl.
+    pub(super) fn est(
+        &self,
+        operation: &str,
+        body: Option<&str>,
+        more: &[&str],
+    ) -> Vec<Certificate> {
+        let answer = self.est_call(operation, body, more);
+        assert_eq!(
+            answer.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&answer.bytes)
+        );
+        let file = self.dir().join("certs.p7");
+        let der = STANDARD.decode(&answer.bytes).expect("base64");
+        std::fs::write(&file, der).expect("written");
+        let pem = openssl(&[
+            "pkcs7",
+            "-inform",
+            "DER",
+            "-print_certs",
+            "-in",
+            text(&file),
+        ]);
+        Certificate::all_from_pem(pem.as_bytes()).expect("PEM")
+    }
+
+    fn est_call(&self, operation: &str, body: Option<&str>, more: &[&str]) -> Answer {
+        let url = format!("{}/.well-known/est/{operation}", self.api);
+        let mut arguments = more.to_vec();
+        if let Some(body) = body {
+            arguments.extend([
+                "--data-binary",
+                body,
+                "-H",
+                "Content-Type: application/pkcs10",
+            ]);
+        }
+        arguments.push(&url);
+        curl(&arguments)
     }
 
     /// Many times the same question over one connection.
