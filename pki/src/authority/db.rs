@@ -362,8 +362,10 @@ const SCHEMA: &[&[&str]] = &[&[
     "CREATE INDEX certificate_end ON certificate (not_after)",
     "CREATE INDEX certificate_revoked ON certificate (issuer) WHERE revoked IS NOT NULL",
     "CREATE TABLE crl (issuer TEXT PRIMARY KEY, number BIGINT NOT NULL)",
+    // A leaf is a certificate, or a head of the audit log as it stands in `head`.
     "CREATE TABLE leaf (place BIGINT PRIMARY KEY, hash BYTEA NOT NULL,
-        serial TEXT NOT NULL REFERENCES certificate (serial))",
+        serial TEXT REFERENCES certificate (serial), head BYTEA)",
+    "CREATE INDEX leaf_serial ON leaf (serial)",
     "CREATE TABLE checkpoint (size BIGINT PRIMARY KEY, made BIGINT NOT NULL, signed BYTEA NOT NULL)",
     "CREATE TABLE token_grant (
         id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, station TEXT NOT NULL,

@@ -1,6 +1,6 @@
 //! The Merkle log of certificates: everything that this authority ever signed, for anyone to read.
 //!
-//! Owns: a leaf is a certificate's DER (RFC 6962 hashing); leaves are appended in the transaction
+//! Owns: a leaf is a certificate's DER or a head of the audit log (RFC 6962 hashing); leaves are appended in the transaction
 //! that notes the certificate; checkpoints are signed after the commit, as note and CMS like a
 //! station's. Certificates are public, so leaves carry no salt. An agency that reads the log knows
 //! every certificate in its name ([`super::monitor`]). Fails with [`LogError`]. Must not know HTTP.
@@ -11,7 +11,8 @@ use formats::merkle::{self, Frontier};
 use formats::time::Timestamp;
 use thiserror::Error;
 
-use super::db::{DbError, Tx};
+use super::audit;
+use super::db::{DbError, Tx, Value};
 use super::inventory::Inventory;
 use crate::cert::Certificate;
 use crate::key::{LogKey, SigningKey};
@@ -44,20 +45,46 @@ pub struct LogSigner {
 
 /// Appends certificates inside the transaction that notes them.
 pub(super) async fn append(tx: &mut Tx, certs: &[Certificate]) -> Result<(), DbError> {
-    if certs.is_empty() {
+    let leaves = certs
+        .iter()
+        .map(|cert| (cert.der(), Some(cert.serial_hex())));
+    append_leaves(tx, leaves.collect()).await
+}
+
+/// Appends the head of the audit log, if it has moved since the last: whoever holds a later
+/// checkpoint notices every audit line that is changed, taken out or cut off.
+async fn append_audit_head(tx: &mut Tx) -> Result<(), DbError> {
+    let (lines, head) = audit::head(tx).await?;
+    let leaf = AuditHead { lines, head }.to_leaf();
+    let last = tx
+        .row(
+            "SELECT head FROM leaf WHERE head IS NOT NULL ORDER BY place DESC LIMIT 1",
+            [],
+        )
+        .await?;
+    if last.map(|row| row.bytes(0)).transpose()?.as_ref() == Some(&leaf) {
+        return Ok(());
+    }
+    append_leaves(tx, vec![(&leaf, None)]).await
+}
+
+async fn append_leaves(tx: &mut Tx, leaves: Vec<(&[u8], Option<String>)>) -> Result<(), DbError> {
+    if leaves.is_empty() {
         return Ok(());
     }
     let mut frontier = frontier(tx).await?;
-    for cert in certs {
+    for (data, serial) in leaves {
         let place = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
-        let leaf = merkle::leaf_hash(cert.der());
+        let leaf = merkle::leaf_hash(data);
         frontier.push(leaf);
+        let head = serial.is_none().then(|| data.to_vec());
         tx.execute(
-            "INSERT INTO leaf VALUES ($1, $2, $3)",
+            "INSERT INTO leaf VALUES ($1, $2, $3, $4)",
             [
                 place.into(),
                 leaf.as_bytes().as_slice().into(),
-                cert.serial_hex().into(),
+                Value::Text(serial),
+                Value::Bytes(head),
             ],
         )
         .await?;
@@ -68,6 +95,32 @@ pub(super) async fn append(tx: &mut Tx, certs: &[Certificate]) -> Result<(), DbE
     )
     .await?;
     Ok(())
+}
+
+/// How far the audit log had come when a checkpoint was signed: a leaf of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditHead {
+    /// Number of audit lines.
+    pub lines: u64,
+    /// SHA-256 of the last.
+    pub head: Digest,
+}
+
+impl AuditHead {
+    fn to_leaf(&self) -> Vec<u8> {
+        format!("{AUDIT_HEAD}{}\n{}\n", self.lines, self.head).into_bytes()
+    }
+
+    /// Reads a leaf; nothing when it is another one. No certificate begins so.
+    #[must_use]
+    pub fn from_leaf(leaf: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(leaf).ok()?.strip_prefix(AUDIT_HEAD)?;
+        let (lines, head) = text.strip_suffix('\n')?.split_once('\n')?;
+        Some(Self {
+            lines: lines.parse().ok()?,
+            head: head.parse().ok()?,
+        })
+    }
 }
 
 async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
@@ -121,6 +174,7 @@ impl Inventory {
         now: Timestamp,
     ) -> Result<SignedCheckpoint, LogError> {
         let mut tx = self.db.write().await?;
+        append_audit_head(&mut tx).await?;
         let frontier = frontier(&mut tx).await?;
         let size = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
         let known = tx
@@ -153,7 +207,25 @@ impl Inventory {
         Ok(signed)
     }
 
-    /// Certificates of the log from place `from` on, at most `most`.
+    /// Heads of the audit log that checkpoints were signed over, oldest first.
+    ///
+    /// # Errors
+    /// [`LogError::Db`].
+    pub async fn audit_heads(&self) -> Result<Vec<AuditHead>, LogError> {
+        let mut tx = self.db.read().await?;
+        let rows = tx
+            .rows(
+                "SELECT head FROM leaf WHERE head IS NOT NULL ORDER BY place",
+                [],
+            )
+            .await?;
+        let heads = rows.iter().map(|row| {
+            AuditHead::from_leaf(&row.bytes(0)?).ok_or(LogError::Damaged("an audit head"))
+        });
+        heads.collect()
+    }
+
+    /// Certificates and audit heads of the log from place `from` on, at most `most`.
     ///
     /// # Errors
     /// [`LogError::Db`], [`LogError::Damaged`].
@@ -162,8 +234,8 @@ impl Inventory {
         let mut tx = self.db.read().await?;
         let rows = tx
             .rows(
-                "SELECT certificate.der FROM leaf
-                 JOIN certificate ON certificate.serial = leaf.serial
+                "SELECT COALESCE(leaf.head, certificate.der) FROM leaf
+                 LEFT JOIN certificate ON certificate.serial = leaf.serial
                  WHERE leaf.place >= $1 ORDER BY leaf.place LIMIT $2",
                 [from.into(), i64::from(most.min(ENTRIES_MAX)).into()],
             )
@@ -216,5 +288,6 @@ impl Inventory {
 
 /// Most certificates of one answer.
 pub const ENTRIES_MAX: u32 = 500;
+const AUDIT_HEAD: &str = "tram-audit-head-1\n";
 const EPOCH: &str = "log_epoch";
 const FRONTIER: &str = "frontier";

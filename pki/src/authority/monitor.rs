@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::log::AuditHead;
 use super::office::SERVER_LABEL;
 use super::public::{LogEntries, LogHead};
 use crate::cert::{CertError, Certificate};
@@ -227,6 +228,9 @@ fn judged(
 /// Raises a certificate in a watched name with an unknown key. What does not parse is raised too: it
 /// was signed, whatever it is.
 fn look(watch: &Watch, der: &[u8], place: u64, domain: &TrustDomain, state: &mut State) {
+    if AuditHead::from_leaf(der).is_some() {
+        return;
+    }
     let sha256 = Digest::of(der).to_string();
     let raised = match Certificate::parse(der) {
         Ok(cert) => {

@@ -2,6 +2,7 @@
 //!
 //! Owns: the arguments of these commands and their tables. Reads only.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -316,6 +317,16 @@ fn verify(
         None => None,
     };
     let mut met = noted.is_none();
+    // Checkpoints of the log of certificates were signed over these heads.
+    let mut logged: BTreeMap<u64, String> = BTreeMap::new();
+    let workshop = dir.map(|dir| Workshop::open(dir, now)).transpose()?;
+    if let Some(workshop) = &workshop {
+        let heads = workshop
+            .wait(workshop.office.inventory.audit_heads())
+            .next(LOOK)?;
+        logged.extend(heads.iter().map(|one| (one.lines, one.head.to_string())));
+    }
+    let checkpoints = logged.len();
     let mut chain = Chain::default();
     let mut take = |line: &str| {
         chain
@@ -327,10 +338,9 @@ fn verify(
             .is_some_and(|noted| *noted == (count, hash.to_string()));
         Ok(())
     };
-    match (dir, file) {
-        (Some(dir), _) => {
-            let workshop = Workshop::open(dir, now)?;
-            lines(&workshop, &mut take)?;
+    match (&workshop, file) {
+        (Some(workshop), _) => {
+            lines(workshop, &mut take)?;
         }
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).next("give the path of an export")?;

@@ -62,9 +62,9 @@ pub(super) const ALL: &[Table] = &[
     },
     Table {
         name: "leaf",
-        columns: &[Int, Bytes, Text],
-        select: "SELECT place, hash, serial FROM leaf ORDER BY place",
-        insert: "INSERT INTO leaf VALUES ($1, $2, $3)",
+        columns: &[Int, Bytes, Text, Bytes],
+        select: "SELECT place, hash, serial, head FROM leaf ORDER BY place",
+        insert: "INSERT INTO leaf VALUES ($1, $2, $3, $4)",
     },
     Table {
         name: "checkpoint",

@@ -258,6 +258,10 @@ impl Scene {
         curl(&arguments)
     }
 
+    pub(super) fn public_get(&self, path: &str) -> Answer {
+        curl(&[&format!("{}{path}", self.public)])
+    }
+
     pub(super) fn public_post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
         let file = tempfile::NamedTempFile::new_in(self.dir()).expect("a file");
         std::fs::write(file.path(), body).expect("written");
