@@ -6,6 +6,9 @@
 //! never says more about a bad signature than that it is bad. Must not know: certificates, roles,
 //! time.
 
+#[cfg(test)]
+pub(crate) mod legacy;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -113,6 +116,9 @@ pub enum SignatureAlgorithm {
     EcdsaSha512,
     /// Ed25519 (RFC 8410).
     Ed25519,
+    /// sha1WithRSAEncryption: never believed, but by tests of old vectors.
+    #[cfg(test)]
+    RsaPkcs1Sha1,
     /// sha256WithRSAEncryption (PKCS#1 v1.5).
     RsaPkcs1Sha256,
     /// sha384WithRSAEncryption.
@@ -134,6 +140,8 @@ impl fmt::Display for SignatureAlgorithm {
             Self::EcdsaSha384 => "ECDSA with SHA-384",
             Self::EcdsaSha512 => "ECDSA with SHA-512",
             Self::Ed25519 => "Ed25519",
+            #[cfg(test)]
+            Self::RsaPkcs1Sha1 => "RSA PKCS#1 with SHA-1",
             Self::RsaPkcs1Sha256 => "RSA PKCS#1 with SHA-256",
             Self::RsaPkcs1Sha384 => "RSA PKCS#1 with SHA-384",
             Self::RsaPkcs1Sha512 => "RSA PKCS#1 with SHA-512",
@@ -151,6 +159,10 @@ impl SignatureAlgorithm {
     /// # Errors
     /// [`AlgorithmError::Unknown`] for everything that is not on the list.
     pub fn from_identifier(id: &AlgorithmIdentifierOwned) -> Result<Self, AlgorithmError> {
+        #[cfg(test)]
+        if let Some(old) = legacy::algorithm(id) {
+            return Ok(old);
+        }
         let unknown = || AlgorithmError::Unknown(id.oid);
         let absent = id.parameters.is_none();
         // RFC 4055 section 5: NULL parameters; RFC 5758 section 3.2 and RFC 8410: absent. Readers
@@ -190,6 +202,8 @@ impl SignatureAlgorithm {
             Self::EcdsaSha384 => plain(ECDSA_SHA384),
             Self::EcdsaSha512 => plain(ECDSA_SHA512),
             Self::Ed25519 => plain(ED25519),
+            #[cfg(test)]
+            Self::RsaPkcs1Sha1 => return Err(der::ErrorKind::Failed.into()),
             Self::RsaPkcs1Sha256 => null(RSA_SHA256),
             Self::RsaPkcs1Sha384 => null(RSA_SHA384),
             Self::RsaPkcs1Sha512 => null(RSA_SHA512),
@@ -245,6 +259,10 @@ impl SignatureAlgorithm {
     }
 
     fn verification(self, kind: KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
+        #[cfg(test)]
+        if let Some(old) = legacy::verification(self, kind) {
+            return Some(old);
+        }
         Some(match (self, kind) {
             (Self::EcdsaSha256, KeyKind::EcP256) => &aws::ECDSA_P256_SHA256_ASN1,
             (Self::EcdsaSha384, KeyKind::EcP256) => &aws::ECDSA_P256_SHA384_ASN1,
@@ -314,6 +332,10 @@ impl PublicKey {
             }
             ED25519 if spki.algorithm.parameters.is_none() => {
                 (KeyKind::Ed25519, SignatureAlgorithm::Ed25519)
+            }
+            #[cfg(test)]
+            RSA_ENCRYPTION if null && legacy::is_allowed() => {
+                (KeyKind::Rsa, SignatureAlgorithm::RsaPkcs1Sha256)
             }
             RSA_ENCRYPTION if null => (KeyKind::Rsa, SignatureAlgorithm::RsaPssSha256),
             _ => {

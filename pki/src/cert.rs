@@ -6,6 +6,7 @@
 //! strict DER or that carries an extension twice or malformed. Must not know: trust, time,
 //! revocation.
 
+mod dates;
 mod extensions;
 
 use std::fmt;
@@ -104,7 +105,13 @@ impl Certificate {
         if der.len() > CERTIFICATE_BYTES_MAX {
             return Err(CertError::TooLarge(der.len()));
         }
-        let x509 = x509_cert::Certificate::from_der(der)?;
+        let x509 = match x509_cert::Certificate::from_der(der) {
+            Ok(x509) => x509,
+            Err(error) => match dates::clamped(der) {
+                Some(copy) => x509_cert::Certificate::from_der(&copy)?,
+                None => return Err(error.into()),
+            },
+        };
         let tbs = signed_part(der)?;
         let extensions = Extensions::read(x509.tbs_certificate().extensions())?;
         let spki = x509.tbs_certificate().subject_public_key_info().to_der()?;

@@ -6,168 +6,34 @@
 //! make. Fails with [`ChainError`]; every variant names the certificate that spoilt the path.
 //! Must not know: files, clocks, CMS.
 
+mod error;
+mod link;
 pub mod names;
 pub(crate) mod path;
 pub(crate) mod policy;
 mod recent;
+mod revocation;
+pub(crate) mod store;
 pub(crate) mod structure;
+mod verified;
 
-use std::fmt;
 use std::sync::Arc;
 
 use formats::id::{Party, TrustDomain};
-use formats::reason::Reason;
 use formats::time::Timestamp;
-use thiserror::Error;
-use x509_cert::ext::pkix::CrlReason;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::algorithm::{AlgorithmError, PublicKey, SignatureAlgorithm};
 use crate::cert::{CertError, Certificate};
+use crate::ocsp;
 use crate::revoke::Crl;
 use crate::role::{NameKind, Role};
 
-use names::NameError;
-use path::{Question, Store};
+use path::Question;
+use store::Store;
+use verified::Verified;
 
-/// Why a certificate is not believed.
-#[derive(Debug, Error)]
-pub enum ChainError {
-    /// More signature checks or issuers than any honest path needs.
-    #[error("path search gave up: too many candidate issuers")]
-    Budget,
-    /// A certificate's own bytes do not say what is needed.
-    #[error("{subject}: {source}")]
-    Certificate {
-        /// Whose certificate.
-        subject: String,
-        /// What is wrong with it.
-        #[source]
-        source: CertError,
-    },
-    /// The path is longer than a pathLenConstraint or the caller allows.
-    #[error("{subject}: path is too long")]
-    Depth {
-        /// The authority whose limit is passed.
-        subject: String,
-    },
-    /// After notAfter.
-    #[error("{subject}: expired at {not_after}, judged at {at}")]
-    Expired {
-        /// Whose certificate.
-        subject: String,
-        /// End of its validity.
-        not_after: Timestamp,
-        /// The time it was judged at.
-        at: Timestamp,
-    },
-    /// No trusted issuer is known.
-    #[error("{subject}: no path to a trusted root (issuer {issuer})")]
-    NoPath {
-        /// The certificate whose issuer is missing.
-        subject: String,
-        /// The issuer that it names.
-        issuer: String,
-    },
-    /// A CA whose names are narrower than the trust domain issued a role of the whole country.
-    #[error("{subject}: role {role} cannot be issued by a delegated authority")]
-    NotDelegable {
-        /// Whose certificate.
-        subject: String,
-        /// The role.
-        role: Role,
-    },
-    /// Before notBefore.
-    #[error("{subject}: not valid before {not_before}, judged at {at}")]
-    NotYetValid {
-        /// Whose certificate.
-        subject: String,
-        /// Start of its validity.
-        not_before: Timestamp,
-        /// The time it was judged at.
-        at: Timestamp,
-    },
-    /// A name is outside the constraints of an authority, or malformed.
-    #[error("{subject}: {source}")]
-    Name {
-        /// Whose certificate.
-        subject: String,
-        /// What is wrong.
-        #[source]
-        source: NameError,
-    },
-    /// Certificate policies do not allow the path.
-    #[error("{subject}: certificate policies do not allow this path")]
-    Policy {
-        /// Where the policies became empty.
-        subject: String,
-    },
-    /// Revoked.
-    #[error("{subject}: revoked at {at} ({reason:?})")]
-    Revoked {
-        /// Whose certificate.
-        subject: String,
-        /// Since when.
-        at: Timestamp,
-        /// Why.
-        reason: CrlReason,
-    },
-    /// No usable revocation list where one is demanded.
-    #[error("{subject}: no fresh revocation list of its issuer")]
-    RevocationUnknown {
-        /// Whose certificate.
-        subject: String,
-    },
-    /// The role is another one than asked for.
-    #[error("{subject}: has role {found}, needed {wanted}")]
-    Role {
-        /// Whose certificate.
-        subject: String,
-        /// The role it has.
-        found: Role,
-        /// The role it needs.
-        wanted: Role,
-    },
-    /// The issuer's signature is bad or of a kind that is not accepted.
-    #[error("{subject}: {source}")]
-    Signature {
-        /// Whose certificate.
-        subject: String,
-        /// What is wrong.
-        #[source]
-        source: AlgorithmError,
-    },
-    /// Something that RFC 5280 or our profile forbids.
-    #[error("{subject}: {reason}")]
-    Structure {
-        /// Whose certificate.
-        subject: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
-}
-
-impl ChainError {
-    /// The reason code that peers see.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Expired { .. } | Self::NotYetValid { .. } => Reason::CertificateExpired,
-            Self::Revoked { .. } => Reason::CertificateRevoked,
-            Self::RevocationUnknown { .. } => Reason::StaleRevocation,
-            Self::Budget
-            | Self::Certificate { .. }
-            | Self::Depth { .. }
-            | Self::Name { .. }
-            | Self::NoPath { .. }
-            | Self::NotDelegable { .. }
-            | Self::Policy { .. }
-            | Self::Role { .. }
-            | Self::Signature { .. }
-            | Self::Structure { .. } => Reason::CertificateUntrusted,
-        }
-    }
-}
+pub use error::{ChainError, Held};
+pub use verified::VerifiedCert;
 
 /// What is trusted and what is known: the input of a [`Validator`].
 #[derive(Clone, Debug)]
@@ -180,18 +46,21 @@ pub struct TrustStore {
     pub intermediates: Vec<Certificate>,
     /// Revocation lists that are held; a list with a bad signature is as good as absent.
     pub crls: Vec<Crl>,
+    /// OCSP answers that are held. An answer counts for its certificate like a list; who is revoked
+    /// by either is revoked.
+    pub ocsp: Vec<ocsp::Response>,
 }
 
 /// How revocation lists are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RevocationPolicy {
-    /// Every list held is applied, however old; a missing one is not an error. Freshness is judged
+    /// Every list and answer held is applied, however old; none is not an error. Freshness is judged
     /// above the validator ([`Validator::freshness`]), because traffic must not stop for 24 h
     /// without a list (architecture, promise 6).
     #[default]
     NewestHeld,
-    /// Every certificate of the path but the root needs a list that is fresh, with this much grace
-    /// after its nextUpdate.
+    /// Every certificate of the path but the root needs a list or answer that is fresh, with this
+    /// much grace after its nextUpdate.
     Required {
         /// Milliseconds after nextUpdate that are still accepted.
         grace_ms: i64,
@@ -244,8 +113,9 @@ impl Validator {
             roots,
             intermediates,
             crls,
+            ocsp,
         } = store;
-        let store = Store::new(roots, intermediates, crls);
+        let store = Store::new(roots, intermediates, crls).with_answers(ocsp);
         Self(Arc::new(Inner {
             domain: trust_domain,
             store,
@@ -289,14 +159,14 @@ impl Validator {
         let path = path::build(&self.0.store, extra, cert, &question)?;
         self.check_issuers(cert, role, &path)?;
         let key = cert.public_key().map_err(|source| refused(cert, source))?;
-        Ok(VerifiedCert(Arc::new(Verified {
+        Ok(VerifiedCert::new(Verified {
             cert: cert.clone(),
             role,
             party,
             key,
             path,
             at,
-        })))
+        }))
     }
 
     fn check_profile(&self, cert: &Certificate, role: Role) -> Result<Option<Party>, ChainError> {
@@ -323,6 +193,13 @@ impl Validator {
         self.0.store.freshness(now)
     }
 
+    /// How old the revocation data is that speaks about the certificates of this one's path at
+    /// `now`: lists of their issuers, or answers about them.
+    #[must_use]
+    pub fn freshness_of(&self, cert: &VerifiedCert, now: Timestamp) -> Freshness {
+        self.0.store.freshness_of(cert.path(), now)
+    }
+
     /// The roots and intermediates, for building chains to send.
     pub fn authorities(&self) -> impl Iterator<Item = &Certificate> {
         self.0.store.authorities()
@@ -338,6 +215,12 @@ impl Validator {
     #[must_use]
     pub fn crls(&self) -> &[Crl] {
         self.0.store.crls()
+    }
+
+    /// The OCSP answers held.
+    #[must_use]
+    pub fn answers(&self) -> &[ocsp::Response] {
+        self.0.store.answers()
     }
 }
 
@@ -355,20 +238,23 @@ fn check_profile(
             wanted: role,
         });
     }
-    let structure = |reason| ChainError::Structure {
+    let structure = |reason, rule| ChainError::Structure {
         subject: cert.subject(),
         reason,
+        rule,
     };
     let usage = cert
         .extensions()
         .key_usage
         .as_ref()
-        .ok_or_else(|| structure("no key usage"))?;
+        .ok_or_else(|| structure("no key usage", "RFC 5280 section 4.2.1.3"))?;
     if !usage.value.0.contains(role.needed_usage()) {
-        return Err(structure("key usage does not allow this role"));
+        let reason = "key usage does not allow this role";
+        return Err(structure(reason, "RFC 5280 section 4.2.1.3"));
     }
     if (usage.value.0 - role.key_usage()).bits() != 0 {
-        return Err(structure("key usage allows more than this role"));
+        let reason = "key usage allows more than this role";
+        return Err(structure(reason, "architecture, section 7"));
     }
     if role == Role::TimeStamping
         && !cert
@@ -377,8 +263,8 @@ fn check_profile(
             .as_ref()
             .is_some_and(|eku| eku.critical)
     {
-        // RFC 3161 section 2.3.
-        return Err(structure("timeStamping key usage is not critical"));
+        let reason = "timeStamping key usage is not critical";
+        return Err(structure(reason, "RFC 3161 section 2.3"));
     }
     match role.name_kind() {
         NameKind::None => Ok(None),
@@ -437,7 +323,7 @@ pub(crate) fn lint(
     structure::check(cert, structure::Criticality::Demanded)?;
     check_profile(cert, role, domain)?;
     let Some(issuer) = issuer else { return Ok(()) };
-    path::check_names(&[issuer.clone(), cert.clone()])?;
+    link::check_names(&[issuer.clone(), cert.clone()], link::FROM_ROOT)?;
     if role.may_be_delegated() || role.is_authority() {
         return Ok(());
     }
@@ -448,91 +334,6 @@ fn refused(cert: &Certificate, source: CertError) -> ChainError {
     ChainError::Certificate {
         subject: cert.subject(),
         source,
-    }
-}
-
-/// A certificate that was verified in a role at a time. Only this module makes one.
-#[derive(Clone)]
-pub struct VerifiedCert(Arc<Verified>);
-
-struct Verified {
-    cert: Certificate,
-    role: Role,
-    party: Option<Party>,
-    key: PublicKey,
-    path: Vec<Certificate>,
-    at: Timestamp,
-}
-
-impl fmt::Debug for VerifiedCert {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "VerifiedCert({} as {} at {})",
-            self.0.cert.subject(),
-            self.0.role,
-            self.0.at
-        )
-    }
-}
-
-impl VerifiedCert {
-    /// The certificate.
-    #[must_use]
-    pub fn certificate(&self) -> &Certificate {
-        &self.0.cert
-    }
-
-    /// The role it was verified in.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.0.role
-    }
-
-    /// Whom it names; authorities name nobody.
-    #[must_use]
-    pub fn party(&self) -> Option<&Party> {
-        self.0.party.as_ref()
-    }
-
-    /// The time it was judged at.
-    #[must_use]
-    pub fn judged_at(&self) -> Timestamp {
-        self.0.at
-    }
-
-    /// The path, root first, the certificate itself last.
-    #[must_use]
-    pub fn path(&self) -> &[Certificate] {
-        &self.0.path
-    }
-
-    /// The parsed public key.
-    #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        &self.0.key
-    }
-
-    /// Checks a signature with the usual algorithm of the key (ECDSA with the curve's SHA-2,
-    /// RSA-PSS).
-    ///
-    /// # Errors
-    /// [`AlgorithmError`].
-    pub fn verify_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), AlgorithmError> {
-        self.verify_signature_with(self.0.key.usual_algorithm(), message, signature)
-    }
-
-    /// Checks a signature with a named algorithm.
-    ///
-    /// # Errors
-    /// [`AlgorithmError`].
-    pub fn verify_signature_with(
-        &self,
-        algorithm: SignatureAlgorithm,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), AlgorithmError> {
-        self.0.key.verify(algorithm, message, signature)
     }
 }
 

@@ -171,6 +171,7 @@ impl Authority {
             roots: vec![self.root.clone()],
             intermediates: vec![self.ca.clone()],
             crls: Vec::new(),
+            ocsp: Vec::new(),
         })
     }
 

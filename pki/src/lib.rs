@@ -49,6 +49,8 @@ pub mod seal;
 pub mod sign;
 pub mod stamp;
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod testing;
 pub mod tls;
 

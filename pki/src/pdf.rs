@@ -20,7 +20,6 @@ mod filter;
 mod form;
 mod limits;
 mod object;
-mod ocsp;
 mod permission;
 mod range;
 mod report;
@@ -214,7 +213,7 @@ fn stored(document: &mut Document, source: &mut Source<'_>) -> Result<Evidence, 
                     }
                 }
                 "CRLs" => evidence.add_crl(&data),
-                _ => evidence.add_answer(data),
+                _ => evidence.add_answer(&data),
             }
         }
     }

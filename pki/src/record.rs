@@ -193,6 +193,7 @@ pub fn verify_trust_list(
         roots: roots.collect::<Result<_, _>>()?,
         intermediates: intermediates.to_vec(),
         crls: Vec::new(),
+        ocsp: Vec::new(),
     });
     match verify(bytes, &validator, at)?.into_record() {
         Record::TrustList(list) => Ok(list),

@@ -1,30 +1,34 @@
 //! Revocation: certificate revocation lists, whether to believe one, and what it says.
 //!
-//! Owns: strict parsing of full CRLs (RFC 5280 section 5), their scope, their freshness and the
-//! rule of which revocations reach back in time. Delta and indirect CRLs are refused. Nothing is
-//! fetched. Fails with [`CrlError`]. Must not know: paths, roles.
+//! Owns: strict parsing of full, indirect and delta CRLs (RFC 5280 section 5, in `read`), what a
+//! list speaks about (`scope`), its freshness and the rule of which revocations reach back in time.
+//! Nothing is fetched. Fails with [`CrlError`]. Must not know: paths, roles.
+
+mod read;
+mod scope;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use der::asn1::ObjectIdentifier;
-use der::flagset::FlagSet;
-use der::{Decode, Encode, Sequence};
+use der::Encode;
+use der::asn1::Uint;
 use formats::id::Digest;
 use formats::time::Timestamp;
 use thiserror::Error;
 use x509_cert::crl::CertificateList;
-use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlReason;
-use x509_cert::ext::pkix::crl::dp::Reasons;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::name::Name;
 
 use crate::algorithm::{AlgorithmError, SignatureAlgorithm};
-use crate::cert::{Certificate, hex, signed_part, timestamp};
-use crate::chain::names::same_name;
+use crate::cert::{Certificate, hex, timestamp};
+use crate::chain::names::{name_key, same_name};
+
+use read::CRL_BYTES_MAX;
+use scope::Scope;
+
+pub(crate) use scope::ReasonMask;
 
 /// Why a list is not believed.
 #[derive(Debug, Error)]
@@ -73,7 +77,14 @@ impl Revocation {
     }
 }
 
-/// A parsed full CRL; cheap to clone.
+impl Revocation {
+    /// Whether a delta list takes the certificate off the full list (RFC 5280 section 5.3.1).
+    pub(crate) fn is_removal(self) -> bool {
+        self.reason == CrlReason::RemoveFromCRL
+    }
+}
+
+/// A parsed CRL; cheap to clone.
 #[derive(Clone)]
 pub struct Crl(Arc<Parts>);
 
@@ -82,123 +93,28 @@ struct Parts {
     tbs: Range<usize>,
     list: CertificateList,
     algorithm: SignatureAlgorithm,
+    /// Certificates of the list's own issuer, by serial number.
     entries: HashMap<Vec<u8>, Revocation>,
+    /// Certificates of other issuers, by issuer and serial number.
+    foreign: HashMap<(String, Vec<u8>), Revocation>,
     scope: Option<Scope>,
-    number: Option<Vec<u8>>,
+    scope_der: Option<Vec<u8>>,
+    authority_key: Option<Vec<u8>>,
+    number: Option<Uint>,
+    base: Option<Uint>,
     deltas: bool,
+    nonconformance: Option<&'static str>,
     /// The key (its SPKI digest) that was found to have signed this list.
     signer: OnceLock<Digest>,
 }
 
 impl fmt::Debug for Crl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Crl({}, {} entries)",
-            self.issuer(),
-            self.0.entries.len()
-        )
+        write!(f, "Crl({}, {} entries)", self.issuer(), self.revoked())
     }
-}
-
-/// IssuingDistributionPoint (RFC 5280 section 5.2.5).
-#[derive(Clone, Debug, Sequence)]
-struct Scope {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    point: Option<DistributionPointName>,
-    #[asn1(
-        context_specific = "1",
-        tag_mode = "IMPLICIT",
-        default = "Default::default"
-    )]
-    only_users: bool,
-    #[asn1(
-        context_specific = "2",
-        tag_mode = "IMPLICIT",
-        default = "Default::default"
-    )]
-    only_authorities: bool,
-    #[asn1(context_specific = "3", tag_mode = "IMPLICIT", optional = "true")]
-    some_reasons: Option<FlagSet<Reasons>>,
-    #[asn1(
-        context_specific = "4",
-        tag_mode = "IMPLICIT",
-        default = "Default::default"
-    )]
-    indirect: bool,
-    #[asn1(
-        context_specific = "5",
-        tag_mode = "IMPLICIT",
-        default = "Default::default"
-    )]
-    only_attributes: bool,
 }
 
 impl Crl {
-    /// Parses strict DER; nothing may follow.
-    ///
-    /// # Errors
-    /// [`CrlError`] for malformed, indirect, delta or oversized lists.
-    pub fn parse(der: &[u8]) -> Result<Self, CrlError> {
-        if der.len() > CRL_BYTES_MAX {
-            return Err(CrlError::TooLarge(der.len()));
-        }
-        let list = CertificateList::from_der(der)?;
-        let tbs = signed_part(der)?;
-        if list.tbs_cert_list.signature != list.signature_algorithm {
-            return Err(CrlError::Refused(
-                "inner and outer signature algorithm differ",
-            ));
-        }
-        let algorithm = SignatureAlgorithm::from_identifier(&list.signature_algorithm)?;
-        let mut entries = HashMap::new();
-        for entry in list.tbs_cert_list.revoked_certificates.iter().flatten() {
-            let serial = entry.serial_number.to_der()?;
-            let reason = entry_reason(entry.crl_entry_extensions.as_deref().unwrap_or(&[]))?;
-            let found = Revocation {
-                at: timestamp(entry.revocation_date),
-                reason,
-            };
-            // Two entries for one serial: the earlier one in the list counts, unless a later one is
-            // worse. Keeping the first is what openssl does; both say revoked.
-            entries.entry(serial).or_insert(found);
-        }
-        let mut scope = None;
-        let mut number = None;
-        let mut deltas = false;
-        let mut seen = Vec::new();
-        for extension in list.tbs_cert_list.crl_extensions.iter().flatten() {
-            if seen.contains(&extension.extn_id) {
-                return Err(CrlError::Refused("the same extension stands twice"));
-            }
-            seen.push(extension.extn_id);
-            match extension.extn_id {
-                CRL_NUMBER => number = Some(extension.extn_value.as_bytes().to_vec()),
-                ISSUING_DISTRIBUTION_POINT => {
-                    scope = Some(Scope::from_der(extension.extn_value.as_bytes())?);
-                }
-                DELTA_CRL_INDICATOR => return Err(CrlError::Refused("delta list")),
-                FRESHEST_CRL => deltas = true,
-                AUTHORITY_KEY_IDENTIFIER => {}
-                _ if extension.critical => {
-                    return Err(CrlError::Refused("unknown critical extension"));
-                }
-                _ => {}
-            }
-        }
-        Ok(Self(Arc::new(Parts {
-            der: der.to_vec(),
-            tbs,
-            algorithm,
-            entries,
-            scope,
-            number,
-            deltas,
-            signer: OnceLock::new(),
-            list,
-        })))
-    }
-
     /// The exact bytes.
     #[must_use]
     pub fn der(&self) -> &[u8] {
@@ -230,26 +146,39 @@ impl Crl {
     /// The number of the list, as lower-case hexadecimal of its DER.
     #[must_use]
     pub fn number(&self) -> Option<String> {
-        self.0.number.as_deref().map(hex)
+        let der = self.0.number.as_ref()?.to_der().ok()?;
+        Some(hex(&der))
     }
 
     /// The number of the list as ours count; nothing for a list without one or beyond 64 bits.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
-        u64::from_der(self.0.number.as_deref()?).ok()
+        u64::from_der(&self.0.number.as_ref()?.to_der().ok()?).ok()
     }
 
-    /// Whether the issuer publishes changes to this list as delta lists, which we do not read:
-    /// such a list alone proves nothing fresh.
+    /// Whether the issuer publishes changes to this list as delta lists: then it proves nothing
+    /// fresh without the newest of them.
     #[must_use]
     pub fn has_deltas(&self) -> bool {
         self.0.deltas
     }
 
+    /// Whether this states only the changes since a full list (RFC 5280 section 5.2.4).
+    #[must_use]
+    pub fn is_delta(&self) -> bool {
+        self.0.base.is_some()
+    }
+
+    /// What RFC 5280 section 5 demands of issuers and this list lacks. Its revocations still count.
+    #[must_use]
+    pub fn nonconformance(&self) -> Option<&'static str> {
+        self.0.nonconformance
+    }
+
     /// How many certificates are revoked.
     #[must_use]
     pub fn revoked(&self) -> usize {
-        self.0.entries.len()
+        self.0.entries.len().saturating_add(self.0.foreign.len())
     }
 
     /// Whether the list is still fresh at `now` with `grace_ms` beyond its nextUpdate.
@@ -259,7 +188,7 @@ impl Crl {
             .is_some_and(|next| next.unix_ms().saturating_add(grace_ms) >= now.unix_ms())
     }
 
-    /// The entry for a certificate of this list's issuer.
+    /// The entry for a certificate, which may be another issuer's in an indirect list.
     #[must_use]
     pub fn entry(&self, cert: &Certificate) -> Option<Revocation> {
         let serial = cert
@@ -268,7 +197,27 @@ impl Crl {
             .serial_number()
             .to_der()
             .ok()?;
-        self.0.entries.get(&serial).copied()
+        if same_name(cert.issuer_name(), self.issuer_name()) {
+            return self.0.entries.get(&serial).copied();
+        }
+        let key = (name_key(cert.issuer_name()), serial);
+        self.0.foreign.get(&key).copied()
+    }
+
+    /// Whether this full list and a delta list may be taken together: same issuer, same scope, same
+    /// key, the list not older than the delta's base and older than the delta (RFC 5280 sections
+    /// 5.2.4 and 6.3.3 (c)).
+    pub(crate) fn is_continued_by(&self, delta: &Self) -> bool {
+        let (Some(own), Some(base), Some(number)) =
+            (&self.0.number, &delta.0.base, &delta.0.number)
+        else {
+            return false;
+        };
+        same_name(self.issuer_name(), delta.issuer_name())
+            && self.0.scope_der == delta.0.scope_der
+            && self.0.authority_key == delta.0.authority_key
+            && size(base) <= size(own)
+            && size(own) < size(number)
     }
 
     /// Every entry: the serial number in lower-case hexadecimal, since when and why.
@@ -325,109 +274,16 @@ impl Crl {
         Ok(())
     }
 
-    /// Whether the list speaks about `cert` at all: issuer, kind of subject, distribution point.
+    /// Whether the list speaks about `cert` for every reason: issuer, kind of subject, distribution
+    /// point.
     #[must_use]
     pub fn covers(&self, cert: &Certificate) -> bool {
-        if !same_name(cert.issuer_name(), self.issuer_name()) {
-            return false;
-        }
-        let Some(scope) = &self.0.scope else {
-            return true;
-        };
-        let authority = cert.extensions().is_authority();
-        if scope.indirect
-            || scope.only_attributes
-            || scope.some_reasons.is_some()
-            || (scope.only_users && authority)
-            || (scope.only_authorities && !authority)
-        {
-            return false;
-        }
-        let Some(point) = &scope.point else {
-            return true;
-        };
-        let Some(points) = &cert.extensions().crl_distribution_points else {
-            return false;
-        };
-        let own = self.full_names(point);
-        points.value.0.iter().any(|candidate| {
-            candidate.crl_issuer.is_none()
-                && candidate.reasons.is_none()
-                && candidate
-                    .distribution_point
-                    .as_ref()
-                    .is_some_and(|named| shares(&self.full_names(named), &own))
-        })
-    }
-
-    /// A distribution point as full names; a relative name is appended to the issuer's name.
-    fn full_names(&self, point: &DistributionPointName) -> Vec<PointName> {
-        match point {
-            DistributionPointName::FullName(names) => {
-                names.iter().cloned().map(PointName::Full).collect()
-            }
-            DistributionPointName::NameRelativeToCRLIssuer(rdn) => {
-                vec![PointName::Relative(rdn.to_string())]
-            }
-        }
-        .into_iter()
-        .map(|name| self.resolved(name))
-        .collect()
-    }
-
-    fn resolved(&self, name: PointName) -> PointName {
-        match name {
-            PointName::Full(GeneralName::DirectoryName(dn)) => {
-                PointName::Directory(crate::chain::names::name_key(&dn))
-            }
-            PointName::Relative(rdn) => {
-                // RFC 5280 section 4.2.1.13: the fragment follows the issuer's name.
-                let issuer = self.issuer_name().to_string();
-                match format!("{rdn},{issuer}").parse::<Name>() {
-                    Ok(dn) => PointName::Directory(crate::chain::names::name_key(&dn)),
-                    Err(_) => PointName::Relative(rdn),
-                }
-            }
-            other => other,
-        }
+        self.coverage(cert).is_all()
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PointName {
-    Directory(String),
-    Full(GeneralName),
-    Relative(String),
+/// Numbers compare by length, then by digits: DER has no leading zeros.
+fn size(number: &Uint) -> (usize, &[u8]) {
+    let bytes = number.as_bytes();
+    (bytes.len(), bytes)
 }
-
-fn shares(a: &[PointName], b: &[PointName]) -> bool {
-    a.iter().any(|name| b.contains(name))
-}
-
-/// The reason of an entry; an unknown critical extension spoils the whole list (section 5.3).
-fn entry_reason(extensions: &[Extension]) -> Result<CrlReason, CrlError> {
-    let mut reason = CrlReason::Unspecified;
-    for extension in extensions {
-        match extension.extn_id {
-            CRL_REASON => reason = CrlReason::from_der(extension.extn_value.as_bytes())?,
-            INVALIDITY_DATE => {}
-            _ if extension.critical => {
-                return Err(CrlError::Refused("unknown critical entry extension"));
-            }
-            _ => {}
-        }
-    }
-    Ok(reason)
-}
-
-const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
-const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
-const CRL_REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
-const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
-const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
-const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
-/// Written out: the constant of the same meaning in x509-cert is another extension's number.
-const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
-
-/// 200,000 agencies with three certificates each, all revoked, are about 24 MiB.
-const CRL_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -94,6 +94,7 @@ impl Country {
                 self.province.certificate().clone(),
             ],
             crls,
+            ocsp: Vec::new(),
         }
     }
 

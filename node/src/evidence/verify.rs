@@ -188,6 +188,7 @@ fn trust<R: Read + Seek>(
         roots,
         intermediates,
         crls,
+        ocsp: Vec::new(),
     };
     Some(Trust {
         validator: Validator::new(store),

@@ -1,21 +1,25 @@
-//! Names in certificates: comparing distinguished names and applying name constraints.
+//! Names in certificates: applying name constraints (RFC 5280 section 4.2.1.10).
 //!
-//! Owns: RFC 5280 section 7.1 (comparison) and 4.2.1.10 (constraints) for directoryName, dNSName,
-//! rfc822Name, URI and iPAddress. Constraints of any other kind, with a minimum or maximum, or
-//! malformed, are refused outright. Fails with [`NameError`]; work is bounded by [`Budget`].
+//! Owns: the subtree rules for directoryName, dNSName, rfc822Name (and the mailbox in UTF-8 of RFC
+//! 9598), URI and iPAddress. The standard gives other kinds no meaning: a certificate with such a
+//! name below such a constraint is refused, and so is every malformed constraint. Fails with
+//! [`NameError`]; work is bounded by [`Budget`]. Comparison of distinguished names is in `compare`.
 //! Must not know: signatures, time, roles.
+
+mod compare;
 
 use std::net::IpAddr;
 
-use der::asn1::{Any, BmpString, Ia5StringRef, ObjectIdentifier, PrintableStringRef};
-use der::{Decode, Encode, Tag, Tagged};
+use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::name::{Name, RelativeDistinguishedName};
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 
 use crate::cert::Certificate;
+
+use compare::starts_with;
+pub(crate) use compare::{attribute_text, name_key, same_name, sequence_key};
 
 /// Why a name is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -52,87 +56,12 @@ impl Budget {
     }
 }
 
-/// Whether two distinguished names are the same (RFC 5280 section 7.1).
-pub(crate) fn same_name(a: &Name, b: &Name) -> bool {
-    a == b || (a.len() == b.len() && starts_with(a, b))
-}
-
-/// A canonical form for use as a map key: names that are the same have the same key.
-pub(crate) fn name_key(name: &Name) -> String {
-    let mut key = String::new();
-    for rdn in name.iter_rdn() {
-        let mut parts: Vec<String> = rdn
-            .iter()
-            .map(|atv| format!("{}={}", atv.oid, value_key(&atv.value)))
-            .collect();
-        parts.sort();
-        key.push_str(&parts.join("+"));
-        key.push('/');
-    }
-    key
-}
-
-fn starts_with(long: &Name, prefix: &Name) -> bool {
-    long.len() >= prefix.len()
-        && long
-            .iter_rdn()
-            .zip(prefix.iter_rdn())
-            .all(|(a, b)| same_rdn(a, b))
-}
-
-fn same_rdn(a: &RelativeDistinguishedName, b: &RelativeDistinguishedName) -> bool {
-    let keys = |rdn: &RelativeDistinguishedName| {
-        let mut keys: Vec<_> = rdn
-            .iter()
-            .map(|atv| (atv.oid, value_key(&atv.value)))
-            .collect();
-        keys.sort();
-        keys
-    };
-    keys(a) == keys(b)
-}
-
-/// The text of an attribute value, if it is one of the string types.
-pub(crate) fn attribute_text(value: &Any) -> Option<String> {
-    match value.tag() {
-        Tag::Utf8String => value.decode_as::<String>().ok(),
-        Tag::PrintableString => {
-            let der = value.to_der().ok()?;
-            PrintableStringRef::from_der(&der)
-                .ok()
-                .map(|text| text.as_str().to_owned())
-        }
-        Tag::Ia5String => {
-            let der = value.to_der().ok()?;
-            Ia5StringRef::from_der(&der)
-                .ok()
-                .map(|text| text.as_str().to_owned())
-        }
-        Tag::BmpString => value
-            .decode_as::<BmpString>()
-            .ok()
-            .map(|text| text.to_string()),
-        _ => None,
-    }
-}
-
-/// Strings compare without case and with runs of white space as one; others by their bytes.
-fn value_key(value: &Any) -> String {
-    match attribute_text(value) {
-        Some(text) => {
-            let words: Vec<&str> = text.split_whitespace().collect();
-            words.join(" ").to_lowercase()
-        }
-        None => format!("#{:?}:{}", value.tag(), crate::cert::hex(value.value())),
-    }
-}
-
 /// Constraints gathered from the root downwards.
 #[derive(Debug, Default)]
 pub(crate) struct Constraints<'a>(Vec<&'a NameConstraints>);
 
 impl<'a> Constraints<'a> {
-    /// Adds a CA's constraints after checking that every subtree is of a kind that we apply.
+    /// Adds a CA's constraints after checking that every subtree is well formed.
     pub(crate) fn add(&mut self, more: &'a NameConstraints) -> Result<(), NameError> {
         let lists = [&more.permitted_subtrees, &more.excluded_subtrees];
         if lists.iter().all(|list| list.is_none()) {
@@ -195,14 +124,14 @@ fn check_one(
 ) -> Result<(), NameError> {
     for subtree in constraints.excluded_subtrees.iter().flatten() {
         budget.spend()?;
-        if matches(name, &subtree.base, Side::Excluded)? == Some(true) {
+        if matches(name, subtree, Side::Excluded)? == Some(true) {
             return Err(NameError::Excluded(describe(name)));
         }
     }
     let mut permitted = None;
     for subtree in constraints.permitted_subtrees.iter().flatten() {
         budget.spend()?;
-        match matches(name, &subtree.base, Side::Permitted)? {
+        match matches(name, subtree, Side::Permitted)? {
             Some(true) => return Ok(()),
             Some(false) => permitted = Some(false),
             None => {}
@@ -220,8 +149,26 @@ enum Side {
     Permitted,
 }
 
-/// `None` when the constraint is about another kind of name.
-fn matches(name: &GeneralName, base: &GeneralName, side: Side) -> Result<Option<bool>, NameError> {
+/// `None` when the constraint is about another kind of name. What a constraint with a minimum or
+/// maximum, or on a kind without subtree rules, would mean is nowhere said; it matters only where
+/// such a name appears.
+fn matches(
+    name: &GeneralName,
+    subtree: &GeneralSubtree,
+    side: Side,
+) -> Result<Option<bool>, NameError> {
+    let found = matches_base(name, &subtree.base, side)?;
+    if found.is_some() && (subtree.minimum != 0 || subtree.maximum.is_some()) {
+        return Err(NameError::Constraint("minimum or maximum"));
+    }
+    Ok(found)
+}
+
+fn matches_base(
+    name: &GeneralName,
+    base: &GeneralName,
+    side: Side,
+) -> Result<Option<bool>, NameError> {
     Ok(match (name, base) {
         (GeneralName::DirectoryName(name), GeneralName::DirectoryName(base)) => {
             Some(starts_with(name, base))
@@ -242,8 +189,40 @@ fn matches(name: &GeneralName, base: &GeneralName, side: Side) -> Result<Option<
         (GeneralName::IpAddress(name), GeneralName::IpAddress(base)) => {
             Some(ip_matches(name.as_bytes(), base.as_bytes())?)
         }
+        (GeneralName::OtherName(name), GeneralName::Rfc822Name(base)) => {
+            let mailbox = utf8_mailbox(name)?;
+            mailbox
+                .map(|mailbox| mail_matches(&mailbox, base.as_str()))
+                .transpose()?
+        }
+        (GeneralName::OtherName(name), GeneralName::OtherName(base))
+            if name.type_id != base.type_id =>
+        {
+            None
+        }
+        (GeneralName::OtherName(_), GeneralName::OtherName(_))
+        | (GeneralName::EdiPartyName(_), GeneralName::EdiPartyName(_))
+        | (GeneralName::RegisteredId(_), GeneralName::RegisteredId(_)) => {
+            return Err(NameError::Constraint("a kind of name without subtrees"));
+        }
         _ => None,
     })
+}
+
+/// SmtpUTF8Mailbox: bound by the constraints on rfc822Name (RFC 9598 section 6). Its host is
+/// compared as it stands there, so it must be written in ASCII.
+fn utf8_mailbox(name: &OtherName) -> Result<Option<String>, NameError> {
+    if name.type_id != SMTP_UTF8_MAILBOX {
+        return Ok(None);
+    }
+    let malformed = || NameError::Malformed("mailbox in UTF-8".to_owned());
+    let text = name.value.decode_as::<String>().map_err(|_| malformed())?;
+    let host = text.rsplit_once('@').map(|(_, host)| host);
+    if host.is_some_and(str::is_ascii) {
+        Ok(Some(text))
+    } else {
+        Err(malformed())
+    }
 }
 
 /// Subtree rules for dNSName: labels are added on the left. A wildcard stands for any one label, so
@@ -350,12 +329,12 @@ fn ip_matches(name: &[u8], base: &[u8]) -> Result<bool, NameError> {
 }
 
 fn check_subtree(subtree: &GeneralSubtree) -> Result<(), NameError> {
-    if subtree.minimum != 0 || subtree.maximum.is_some() {
-        return Err(NameError::Constraint("minimum or maximum"));
-    }
     let bad = |what| Err(NameError::Constraint(what));
     match &subtree.base {
-        GeneralName::DirectoryName(_) => Ok(()),
+        GeneralName::DirectoryName(_)
+        | GeneralName::EdiPartyName(_)
+        | GeneralName::OtherName(_)
+        | GeneralName::RegisteredId(_) => Ok(()),
         GeneralName::DnsName(base) => {
             let base = base.as_str();
             if base.is_empty() {
@@ -382,9 +361,6 @@ fn check_subtree(subtree: &GeneralSubtree) -> Result<(), NameError> {
             }
         }
         GeneralName::IpAddress(base) => check_mask(base.as_bytes()),
-        GeneralName::OtherName(_) | GeneralName::EdiPartyName(_) | GeneralName::RegisteredId(_) => {
-            bad("a kind of name that is not applied")
-        }
     }
 }
 
@@ -426,6 +402,7 @@ fn describe(name: &GeneralName) -> String {
 }
 
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
+const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
 /// An honest path has a few names and a few constraints; 64 KiB certificates can hold thousands of
 /// each, and their product must not be computed.

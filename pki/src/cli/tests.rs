@@ -77,6 +77,7 @@ pub(super) fn validator(out: &Path) -> Validator {
         roots: vec![cert("root.crt")],
         intermediates: vec![cert("ca.crt"), cert("ca-H01.crt")],
         crls: crls.to_vec(),
+        ocsp: Vec::new(),
     })
 }
 

@@ -7,11 +7,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
+use formats::id::Digest;
 use formats::oid;
 use formats::time::Timestamp;
 use x509_cert::ext::pkix::CrlReason;
@@ -50,10 +51,12 @@ impl Answer {
     /// nextUpdate is of its moment only and counts for a day.
     #[must_use]
     pub fn is_fresh(&self, at: Timestamp, grace_ms: i64) -> bool {
-        let end = self
-            .next_update
-            .unwrap_or_else(|| self.this_update.plus_ms(MOMENT_MS));
-        end.unix_ms().saturating_add(grace_ms) >= at.unix_ms()
+        self.end().unix_ms().saturating_add(grace_ms) >= at.unix_ms()
+    }
+
+    fn end(&self) -> Timestamp {
+        self.next_update
+            .unwrap_or_else(|| self.this_update.plus_ms(MOMENT_MS))
     }
 }
 
@@ -70,6 +73,8 @@ struct Parts {
     answers: Vec<Answer>,
     certificates: Vec<Certificate>,
     nonce: Option<Vec<u8>>,
+    /// The authority for which this was found to be rightly signed, and by whom.
+    verified: OnceLock<(Digest, Signer)>,
 }
 
 impl fmt::Debug for Response {
@@ -95,6 +100,17 @@ impl Signer {
         match self {
             Self::Delegate(cert) if !has_no_check(cert) => Some(cert),
             Self::Delegate(_) | Self::Issuer => None,
+        }
+    }
+
+    /// Until when an answer of this signer counts: its nextUpdate, without one a day, and never
+    /// beyond the life of the responder's certificate.
+    #[must_use]
+    pub fn end_of(&self, answer: &Answer) -> Timestamp {
+        let end = answer.end();
+        match self {
+            Self::Delegate(cert) => end.min(cert.not_after()),
+            Self::Issuer => end,
         }
     }
 }
@@ -155,6 +171,7 @@ impl Response {
         Ok(Self(Arc::new(Parts {
             data: signed_part(der)?,
             nonce: nonce(data.extensions.as_ref()),
+            verified: OnceLock::new(),
             der: der.to_vec(),
             answers,
             certificates,
@@ -217,6 +234,18 @@ impl Response {
     /// # Errors
     /// [`OcspError::Responder`] with the rule, or [`OcspError::Signature`].
     pub fn verify(&self, issuer: &Certificate) -> Result<Signer, OcspError> {
+        if let Some((known, signer)) = self.0.verified.get()
+            && *known == issuer.sha256()
+        {
+            return Ok(signer.clone());
+        }
+        let signer = self.signer(issuer)?;
+        // Another thread may have stored the same answer; that is the same fact.
+        let _same = self.0.verified.set((issuer.sha256(), signer.clone()));
+        Ok(signer)
+    }
+
+    fn signer(&self, issuer: &Certificate) -> Result<Signer, OcspError> {
         if self.is_by(issuer) {
             self.check_signature(issuer)?;
             return Ok(Signer::Issuer);

@@ -160,8 +160,6 @@ pub(super) fn time(value: Tlv<'_>) -> Option<Timestamp> {
 
 /// ContentInfo, its content, SignedData, its sets: five levels, and some room.
 const INDEFINITE_DEPTH_MAX: usize = 8;
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTET_STRING: u8 = 0x04;

@@ -17,13 +17,14 @@ use formats::time::Timestamp;
 
 use super::cms::{Cms, DigestKind};
 use super::limits;
-use super::ocsp::{self, Status};
 use super::report::{Reason, Revocation, Stamp};
 use super::tlv::{self, Tlv};
 use crate::cert::{CertError, Certificate};
-use crate::chain::path::{self, Question, Store};
+use crate::chain::path::{self, Question};
+use crate::chain::store::Store;
 use crate::chain::structure::Criticality;
 use crate::chain::{ChainError, RevocationPolicy};
+use crate::ocsp::Response;
 use crate::revoke::Crl;
 
 /// Authorities whose document signers and time-stamps are believed.
@@ -92,7 +93,7 @@ impl Anchors {
 pub(super) struct Evidence {
     pub(super) certificates: Vec<Certificate>,
     pub(super) crls: Vec<Crl>,
-    pub(super) answers: Vec<Vec<u8>>,
+    pub(super) answers: Vec<Response>,
 }
 
 impl Evidence {
@@ -105,7 +106,7 @@ impl Evidence {
             self.add_crl(list);
         }
         for answer in &cms.answers {
-            self.add_answer(answer.clone());
+            self.add_answer(answer);
         }
     }
 
@@ -128,9 +129,12 @@ impl Evidence {
         }
     }
 
-    pub(super) fn add_answer(&mut self, der: Vec<u8>) {
-        if self.answers.len() < limits::REVOCATIONS_MAX {
-            self.answers.push(der);
+    /// An answer that does not parse is as good as absent.
+    pub(super) fn add_answer(&mut self, der: &[u8]) {
+        if self.answers.len() < limits::REVOCATIONS_MAX
+            && let Ok(answer) = Response::parse(der)
+        {
+            self.answers.push(answer);
         }
     }
 }
@@ -150,7 +154,8 @@ pub(super) fn judge(
     purpose: Purpose,
     at: Timestamp,
 ) -> (Result<(), Reason>, Revocation) {
-    let store = Store::new(anchors.0.clone(), Vec::new(), evidence.crls.clone());
+    let store = Store::new(anchors.0.clone(), Vec::new(), evidence.crls.clone())
+        .with_answers(evidence.answers.clone());
     let mut question = Question::strict(at, RevocationPolicy::NewestHeld);
     question.criticality = Criticality::Lenient;
     let path = match path::build(&store, &evidence.certificates, certificate, &question) {
@@ -173,27 +178,13 @@ pub(super) fn judge(
     if !may(certificate, purpose) {
         return (Err(Reason::CertificateRefused), Revocation::NotChecked);
     }
-    let mut revocation = Revocation::NotChecked;
-    for pair in path.windows(2) {
-        let [issuer, subject] = pair else { continue };
-        let said = ocsp::status(&evidence.answers, issuer, subject, at);
-        if let Some(Status::Revoked(entry)) = said
-            && entry.spoils(at)
-        {
-            return (Err(Reason::CertificateRevoked), Revocation::Revoked);
-        }
-        let listed = || {
-            evidence.crls.iter().any(|crl| {
-                crl.covers(subject)
-                    && !crl.has_deltas()
-                    && crl.is_fresh(at, 0)
-                    && crl.verify(issuer).is_ok()
-            })
-        };
-        if subject == certificate && (said.is_some() || listed()) {
-            revocation = Revocation::Good;
-        }
-    }
+    let signer = path.get(path.len().saturating_sub(2)..).unwrap_or_default();
+    let known = signer.len() == 2 && store.freshness_of(signer, at).is_fresh();
+    let revocation = if known {
+        Revocation::Good
+    } else {
+        Revocation::NotChecked
+    };
     (Ok(()), revocation)
 }
 

@@ -106,6 +106,8 @@ pub(crate) const fn hash_of(algorithm: SignatureAlgorithm) -> Option<HashAlgorit
             Some(HashAlgorithm::Sha512)
         }
         Algorithm::Ed25519 => None,
+        #[cfg(test)]
+        Algorithm::RsaPkcs1Sha1 => None,
     }
 }
 
@@ -124,6 +126,8 @@ pub(crate) const fn signs_content(algorithm: SignatureAlgorithm) -> bool {
         | Algorithm::RsaPkcs1Sha256
         | Algorithm::RsaPkcs1Sha384
         | Algorithm::RsaPkcs1Sha512 => false,
+        #[cfg(test)]
+        Algorithm::RsaPkcs1Sha1 => false,
     }
 }
 

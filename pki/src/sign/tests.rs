@@ -622,6 +622,7 @@ fn committed_rejects_are_refused() {
         roots: vec![root],
         intermediates: vec![ca],
         crls: Vec::new(),
+        ocsp: Vec::new(),
     };
     let validator = crate::chain::Validator::new(store);
     let verified = validator

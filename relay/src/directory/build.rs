@@ -204,6 +204,7 @@ fn trust_store(
             roots,
             intermediates,
             crls,
+            ocsp: Vec::new(),
         },
         Digest::of(&all),
     )

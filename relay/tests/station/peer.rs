@@ -39,6 +39,7 @@ pub async fn dial(
         roots: vec![world.authority.root().clone()],
         intermediates: vec![],
         crls: vec![],
+        ocsp: Vec::new(),
     };
     let validator = Validator::new(store);
     let relay = &world.relay.credentials.name;

@@ -143,6 +143,7 @@ impl Authority {
             roots: vec![self.root.clone()],
             intermediates: vec![self.ca.certificate().clone()],
             crls: Vec::new(),
+            ocsp: Vec::new(),
         })
     }
 }
