@@ -49,8 +49,8 @@ impl AgencyFiles {
         let Some(path) = &self.passphrase_file else {
             return Ok(None);
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| self.fault(path, error.to_string()))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| self.fault(path, error.to_string()))?;
         Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
     }
 

@@ -94,7 +94,10 @@ async fn round(core: &Core, forced: bool) -> Result<Duration, String> {
 fn show(core: &Core) {
     let station = core.station();
     for agency in core.agencies.all() {
-        let encryption = agency.encryption.first().map(|(_, certificate)| certificate);
+        let encryption = agency
+            .encryption
+            .first()
+            .map(|(_, certificate)| certificate);
         let both = [
             (Role::AgencySignature, Some(&agency.signature_certificate)),
             (Role::AgencyEncryption, encryption),
@@ -196,7 +199,10 @@ async fn ask(
         answer => answer.map_err(in_words)?,
     };
     let validator = station.directory().validator();
-    for (slot, issued) in asking.iter().zip(fitting(&issued, asking.len()).map_err(in_words)?) {
+    for (slot, issued) in asking
+        .iter()
+        .zip(fitting(&issued, asking.len()).map_err(in_words)?)
+    {
         slot.take(issued, &validator, now).map_err(in_words)?;
     }
     // From here on the new encryption key opens too.

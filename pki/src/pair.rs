@@ -168,7 +168,11 @@ impl Pair {
         }
         let key = SigningKey::load(&file, passphrase)?;
         let csr = match read(&self.request_file())? {
-            Some(csr) if csr::requested_key(csr.as_bytes()).ok().as_deref() == Some(key.spki_der()) => csr,
+            Some(csr)
+                if csr::requested_key(csr.as_bytes()).ok().as_deref() == Some(key.spki_der()) =>
+            {
+                csr
+            }
             _ => {
                 let csr = csr::request(&key, name)?;
                 replace(&self.request_file(), csr.as_bytes())?;
@@ -195,10 +199,7 @@ impl Pair {
         if key.spki_der() != certificate.spki_der() {
             return Err(PairError::KeyMismatch(file.display().to_string()));
         }
-        replace(
-            &self.next_certificate_file(),
-            certificate.pem().as_bytes(),
-        )
+        replace(&self.next_certificate_file(), certificate.pem().as_bytes())
     }
 
     /// Gives up a successor that was never used.
@@ -318,8 +319,8 @@ fn load(path: &Path) -> Result<Option<Certificate>, PairError> {
 
 fn read(path: &Path) -> Result<Option<String>, PairError> {
     let mut text = String::new();
-    let read = File::open(path)
-        .and_then(|file| file.take(REQUEST_BYTES_MAX).read_to_string(&mut text));
+    let read =
+        File::open(path).and_then(|file| file.take(REQUEST_BYTES_MAX).read_to_string(&mut text));
     match read {
         Ok(_) => Ok(Some(text)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {

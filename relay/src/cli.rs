@@ -245,7 +245,10 @@ fn authority_line(status: &Value) -> String {
         return "authority none configured".to_owned();
     }
     let (heard, error) = (text(&authority["last_success"]), text(&authority["error"]));
-    format!("authority {} heard {heard}, error {error}", text(&authority["url"]))
+    format!(
+        "authority {} heard {heard}, error {error}",
+        text(&authority["url"])
+    )
 }
 
 fn list_lines(queue: &Value) -> Vec<String> {

@@ -34,9 +34,9 @@ use crate::evidence::EvidenceSigner;
 use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
 pub(crate) use self::core::Core;
+pub use self::pulling::{Authority, PullState};
 pub use crate::link::LinkState;
 pub use crate::own::ControlError;
-pub use self::pulling::{Authority, PullState};
 
 /// A running station.
 #[derive(Clone, Debug)]

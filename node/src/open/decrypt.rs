@@ -44,7 +44,9 @@ pub(super) async fn decrypt(
     let capsule = open_with_any(&capsule_bytes, agency, header.ctx());
     let capsule = match capsule {
         Err(Trouble::Refuse(Reason::KeyUnavailable)) if core.agencies.is_changing(agency) => {
-            return Err(Trouble::Later("a key of the agency is being renewed".to_owned()));
+            return Err(Trouble::Later(
+                "a key of the agency is being renewed".to_owned(),
+            ));
         }
         opened => opened?,
     };

@@ -322,9 +322,7 @@ impl Client {
         match tokio::time::timeout(CONNECT, connecting).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(self.not_connected(&error)),
-            Err(_) => {
-                Err(self.unreachable(format!("no connection in {} s", CONNECT.as_secs())))
-            }
+            Err(_) => Err(self.unreachable(format!("no connection in {} s", CONNECT.as_secs()))),
         }
     }
 

@@ -231,7 +231,8 @@ impl Enrolment {
         for (slot, issued) in slots.iter().zip(fitting(&issued, slots.len())?) {
             slot.take(issued, &validator, now)?;
         }
-        let text = serde_json::to_vec(&issued).map_err(|error| EnrolError::Disk(error.to_string()))?;
+        let text =
+            serde_json::to_vec(&issued).map_err(|error| EnrolError::Disk(error.to_string()))?;
         put(&self.folder.join(ANSWER_FILE), &text).map_err(EnrolError::Disk)?;
         Ok(issued)
     }
@@ -295,7 +296,10 @@ impl Enrolment {
 
     fn identity(&self, validator: &Validator) -> Result<StationIdentity, EnrolError> {
         let [tls, _] = self.station_slots();
-        let own = tls.pair.current()?.ok_or(RenewError::Other("no certificate"))?;
+        let own = tls
+            .pair
+            .current()?
+            .ok_or(RenewError::Other("no certificate"))?;
         let key = SigningKey::load(tls.pair.key_file(), None)?;
         let verified = validator
             .verify(&own, Role::StationTls, own.not_before())
@@ -323,7 +327,8 @@ impl Enrolment {
                 break;
             }
         }
-        let files = std::fs::read_dir(&records).map_err(|error| EnrolError::Disk(error.to_string()))?;
+        let files =
+            std::fs::read_dir(&records).map_err(|error| EnrolError::Disk(error.to_string()))?;
         Ok(files.count())
     }
 
@@ -351,7 +356,8 @@ impl Enrolment {
                 key: &key,
                 certificate: &certificate,
             };
-            self.publish(&pen, &Record::Station(station), enrolled).await?;
+            self.publish(&pen, &Record::Station(station), enrolled)
+                .await?;
         }
         for (code, pair) in agencies {
             let (key, certificate) = pen(pair)?;

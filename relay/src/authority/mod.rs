@@ -153,7 +153,10 @@ mod tests {
     fn an_endpoint_is_host_and_port_and_nothing_else() {
         for (text, authority) in [
             ("https://authority-1.tram.test", "authority-1.tram.test:443"),
-            ("https://Authority-1.tram.test:8443/", "authority-1.tram.test:8443"),
+            (
+                "https://Authority-1.tram.test:8443/",
+                "authority-1.tram.test:8443",
+            ),
             ("https://127.0.0.1:8443", "127.0.0.1:8443"),
             ("https://[::1]:8443", "[::1]:8443"),
         ] {

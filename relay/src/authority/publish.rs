@@ -11,9 +11,7 @@ use std::path::Path;
 use formats::checkpoint::LogOrigin;
 use formats::id::{AgencyCode, Digest, StationName};
 use formats::limits;
-use formats::record::{
-    Address, Attachment, NoteKey, Record, Station, StationKind, StationLimits,
-};
+use formats::record::{Address, Attachment, NoteKey, Record, Station, StationKind, StationLimits};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::enrol::is_file_name;

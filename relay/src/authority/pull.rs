@@ -180,7 +180,12 @@ impl Puller {
                 Fate::Mismatch => mismatched += 1,
                 Fate::Same => {}
                 Fate::Refused(reason) => round.refused.push(Refused {
-                    file: file.name.chars().filter(|one| !one.is_control()).take(80).collect(),
+                    file: file
+                        .name
+                        .chars()
+                        .filter(|one| !one.is_control())
+                        .take(80)
+                        .collect(),
                     reason,
                 }),
             }
@@ -361,7 +366,11 @@ fn judge_crl(new: &[u8], old: Option<&[u8]>, validator: Option<&Validator>) -> R
         return Ok(());
     };
     if new.issuer() != old.issuer() {
-        return Err(format!("is a list of {}, not of {}", new.issuer(), old.issuer()));
+        return Err(format!(
+            "is a list of {}, not of {}",
+            new.issuer(),
+            old.issuer()
+        ));
     }
     if let Some(validator) = validator
         && !validator.authorities().any(|one| new.verify(one).is_ok())

@@ -119,7 +119,8 @@ impl Slot {
         if verified.party() != Some(&self.party) {
             return Err(RenewError::Other("it names another party"));
         }
-        self.pair.arrived(&certificate, self.passphrase.as_deref())?;
+        self.pair
+            .arrived(&certificate, self.passphrase.as_deref())?;
         Ok(certificate)
     }
 }

@@ -161,9 +161,15 @@ impl Certificates {
                 }
             };
             match days {
-                0 => tracing::error!(code = "TRAM-361", %role, %party, until, next, "certificate has ended"),
-                1..=7 => tracing::error!(code = "TRAM-360", %role, %party, until, days, next, "certificate ends within days"),
-                _ => tracing::warn!(code = "TRAM-360", %role, %party, until, days, next, "certificate will end"),
+                0 => {
+                    tracing::error!(code = "TRAM-361", %role, %party, until, next, "certificate has ended")
+                }
+                1..=7 => {
+                    tracing::error!(code = "TRAM-360", %role, %party, until, days, next, "certificate ends within days")
+                }
+                _ => {
+                    tracing::warn!(code = "TRAM-360", %role, %party, until, days, next, "certificate will end")
+                }
             }
         }
     }

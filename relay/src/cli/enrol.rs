@@ -261,8 +261,7 @@ impl EnrolOptions {
             "making keys on this machine and asking for certificates",
             "tạo khóa trên máy này và xin chứng thư",
         );
-        let enrolled: Enrolled =
-            patiently(progress, || enrolment.certify(&slots).boxed()).await?;
+        let enrolled: Enrolled = patiently(progress, || enrolment.certify(&slots).boxed()).await?;
         progress.say("fetching the directory", "lấy danh bạ");
         let files = patiently(progress, || enrolment.pull(&enrolled).boxed()).await?;
         progress.say(
@@ -376,7 +375,11 @@ fn show(progress: Progress, grant: &Grant) {
         "mã này dành cho trạm trên",
     );
     for agency in &grant.agencies {
-        let name: String = agency.name.chars().filter(|one| !one.is_control()).collect();
+        let name: String = agency
+            .name
+            .chars()
+            .filter(|one| !one.is_control())
+            .collect();
         progress.say(&format!("  agency {}", agency.code), &name);
     }
     let expires: String = grant.expires.chars().take(40).collect();

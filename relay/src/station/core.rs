@@ -377,7 +377,8 @@ fn finish_switches(files: &IdentityFiles) -> Result<(), StartError> {
         (&files.evidence_cert, &files.evidence_key),
     ] {
         let pair = Pair::new(certificate, key);
-        pair.recover().map_err(|error| identity_error(key, &error))?;
+        pair.recover()
+            .map_err(|error| identity_error(key, &error))?;
     }
     Ok(())
 }
@@ -489,7 +490,10 @@ impl LinkTls {
     }
 
     fn replace(&self, identity: StationIdentity) {
-        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+        *self
+            .identity
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
     }
 
     /// For dialling one station.

@@ -46,11 +46,7 @@ pub struct PullState {
 }
 
 impl Authority {
-    pub(super) fn of(
-        config: &StationConfig,
-        directory: &Directory,
-        clock: &Clock,
-    ) -> Option<Self> {
+    pub(super) fn of(config: &StationConfig, directory: &Directory, clock: &Clock) -> Option<Self> {
         let settings = config.authority.clone()?;
         let trust = AuthorityTrust::Known(current_validator(directory));
         Some(Self {
@@ -107,11 +103,8 @@ pub(super) async fn run(core: Arc<Core>) {
     let Some(authority) = &core.authority else {
         return;
     };
-    let mut puller = match Puller::open(
-        &core.config.records,
-        &core.config.data,
-        &authority.client,
-    ) {
+    let mut puller = match Puller::open(&core.config.records, &core.config.data, &authority.client)
+    {
         Ok(puller) => puller,
         Err(error) => {
             tracing::error!(code = "TRAM-363", %error, "records are not pulled");
@@ -171,7 +164,10 @@ fn well(core: &Core, authority: &Authority, puller: &Puller, round: &Round) {
         state.refused.drain(..many);
     });
     for one in &round.refused {
-        if core.facts.first(&format!("published {}: {}", one.file, one.reason)) {
+        if core
+            .facts
+            .first(&format!("published {}: {}", one.file, one.reason))
+        {
             let (file, reason) = (&one.file, &one.reason);
             tracing::warn!(code = "TRAM-364", file, reason, "published file left out");
         }
@@ -192,7 +188,11 @@ fn failed(core: &Core, authority: &Authority, error: &PullError, failures: u32) 
     let pause = Duration::from_millis(wait);
     let words = error.to_string();
     if core.facts.first(&format!("pull {words}")) {
-        tracing::warn!(code = "TRAM-363", error = words, "authority not heard; going on with what is here");
+        tracing::warn!(
+            code = "TRAM-363",
+            error = words,
+            "authority not heard; going on with what is here"
+        );
     }
     authority.note(|state| {
         state.error = Some(words);

@@ -191,8 +191,7 @@ async fn announce(
     };
     let (tls, evidence) = (in_use(tls)?, in_use(evidence)?);
     let signer = core.evidence.signer();
-    let Some(next) = publish::next_record(&held, &tls, &evidence, &signer.certificate, now)
-    else {
+    let Some(next) = publish::next_record(&held, &tls, &evidence, &signer.certificate, now) else {
         return Ok(());
     };
     let pen = Pen {
@@ -230,8 +229,7 @@ fn is_known(core: &Core, role: Role, next: &Certificate, now: Timestamp) -> bool
         Role::StationTls => told && names(&record.tls_sha256),
         // Its signatures are verified with the certificate itself, which must be published too.
         _ => {
-            told && names(&record.evidence_sha256)
-                && snapshot.certificate(&next.sha256()).is_some()
+            told && names(&record.evidence_sha256) && snapshot.certificate(&next.sha256()).is_some()
         }
     }
 }

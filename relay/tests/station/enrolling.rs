@@ -20,9 +20,7 @@ const NAME: &str = "relay-9.tram.test";
 
 async fn authority(dir: &Path) -> (Authority, Standin) {
     let authority = Authority::new(dir, Clock::system().now());
-    let standin = authority
-        .serve(grant(NAME, "tram.test", &[], &[]))
-        .await;
+    let standin = authority.serve(grant(NAME, "tram.test", &[], &[])).await;
     (authority, standin)
 }
 
@@ -58,7 +56,11 @@ fn command(standin: &Standin, dir: &Path, change: &[&str]) -> (bool, String, Str
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (said.status.success(), text(&said.stdout), text(&said.stderr))
+    (
+        said.status.success(),
+        text(&said.stdout),
+        text(&said.stderr),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,10 +84,17 @@ async fn one_line_sets_a_relay_up_and_it_runs() {
         let about = std::fs::metadata(home.path().join("keys").join(name)).unwrap();
         assert_eq!(about.permissions().mode() & 0o777, 0o600, "{name}");
     }
-    assert!(!keys.keys().any(|name| name.contains("next") || name.contains("part")));
+    assert!(
+        !keys
+            .keys()
+            .any(|name| name.contains("next") || name.contains("part"))
+    );
     let config = StationConfig::load(&home.path().join("relay.toml")).unwrap();
     assert_eq!(config.authority, Some(settings(&standin)));
-    let config = StationConfig { ops: None, ..config };
+    let config = StationConfig {
+        ops: None,
+        ..config
+    };
     let station = Station::start(config, None).await.unwrap();
     let record = station.directory().station(station.name()).unwrap();
     assert_eq!(record.record().kind, StationKind::Relay);

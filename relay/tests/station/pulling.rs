@@ -91,7 +91,11 @@ async fn a_revocation_reaches_a_running_station_within_seconds() {
     let mut pulling = Pulling::new().await;
     let station = pulling.start().await;
     until("the first pull", || sequence(&station) > 0).await;
-    assert_eq!(downloads(&pulling.standin), 0, "what is here is not fetched");
+    assert_eq!(
+        downloads(&pulling.standin),
+        0,
+        "what is here is not fetched"
+    );
     let victim = pulling.world.node_b.credentials.tls.certificate.clone();
     let now = station.clock().now();
     pulling.world.authority.revoke(&victim, now);
@@ -99,8 +103,17 @@ async fn a_revocation_reaches_a_running_station_within_seconds() {
     let began = std::time::Instant::now();
     let validator = || station.directory().validator();
     let role = pki::role::Role::StationTls;
-    until("the list", || validator().verify(&victim, role, station.clock().now()).is_err()).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    until("the list", || {
+        validator()
+            .verify(&victim, role, station.clock().now())
+            .is_err()
+    })
+    .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     station.shutdown().await;
 }
 
@@ -112,7 +125,10 @@ async fn a_station_goes_on_without_its_authority_and_goes_on_pulling_with_it() {
     until("an error to show", || state(&station).error.is_some()).await;
     assert!(state(&station).next_try.is_some() && state(&station).last_success.is_none());
     pulling.standin.set(Mood::Good);
-    until("the first answer", || state(&station).last_success.is_some()).await;
+    until("the first answer", || {
+        state(&station).last_success.is_some()
+    })
+    .await;
     assert!(state(&station).error.is_none());
     until("everything", || sequence(&station) >= 7).await;
     let reached = sequence(&station);
@@ -121,7 +137,10 @@ async fn a_station_goes_on_without_its_authority_and_goes_on_pulling_with_it() {
     drop(station);
     // A restart asks for news only.
     let asked = pulling.standin.state().asked.len();
-    pulling.world.authority.put("new.crt", pulling.world.authority.root().pem().as_bytes());
+    pulling
+        .world
+        .authority
+        .put("new.crt", pulling.world.authority.root().pem().as_bytes());
     pulling.standin.publish();
     let station = pulling.start().await;
     let new = pulling.config.records.join("new.crt");
@@ -158,7 +177,12 @@ async fn a_hostile_authority_changes_nothing_and_stops_nothing() {
     until("the first pull", || sequence(&station) > 0).await;
     let before = pulling.crl();
     let outside = pulling.config.records.join("../../flood-0.crt");
-    for mood in [Mood::Flooding, Mood::Strange, Mood::OtherBytes, Mood::Endless] {
+    for mood in [
+        Mood::Flooding,
+        Mood::Strange,
+        Mood::OtherBytes,
+        Mood::Endless,
+    ] {
         pulling.standin.set(mood);
         // News that it would have to hand over.
         let now = station.clock().now();

@@ -89,7 +89,10 @@ async fn new_handshakes_and_checkpoints_use_the_new_certificates_while_links_sta
     let new = in_use(&relay);
     let names = |one: &Station| {
         let record = one.directory().station(relay.name()).unwrap();
-        let (tls, evidence) = (&record.record().tls_sha256, &record.record().evidence_sha256);
+        let (tls, evidence) = (
+            &record.record().tls_sha256,
+            &record.record().evidence_sha256,
+        );
         (tls.clone(), evidence.clone(), record.record().not_after)
     };
     // The other end has learned both before it could meet the new one, and the link never fell.
@@ -127,7 +130,11 @@ async fn a_renewal_that_meets_trouble_everywhere_comes_to_its_end_with_one_pair(
         relay.authority().unwrap().renew_now();
         let issued = || renewing.standin.state().issued.len();
         until("something to be issued", || issued() >= 2).await;
-        assert_eq!(in_use(&relay), old, "an answer that never came is no certificate");
+        assert_eq!(
+            in_use(&relay),
+            old,
+            "an answer that never came is no certificate"
+        );
         renewing.standin.set(Mood::Away);
         relay.shutdown().await;
         old

@@ -29,7 +29,9 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::CryptoProvider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime,
+};
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::{self, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use tokio_rustls::server::TlsStream;
@@ -151,7 +153,10 @@ impl Standin {
         let state = Arc::new(Mutex::new(state));
         let news = Arc::new(watch::Sender::new(0));
         let (shared, told) = (Arc::clone(&state), Arc::clone(&news));
-        #[expect(clippy::disallowed_methods, reason = "aborted when the stand-in is dropped")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "aborted when the stand-in is dropped"
+        )]
         let task = tokio::spawn(async move {
             let acceptor = TlsAcceptor::from(Arc::new(config));
             let mut calls = tokio::task::JoinSet::new();
@@ -203,7 +208,10 @@ impl State {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
             if pki::enrol::is_file_name(&name) {
-                here.insert(name, Some(Digest::of(&std::fs::read(entry.path()).unwrap())));
+                here.insert(
+                    name,
+                    Some(Digest::of(&std::fs::read(entry.path()).unwrap())),
+                );
             }
         }
         for name in self.known.keys() {
@@ -249,7 +257,12 @@ impl State {
         for request in requests {
             let spki = pki::csr::requested_key(request.csr.as_bytes()).unwrap();
             let certificate = self.certify(request.role, &request.party, &spki);
-            let file = format!("{}.{}.{}.crt", request.party, request.role, certificate.serial_hex());
+            let file = format!(
+                "{}.{}.{}.crt",
+                request.party,
+                request.role,
+                certificate.serial_hex()
+            );
             std::fs::write(self.records.join(file), certificate.pem()).unwrap();
             certificates.push(IssuedCertificate {
                 role: request.role,
@@ -314,7 +327,10 @@ impl State {
 
     fn caller(&self, shown: Option<&Certificate>) -> Option<StationName> {
         let now = (self.now)();
-        let verified = self.validator().verify(shown?, Role::StationTls, now).ok()?;
+        let verified = self
+            .validator()
+            .verify(shown?, Role::StationTls, now)
+            .ok()?;
         match verified.party()? {
             Party::Station(name) => Some(name.clone()),
             Party::Agency(_) => None,
@@ -355,7 +371,9 @@ impl State {
         news.sort();
         let more = news.len() > PAGE;
         news.truncate(PAGE);
-        let sequence = news.last().map_or(after.min(self.sequence), |(last, ..)| *last);
+        let sequence = news
+            .last()
+            .map_or(after.min(self.sequence), |(last, ..)| *last);
         let files = news.into_iter().map(|(_, name, sha256)| PublishedFile {
             bytes: std::fs::metadata(self.records.join(&name)).map_or(0, |about| about.len()),
             name,
@@ -386,11 +404,7 @@ fn refusal(status: u16, code: &str) -> Answer {
     (status, serde_json::to_vec(&problem).unwrap())
 }
 
-async fn answer(
-    mut stream: TlsStream<TcpStream>,
-    state: &Mutex<State>,
-    news: &watch::Sender<u64>,
-) {
+async fn answer(mut stream: TlsStream<TcpStream>, state: &Mutex<State>, news: &watch::Sender<u64>) {
     let Some((method, path, body)) = read(&mut stream).await else {
         return;
     };
@@ -524,7 +538,9 @@ async fn read(stream: &mut TlsStream<TcpStream>) -> Option<(String, String, Vec<
             count => bytes.extend_from_slice(&piece[..count]),
         }
     };
-    let head = String::from_utf8(bytes[..end].to_vec()).ok()?.to_lowercase();
+    let head = String::from_utf8(bytes[..end].to_vec())
+        .ok()?
+        .to_lowercase();
     let first = String::from_utf8(bytes[..end].to_vec()).ok()?;
     let mut words = first.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());

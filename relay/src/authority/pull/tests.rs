@@ -46,7 +46,10 @@ fn believing(root: &Certificate) -> Validator {
 #[test]
 fn a_revocation_list_gives_way_to_a_later_one_of_its_issuer_only() {
     let dir = tempfile::tempdir().unwrap();
-    let (ours, other) = (authority(dir.path(), "Root"), authority(dir.path(), "Other"));
+    let (ours, other) = (
+        authority(dir.path(), "Root"),
+        authority(dir.path(), "Other"),
+    );
     // The same name with another key: somebody who can write names but not sign.
     std::fs::remove_file(dir.path().join("Root")).unwrap();
     let forged = authority(dir.path(), "Root");
@@ -59,8 +62,16 @@ fn a_revocation_list_gives_way_to_a_later_one_of_its_issuer_only() {
     assert!(against(&crl(0x7f, &ours)).is_ok(), "signed again");
     let older = against(&crl(0x7e, &ours)).unwrap_err();
     assert!(older.contains("older"), "{older}");
-    assert!(against(&crl(0x90, &other)).unwrap_err().contains("is a list of"));
-    assert!(against(&crl(0x90, &forged)).unwrap_err().contains("no authority"));
+    assert!(
+        against(&crl(0x90, &other))
+            .unwrap_err()
+            .contains("is a list of")
+    );
+    assert!(
+        against(&crl(0x90, &forged))
+            .unwrap_err()
+            .contains("no authority")
+    );
     assert!(against(b"").is_err());
     assert!(judge(path, &crl(1, &ours), Some(b"damaged"), Some(&validator)).is_ok());
 }
