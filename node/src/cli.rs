@@ -4,6 +4,8 @@
 //! Exit codes: 0 good, 1 refused, 2 usage or configuration. `key` and `user` work whether the node runs,
 //! rests or was never started: they write beside it, or make its store first.
 
+mod enrol;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,6 +37,9 @@ pub struct Arguments {
 enum Verb {
     /// Check configuration, keys and records; says the fix for what is wrong.
     Check(Common),
+    /// Set up this node with a one-time token from the authority, then run it. Khởi tạo trạm bằng mã
+    /// dùng một lần, rồi chạy.
+    Enrol(enrol::EnrolNode),
     /// Keys of systems that call the REST door.
     #[command(subcommand)]
     Key(KeyVerb),
@@ -119,6 +124,7 @@ pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
 async fn verb(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Check(common) => check(&common).await,
+        Verb::Enrol(arguments) => enrol_node(&arguments).await,
         Verb::Key(verb) => add_key(verb).await,
         Verb::Run(common) => run_node(&common).await,
         Verb::User(verb) => add_user(verb).await,
@@ -150,6 +156,35 @@ fn unusable(error: &dyn std::error::Error) -> Failure {
         code: 2,
         text: chain(error),
     }
+}
+
+async fn enrol_node(arguments: &enrol::EnrolNode) -> Result<(), Failure> {
+    let json = arguments.options.json;
+    let enrolled = Box::pin(enrol::carry_out(arguments)).await;
+    let (config, said) = enrolled.map_err(|stopped| {
+        if json {
+            say(&stopped.json().to_string());
+        }
+        Failure {
+            code: 1,
+            text: stopped.text(),
+        }
+    })?;
+    let file = config.display();
+    if json {
+        say(&said.to_string());
+    } else {
+        let station = said["station"].as_str().unwrap_or_default();
+        say(&format!(
+            "enrolled (đã khởi tạo): {station}\nadd a user with (thêm người dùng): tram-node user add \
+             --config {file} --name NAME --agency CODE --password-file FILE\n\
+             start it with (chạy bằng): tram-node run --config {file}"
+        ));
+    }
+    if arguments.options.no_start {
+        return Ok(());
+    }
+    run_node(&Common { config, json }).await
 }
 
 async fn run_node(common: &Common) -> Result<(), Failure> {

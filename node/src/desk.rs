@@ -79,7 +79,7 @@ impl Desk {
         self.0
             .agencies
             .all()
-            .map(|agency| self.served(agency))
+            .map(|agency| self.served(&agency))
             .collect()
     }
 
@@ -94,6 +94,15 @@ impl Desk {
     pub fn search_agencies(&self, text: &str, limit: usize) -> Vec<AgencyView> {
         let directory = self.0.station().directory().snapshot();
         lookup::search(&directory, text, limit, self.now())
+    }
+
+    /// Renews all certificates of the station and its agencies now, as if their day had come: after
+    /// a key was exposed. Foreign ones are left alone.
+    pub fn renew_now(&self) {
+        if let Some(authority) = self.0.station().authority() {
+            authority.renew_now();
+        }
+        self.0.renew.notify_one();
     }
 
     /// How the station under the desk is.
@@ -129,7 +138,7 @@ impl Desk {
     ) -> Result<Checked, SubmitError> {
         let served = self.0.agency(agency)?;
         let submission = Submission::of(packet);
-        let packet = outbox::read(&self.0, served, &submission, self.now()).await?;
+        let packet = outbox::read(&self.0, &served, &submission, self.now()).await?;
         Ok(Checked {
             local_id: packet.local_id,
             recipients: packet

@@ -35,6 +35,8 @@ mod packet;
 mod proofs;
 mod recall;
 mod receipts;
+mod renewal;
+mod retire;
 pub mod screen;
 mod seal;
 mod station;

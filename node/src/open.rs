@@ -145,7 +145,7 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
     )
     .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
 
-    let (body, digest, capsule) = decrypt::decrypt(core, arrival, agency).await?;
+    let (body, digest, capsule) = decrypt::decrypt(core, arrival, &agency).await?;
     let parsed = Parsed::parse(&capsule.signature)
         .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
     let inner = packet_signer(&directory, &parsed, &signer, context.created)?;
@@ -160,7 +160,7 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
     let stamped_at = token_time(&directory, &parsed, now);
     let signed_at = parsed.signing_time().unwrap_or(context.created);
     let certificate = inner.certificate().sha256();
-    let read = read(core, &body, agency).await?;
+    let read = read(core, &body, &agency).await?;
     check_packet(&directory, &read, arrival, now)?;
     Ok(Opened {
         body,

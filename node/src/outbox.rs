@@ -78,7 +78,7 @@ async fn accept(
             Some(running)
         }
     };
-    let mut packet = read(core, agency, &submission, now).await?;
+    let mut packet = read(core, &agency, &submission, now).await?;
     // Two callers with the same document: the second sees what the first stored.
     let _turn = core.turns.turn(code, &packet.natural).await;
     let known = documents::earlier(&core.reader(), code, &packet).await?;
@@ -87,7 +87,7 @@ async fn accept(
     let plan = Plan::of(&packet, &earlier, submission.resend_reason.as_deref())?;
     let work = Work {
         core,
-        agency,
+        agency: &agency,
         now,
         request,
         submission,

@@ -1,10 +1,12 @@
 //! How the station under the desk is, in one view: links, clock, log, what waits.
 
+use formats::time::Timestamp;
+use relay::station::{Authority, Station};
 use relay::store::ReadError;
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
-use crate::view::{LinkView, StationView};
+use crate::view::{AuthorityView, CertificateView, LinkView, StationView};
 
 pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
     let now = core.now();
@@ -39,8 +41,33 @@ pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
             .iter()
             .map(|destination| destination.oldest)
             .min(),
+        certificates: certificates(station, now),
+        authority: station.authority().map(authority),
         at: now,
     })
+}
+
+fn certificates(station: &Station, now: Timestamp) -> Vec<CertificateView> {
+    let all = station.certificates().all().into_iter();
+    all.map(|one| CertificateView {
+        role: one.role.to_string(),
+        party: one.party.to_string(),
+        not_after: one.not_after,
+        days_left: one.days_left(now),
+        renewal: one.renewal.as_str(),
+        warning_days: one.warning(now),
+    })
+    .collect()
+}
+
+fn authority(authority: &Authority) -> AuthorityView {
+    let state = authority.pull_state();
+    AuthorityView {
+        url: authority.client().endpoint().to_string(),
+        last_success: state.last_success,
+        error: state.error,
+        next_try: state.next_try,
+    }
 }
 
 fn internal(error: ReadError) -> DeskError {

@@ -1,16 +1,20 @@
 //! Certificate requests (PKCS#10): only the key is taken from them.
 //!
-//! Owns: reading a request and checking that whoever made it holds the key. Names and extensions in
-//! the request are ignored: the registrar says whom a certificate names. Fails with [`CsrError`].
-//! Must not know: profiles, the ledger.
+//! Owns: making a request, reading one, and checking that whoever made it holds the key. Names and
+//! extensions in the request are ignored: the registrar says whom a certificate names. Fails with
+//! [`CsrError`]. Must not know: profiles, the ledger.
 
-use der::pem;
+use der::asn1::{BitString, SetOfVec};
+use der::pem::{self, LineEnding};
 use der::{Decode, Encode};
+use spki::SubjectPublicKeyInfoOwned;
 use thiserror::Error;
-use x509_cert::request::CertReq;
+use x509_cert::name::Name;
+use x509_cert::request::{CertReq, CertReqInfo, Version};
 
 use crate::algorithm::{AlgorithmError, PublicKey, SignatureAlgorithm};
 use crate::cert::signed_part;
+use crate::key::{KeyError, SigningKey};
 
 /// Why a request is refused.
 #[derive(Debug, Error)]
@@ -24,6 +28,30 @@ pub enum CsrError {
     /// Not PEM, or larger than any request.
     #[error("not a certificate request in PEM or DER")]
     Form,
+    /// The key does not sign its own request.
+    #[error("certificate request: {0}")]
+    Sign(#[from] KeyError),
+}
+
+/// A request in PEM for this key. The name is for people who look into the file; it has no say.
+///
+/// # Errors
+/// [`CsrError::Sign`]; the others for a name or key that does not encode.
+pub fn request(key: &SigningKey, name: &str) -> Result<String, CsrError> {
+    let info = CertReqInfo {
+        version: Version::V1,
+        subject: format!("CN={name}").parse::<Name>()?,
+        public_key: SubjectPublicKeyInfoOwned::from_der(key.spki_der())?,
+        attributes: SetOfVec::new(),
+    };
+    let signature = key.sign(&info.to_der()?)?;
+    let request = CertReq {
+        info,
+        algorithm: key.signature_algorithm().identifier()?,
+        signature: BitString::from_bytes(&signature)?,
+    };
+    let der = request.to_der()?;
+    pem::encode_string("CERTIFICATE REQUEST", LineEnding::LF, &der).map_err(|_| CsrError::Form)
 }
 
 /// The SubjectPublicKeyInfo (DER) of a request in PEM or DER.
@@ -53,3 +81,43 @@ pub fn requested_key(bytes: &[u8]) -> Result<Vec<u8>, CsrError> {
 
 /// A request has about 500 bytes; with RSA-8192 and many attributes under 8 KiB.
 const CSR_BYTES_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Algorithm;
+
+    #[test]
+    fn a_request_that_we_make_proves_its_key_to_us_and_to_openssl() {
+        for kind in [
+            Algorithm::EcdsaP256,
+            Algorithm::EcdsaP384,
+            Algorithm::RsaPss3072,
+        ] {
+            let key = SigningKey::generate(kind).unwrap();
+            let pem = request(&key, "node-1.tram.test").unwrap();
+            assert_eq!(requested_key(pem.as_bytes()).unwrap(), key.spki_der());
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("a.csr");
+            std::fs::write(&file, &pem).unwrap();
+            let said = std::process::Command::new("openssl")
+                .args(["req", "-verify", "-noout", "-subject", "-in"])
+                .arg(&file)
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&said.stdout).into_owned()
+                + &String::from_utf8_lossy(&said.stderr);
+            assert!(said.status.success() && text.contains("OK"), "{text}");
+            assert!(text.contains("node-1.tram.test"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_with_another_key_or_a_changed_byte_proves_nothing() {
+        let key = SigningKey::generate(Algorithm::EcdsaP256).unwrap();
+        let (_, mut der) = pem::decode_vec(request(&key, "a").unwrap().as_bytes()).unwrap();
+        let last = der.len() - 20;
+        der[last] ^= 1;
+        assert!(requested_key(&der).is_err());
+    }
+}

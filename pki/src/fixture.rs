@@ -144,6 +144,25 @@ impl Authority {
     }
 
     fn certify(&self, stem: &str, role: Role, name: &str, extra: &str) -> Certificate {
+        self.extensions(stem, role, name, extra);
+        request(self.path(), stem, &format!("/CN={name}"));
+        self.issued(stem)
+    }
+
+    /// The certificate for somebody's own request.
+    pub(crate) fn answer(&self, role: Role, name: &str, csr: &str) -> Certificate {
+        let stem = self.stem();
+        self.extensions(&stem, role, name, "subjectKeyIdentifier=hash\n");
+        self.write(&format!("{stem}.csr"), csr.as_bytes());
+        self.issued(&stem)
+    }
+
+    fn issued(&self, stem: &str) -> Certificate {
+        issue(self.path(), stem, "ca");
+        Certificate::load(&self.path().join(format!("{stem}.crt"))).unwrap()
+    }
+
+    fn extensions(&self, stem: &str, role: Role, name: &str, extra: &str) {
         let usage = match role {
             Role::AgencyEncryption => "keyAgreement",
             Role::AgencySignature | Role::StationEvidence => "digitalSignature,nonRepudiation",
@@ -160,9 +179,6 @@ impl Authority {
              subjectAltName=DNS:{name}.tram.test\nauthorityKeyIdentifier=keyid\n{extra}"
         );
         self.write(&format!("{stem}.ext"), extensions.as_bytes());
-        request(self.path(), stem, &format!("/CN={name}"));
-        issue(self.path(), stem, "ca");
-        Certificate::load(&self.path().join(format!("{stem}.crt"))).unwrap()
     }
 
     pub(crate) fn validator(&self) -> Validator {

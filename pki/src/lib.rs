@@ -39,6 +39,7 @@ pub mod key;
 pub mod ledger;
 pub mod note;
 pub mod ocsp;
+pub mod pair;
 pub mod pdf;
 pub mod plan;
 pub mod profile;

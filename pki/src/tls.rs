@@ -7,6 +7,8 @@
 //! (architecture, section 7). Fails with [`TlsError`]; a refused peer gets a TLS alert and no
 //! reason. Must not know: quinn, sockets, where certificates lie.
 
+mod authority;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ use crate::cert::{CertError, Certificate};
 use crate::chain::{ChainError, Validator};
 use crate::key::SigningKey;
 use crate::role::Role;
+
+pub use authority::{AuthorityTrust, authority_client_config};
 
 /// Why a TLS configuration cannot be made or a peer's certificate names nobody.
 #[derive(Debug, Error)]

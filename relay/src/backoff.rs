@@ -58,6 +58,12 @@ pub const OFFER: Backoff = Backoff {
     ceiling_ms: 300_000,
 };
 
+/// Asking the authority again: nothing waits for it, a country asks it.
+pub const AUTHORITY: Backoff = Backoff {
+    first_ms: 2_000,
+    ceiling_ms: 300_000,
+};
+
 /// Beyond this the base has long reached any ceiling; keeps the shift defined.
 const MAX_DOUBLINGS: u32 = 30;
 

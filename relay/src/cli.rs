@@ -5,6 +5,8 @@
 //! Exit codes: 0 good, 1 a negative answer, 2 usage or configuration, 3 station not reachable. Must
 //! not know the store's files: a running station is asked, not read over its shoulder.
 
+mod enrol;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,8 +15,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use formats::id::StationName;
+
 use crate::config::StationConfig;
 use crate::station::Station;
+
+pub use enrol::{AgencySlots, EnrolOptions, Progress, Stopped, done};
 
 /// A relay of Trạm: takes custody, remembers, passes on.
 #[derive(Debug, Parser)]
@@ -28,6 +34,15 @@ pub struct Arguments {
 enum Verb {
     /// Check configuration, keys and records; says the fix for what is wrong.
     Check(Common),
+    /// Set up this relay with a one-time token from the authority, then run it. Khởi tạo trạm
+    /// chuyển tiếp bằng mã dùng một lần, rồi chạy.
+    Enrol {
+        #[command(flatten)]
+        options: EnrolOptions,
+        /// Another relay to keep a link to; both must name each other.
+        #[arg(long, value_name = "STATION")]
+        neighbour: Vec<StationName>,
+    },
     /// What waits here.
     Queue {
         #[command(subcommand)]
@@ -69,6 +84,7 @@ pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
 async fn verb(arguments: Arguments) -> ExitCode {
     match arguments.verb {
         Verb::Check(common) => check(&common).await,
+        Verb::Enrol { options, neighbour } => enrol_relay(&options, &neighbour).await,
         Verb::Queue {
             view: QueueView::List(common),
         } => ask(&common, "/queue", list_lines).await,
@@ -77,6 +93,34 @@ async fn verb(arguments: Arguments) -> ExitCode {
         } => ask(&common, "/queue", shape_lines).await,
         Verb::Run(common) => run_station(&common).await,
         Verb::Status(common) => ask(&common, "/status", status_lines).await,
+    }
+}
+
+async fn enrol_relay(options: &EnrolOptions, neighbours: &[StationName]) -> ExitCode {
+    match Box::pin(enrol::relay(options, neighbours)).await {
+        Ok((config, said)) => {
+            if options.json {
+                say(&said.to_string());
+            } else {
+                say(&format!(
+                    "enrolled (đã khởi tạo): {}\nstart it with (chạy bằng): tram-relay run --config {}",
+                    text(&said["station"]),
+                    config.display()
+                ));
+            }
+            if options.no_start {
+                return ExitCode::SUCCESS;
+            }
+            let json = options.json;
+            run_station(&Common { config, json }).await
+        }
+        Err(stopped) => {
+            if options.json {
+                say(&stopped.json().to_string());
+            }
+            complain(&stopped.text());
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -182,6 +226,7 @@ fn status_lines(status: &Value) -> Vec<String> {
             status["log"]["size"]
         ),
         format!("certs     {}", status["certificate_days_left"]),
+        authority_line(status),
     ];
     for link in links {
         let state = if link["up"] == true { "up" } else { "down" };
@@ -192,6 +237,18 @@ fn status_lines(status: &Value) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn authority_line(status: &Value) -> String {
+    let authority = &status["authority"];
+    if authority.is_null() {
+        return "authority none configured".to_owned();
+    }
+    let (heard, error) = (text(&authority["last_success"]), text(&authority["error"]));
+    format!(
+        "authority {} heard {heard}, error {error}",
+        text(&authority["url"])
+    )
 }
 
 fn list_lines(queue: &Value) -> Vec<String> {

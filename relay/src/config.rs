@@ -17,6 +17,8 @@ use formats::id::StationName;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::authority::{AuthoritySettings, Section};
+
 /// Settings of one station.
 #[derive(Clone, Debug)]
 pub struct StationConfig {
@@ -37,6 +39,9 @@ pub struct StationConfig {
     pub trust_list_certificate: Option<PathBuf>,
     /// Time-stamp authority for checkpoints; without one evidence stays at the level `signed`.
     pub time_stamp_url: Option<String>,
+    /// The authority that this station was enrolled at; renews its certificates and publishes
+    /// records. `None`: both are done by hand.
+    pub authority: Option<AuthoritySettings>,
     /// Free disk space below which nothing new is taken, bytes.
     pub disk_floor_bytes: u64,
     /// Waits and intervals. Not in the file: tests shorten them.
@@ -79,6 +84,10 @@ pub struct Timing {
     pub sweep: Duration,
     /// At shutdown, transfers in flight may take this long.
     pub drain: Duration,
+    /// Certificates are looked at this often.
+    pub renew: Duration,
+    /// A new certificate is used when it has been published for this long.
+    pub overlap: Duration,
 }
 
 impl Default for Timing {
@@ -92,6 +101,8 @@ impl Default for Timing {
             records: Duration::from_secs(3),
             sweep: Duration::from_secs(1),
             drain: Duration::from_secs(10),
+            renew: Duration::from_secs(600),
+            overlap: Duration::from_secs(600),
         }
     }
 }
@@ -184,6 +195,13 @@ impl StationConfig {
             "time_stamp",
             "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"",
         )?;
+        let authority: Option<Section> = optional(table, "authority", AUTHORITY_EXAMPLE)?;
+        let authority = authority.map(|section| section.settings()).transpose();
+        let authority = authority.map_err(|error| ConfigError::Value {
+            key: "authority",
+            why: error.to_string(),
+            example: AUTHORITY_EXAMPLE,
+        })?;
         let disk_floor_mib: Option<u64> =
             optional(table, "disk_floor_mib", "disk_floor_mib = 512")?;
         let identity = identity.files(base)?;
@@ -200,6 +218,7 @@ impl StationConfig {
             identity,
             trust_list_certificate,
             time_stamp_url: time_stamp.map(|section| section.url),
+            authority,
             disk_floor_bytes: disk_floor_mib
                 .unwrap_or(DISK_FLOOR_MIB)
                 .saturating_mul(1 << 20),
@@ -376,6 +395,8 @@ struct TimeStampSection {
     url: String,
 }
 
+const AUTHORITY_EXAMPLE: &str = "[authority]\nurl = \"https://authority-1.tram.test:8443\"\n\
+     fingerprint = \"SHA-256 of the root\"";
 /// Where enrolment puts the pinned certificate: beside our own.
 const TRUST_LIST_FILE: &str = "trust-list.crt";
 /// Free space that a station keeps for its database, log and receipts.

@@ -11,10 +11,11 @@
 //!  receipts ◄── statements owed to the sender's station ┘
 //! ```
 //!
-//! `node` uses [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`],
+//! `node` uses [`authority`], [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`],
 //! [`evidence`], [`backoff`], [`recall`]; the rest runs inside the station. Pure parts (route, link session,
 //! backoff, quota, queue) know neither time nor I/O.
 
+pub mod authority;
 pub mod backoff;
 pub mod cli;
 pub mod clock;

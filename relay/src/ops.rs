@@ -102,11 +102,10 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
         .iter()
         .map(|destination| destination.oldest)
         .min();
-    let tls = core
-        .tls
-        .certificate()
-        .map(|certificate| days_left(certificate.not_after(), now));
-    let evidence = days_left(core.evidence.evidence_certificate.not_after(), now);
+    let identity = core.tls.identity();
+    let tls = identity.chain.first();
+    let tls = tls.map(|certificate| days_left(certificate.not_after(), now));
+    let evidence = days_left(core.evidence.signer().certificate.not_after(), now);
     let states: serde_json::Map<String, Value> = shape
         .states
         .iter()
@@ -126,6 +125,8 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
         },
         "log": { "origin": core.evidence.origin.to_string(), "size": head },
         "certificate_days_left": { "tls": tls, "evidence": evidence },
+        "certificates": core.certificates.json(now),
+        "authority": core.authority.as_ref().map(|authority| authority.json(now)),
         "disk_free_bytes": core.store.bodies().free_bytes().ok(),
         "disk_floor_bytes": core.store.bodies().floor_bytes(),
         "records": {

@@ -97,6 +97,7 @@ pub(crate) async fn envelope(
     now: Timestamp,
 ) -> Result<Accept, LetterError> {
     let body = write_body(core, letter.body).await?;
+    let signer = core.evidence.signer();
     let random: [u8; 10] = rand::random();
     let context = Context {
         id: EnvelopeId::new(now, &random),
@@ -111,7 +112,7 @@ pub(crate) async fn envelope(
         priority: letter.priority,
         created: now,
         expires: now.plus_ms(limits::LIFETIME_MS_MAX),
-        signer: core.evidence.evidence_certificate.sha256(),
+        signer: signer.certificate.sha256(),
         commitment: None,
         supersedes: None,
         addressed_as: vec![],
@@ -119,8 +120,8 @@ pub(crate) async fn envelope(
     let header = Header::new(context, body.body_digest, body.body_bytes)
         .map_err(|error| LetterError::Build(error.to_string()))?;
     let header_signature = pki::sign::sign_detached(
-        &core.evidence.evidence_key,
-        &core.evidence.evidence_certificate,
+        &signer.key,
+        &signer.certificate,
         Content::Header(&header),
         now,
         Embed::None,

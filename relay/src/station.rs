@@ -10,9 +10,11 @@
 mod anchor;
 mod commit;
 mod core;
+mod pulling;
+mod renewal;
 mod tasks;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::id::{Party, StationName};
@@ -20,15 +22,19 @@ use formats::reason::Reason;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pki::cert::Certificate;
-use pki::key::SigningKey;
+use pki::role::Role;
+use pki::tls::StationIdentity;
 
+use crate::authority::standing::{Certificates, Renewal};
 use crate::clock::Clock;
-use crate::config::{ConfigError, StationConfig};
+use crate::config::{ConfigError, StationConfig, Timing};
 use crate::desk::Desk;
 use crate::directory::{Directory, DirectoryError};
+use crate::evidence::EvidenceSigner;
 use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
 pub(crate) use self::core::Core;
+pub use self::pulling::{Authority, PullState};
 pub use crate::link::LinkState;
 pub use crate::own::ControlError;
 
@@ -138,16 +144,51 @@ impl Station {
         &self.core.store
     }
 
-    /// The evidence key: signs the headers of class receipt and control.
+    /// The evidence key and its certificate: sign the headers of class receipt and control.
     #[must_use]
-    pub fn evidence_key(&self) -> &SigningKey {
-        &self.core.evidence.evidence_key
+    pub fn evidence_signer(&self) -> Arc<EvidenceSigner> {
+        self.core.evidence.signer()
     }
 
-    /// Its certificate.
+    /// The authority of this station, if one is configured.
     #[must_use]
-    pub fn evidence_certificate(&self) -> &Certificate {
-        &self.core.evidence.evidence_certificate
+    pub fn authority(&self) -> Option<&Authority> {
+        self.core.authority.as_ref()
+    }
+
+    /// Who we are on links and towards the authority.
+    #[must_use]
+    pub fn identity(&self) -> Arc<StationIdentity> {
+        self.core.tls.identity()
+    }
+
+    /// Certificates in use here; a desk adds those of its agencies.
+    #[must_use]
+    pub fn certificates(&self) -> &Certificates {
+        &self.core.certificates
+    }
+
+    /// Who renews a certificate of this role.
+    #[must_use]
+    pub fn renewal_of(&self, certificate: &Certificate, role: Role) -> Renewal {
+        self.core.renewal_of(certificate, role)
+    }
+
+    /// Looks at the records folder now, not at the next turn.
+    pub fn look_at_records(&self) {
+        self.core.records_changed.notify_one();
+    }
+
+    /// Waits and intervals.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        self.core.config.timing
+    }
+
+    /// The folder of records.
+    #[must_use]
+    pub fn records_folder(&self) -> &Path {
+        &self.core.config.records
     }
 
     /// An envelope of class control from this station to others: what a change accepts to send it.

@@ -27,6 +27,7 @@ use crate::house;
 use crate::inbox::Leasing;
 use crate::outbox::{Running, Turns};
 use crate::proofs::RecentBundles;
+use crate::renewal;
 use crate::store::ledger;
 use crate::store::packets::{Kept, Packets};
 use crate::tsa::Tsa;
@@ -82,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) recent_bundles: RecentBundles,
     /// Working days, for deadlines.
     pub(crate) calendar: Arc<Calendar>,
+    /// Renew the agencies' certificates now.
+    pub(crate) renew: tokio::sync::Notify,
     /// Arrivals may be there to be reported (status 01).
     pub(crate) arrived: tokio::sync::Notify,
     pub(crate) checks: Arc<Checks>,
@@ -131,6 +134,7 @@ impl Core {
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
             calendar,
+            renew: tokio::sync::Notify::new(),
             arrived: tokio::sync::Notify::new(),
             checks: Arc::new(Checks::new(anchors)),
             stop: CancellationToken::new(),
@@ -142,6 +146,8 @@ impl Core {
             .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks
+            .spawn(renewal::keep(Arc::downgrade(&core), core.stop.clone()));
         core.tasks.spawn(checks::keep(
             Arc::downgrade(&core),
             Arc::clone(&core.checks),
@@ -185,7 +191,7 @@ impl Core {
         self.station.store().reader()
     }
 
-    pub(crate) fn agency(&self, code: &AgencyCode) -> Result<&Agency, SubmitError> {
+    pub(crate) fn agency(&self, code: &AgencyCode) -> Result<Arc<Agency>, SubmitError> {
         self.agencies
             .of(code)
             .ok_or_else(|| SubmitError::NotServed(code.to_string()))

@@ -1,6 +1,8 @@
 //! Arrival → plaintext: capsule and chunks with the recipient's key, into memory or a private temporary
 //! file. What comes out is not believed yet: signature and commitment are the caller's next step.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use formats::body::{CHUNK_BYTES, Layout};
@@ -24,7 +26,7 @@ pub(super) struct Secrets {
 pub(super) async fn decrypt(
     core: &Core,
     arrival: &Arrival,
-    agency: &Agency,
+    agency: &Arc<Agency>,
 ) -> Result<(Body, pki::sign::PacketDigest, Secrets), Trouble> {
     let header = &arrival.header;
     let layout = Layout::new(
@@ -39,7 +41,15 @@ pub(super) async fn decrypt(
         .await
         .map_err(body_trouble)?;
     let capsule_bytes = reader.piece(0).await.map_err(body_trouble)?;
-    let capsule = open_with_any(&capsule_bytes, agency, header.ctx())?;
+    let capsule = open_with_any(&capsule_bytes, agency, header.ctx());
+    let capsule = match capsule {
+        Err(Trouble::Refuse(Reason::KeyUnavailable)) if core.agencies.is_changing(agency) => {
+            return Err(Trouble::Later(
+                "a key of the agency is being renewed".to_owned(),
+            ));
+        }
+        opened => opened?,
+    };
     let secrets = Secrets {
         salt: capsule.salt,
         signature: capsule.packet_signature,

@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
+use formats::time::Timestamp;
 
 use super::parts::{Frame, Pill, Tone, grouped, span};
 use super::words::{Words, fill};
 use super::{Answer, Place, Reader, frame, html};
 use crate::door::Doors;
-use crate::view::{ServedAgency, StationView};
+use crate::view::{AuthorityView, ServedAgency, StationView};
 
 #[derive(Debug, Template)]
 #[template(path = "station.html")]
@@ -39,6 +40,35 @@ pub(crate) async fn show(State(doors): State<Doors>, reader: Reader) -> Answer {
     let (frame, _) = frame(&doors, &reader, Place::Station, reader.w.station).await?;
     let view = doors.desk().station_view().await?;
     html(&page(frame, &view, &doors.desk().agencies()))
+}
+
+/// The certificate of this station or agency that ends first: how long it holds, and who renews it.
+fn certificates(w: &'static Words, view: &StationView, party: &str) -> Option<(Pill, String)> {
+    let of_it = view.certificates.iter().filter(|one| one.party == party);
+    let first = of_it.min_by_key(|one| (one.warning_days.is_none(), one.not_after))?;
+    let tone = match first.warning_days {
+        None => Tone::Ok,
+        Some(..8) => Tone::Bad,
+        Some(_) => Tone::Wait,
+    };
+    let text = fill(w.cert_days, &[("n", &first.days_left.max(0).to_string())]);
+    let renewal = match first.renewal {
+        "automatic" => w.renewed_by_itself,
+        "foreign" => w.renewed_elsewhere,
+        _ => w.renewed_by_hand,
+    };
+    Some((Pill::new(tone, text), renewal.to_owned()))
+}
+
+fn heard(w: &'static Words, authority: &AuthorityView) -> Pill {
+    let time = authority.last_success.map(Timestamp::vietnam);
+    match (&authority.error, time) {
+        (None, Some(time)) => Pill::new(Tone::Ok, fill(w.authority_heard, &[("t", &time)])),
+        (Some(_), Some(time)) => {
+            Pill::new(Tone::Wait, fill(w.authority_last_heard, &[("t", &time)]))
+        }
+        (_, None) => Pill::new(Tone::Wait, w.authority_not_heard),
+    }
 }
 
 /// The page of what was found.
@@ -77,20 +107,21 @@ pub(crate) fn page(frame: Frame, view: &StationView, served: &[ServedAgency]) ->
         let waits = span(w, view.at.minus(oldest));
         facts.push(line(w.station_oldest, None, waits));
     }
+    if let Some((pill, renewal)) = certificates(w, view, &view.name) {
+        facts.push(line(w.station_certificates, Some(pill), renewal));
+    }
     for agency in served {
-        let until = agency.signature_until.min(agency.encryption_until);
-        let days = until.minus(view.at).div_euclid(86_400_000);
-        let tone = match days {
-            ..0 => Tone::Bad,
-            0..14 => Tone::Wait,
-            _ => Tone::Ok,
+        let code = agency.code.to_string();
+        let (pill, value) = match certificates(w, view, &code) {
+            Some((pill, renewal)) => (Some(pill), format!("{code} · {renewal}")),
+            None => (None, code),
         };
-        let text = fill(w.cert_days, &[("n", &days.max(0).to_string())]);
-        facts.push(line(
-            &agency.name,
-            Some(Pill::new(tone, text)),
-            agency.code.to_string(),
-        ));
+        facts.push(line(&agency.name, pill, value));
+    }
+    if let Some(authority) = &view.authority {
+        let pill = heard(w, authority);
+        let value = authority.error.clone().unwrap_or_default();
+        facts.push(line(w.station_authority, Some(pill), value));
     }
     let links = view.links.iter().map(|link| Link {
         name: link.peer.clone(),

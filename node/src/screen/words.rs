@@ -329,6 +329,14 @@ catalogue! {
     station_lead: "Tình trạng của trạm này lúc {t}.", "State of this station at {t}.";
     station_name: "Tên trạm", "Station";
     station_clock: "Đồng hồ", "Clock";
+    station_certificates: "Chứng thư của trạm", "Certificates of the station";
+    station_authority: "Cơ quan cấp chứng thư", "Certificate authority";
+    authority_heard: "Liên lạc lúc {t}", "Heard at {t}";
+    authority_last_heard: "Mất liên lạc, lần cuối {t}", "Not heard since {t}";
+    authority_not_heard: "Chưa liên lạc được", "Not heard yet";
+    renewed_by_itself: "tự gia hạn", "renews itself";
+    renewed_by_hand: "gia hạn thủ công", "renewed by hand";
+    renewed_elsewhere: "do nơi khác cấp, gia hạn thủ công", "issued elsewhere, renewed by hand";
     station_log: "Nhật ký bằng chứng", "Evidence log";
     station_queue: "Đang chờ gửi", "Waiting to go";
     held_todo: "Văn bản không được chuyển vào hệ thống QLVB. Báo quản trị trạm kèm mã gói tin; đừng xóa gì.", "It is not passed to the document system. Tell the administrator with the envelope number; delete nothing.";

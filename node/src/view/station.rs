@@ -14,6 +14,39 @@ pub struct LinkView {
     pub up: bool,
 }
 
+/// One certificate in use.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateView {
+    /// Its role, for example `station-tls`.
+    pub role: String,
+    /// Whose it is: a station or an agency.
+    pub party: String,
+    /// End of its life.
+    #[serde(serialize_with = "as_text_time")]
+    pub not_after: Timestamp,
+    /// Whole days to it.
+    pub days_left: i64,
+    /// Who renews it: `automatic`, `by_hand`, `foreign`.
+    pub renewal: &'static str,
+    /// 60, 30, 14, 7, 1 or 0 when somebody must look after it.
+    pub warning_days: Option<i64>,
+}
+
+/// The authority that renews and publishes.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuthorityView {
+    /// Where it is.
+    pub url: String,
+    /// When it last answered.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub last_success: Option<Timestamp>,
+    /// Why the last try did not work.
+    pub error: Option<String>,
+    /// When it is tried again.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub next_try: Option<Timestamp>,
+}
+
 /// The station now.
 #[derive(Clone, Debug, Serialize)]
 pub struct StationView {
@@ -35,6 +68,10 @@ pub struct StationView {
     /// Since when the oldest of them waits.
     #[serde(serialize_with = "as_text_time_option")]
     pub oldest: Option<Timestamp>,
+    /// Certificates of the station and its agencies.
+    pub certificates: Vec<CertificateView>,
+    /// The authority, if one is configured.
+    pub authority: Option<AuthorityView>,
     /// When it was looked at.
     #[serde(serialize_with = "as_text_time")]
     pub at: Timestamp,

@@ -15,5 +15,9 @@ mod evidence;
 mod forged;
 mod promises;
 mod receipts;
+mod rotation;
+#[path = "../../../relay/tests/station/standin.rs"]
+#[allow(dead_code, reason = "the stories of stations use the rest of it")]
+mod standin;
 mod story;
 mod world;

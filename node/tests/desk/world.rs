@@ -10,6 +10,9 @@ use formats::id::{AgencyCode, EnvelopeId};
 use node::config::NodeConfig;
 use node::desk::{Desk, Draft, DraftFile, Submission};
 use node::view::{Accepted, RecipientState};
+use relay::config::Timing;
+
+use crate::standin::{self, Parts, Standin};
 
 pub const SENDER: &str = "H01.36";
 pub const RECIPIENT: &str = "H01.36.04";
@@ -20,11 +23,22 @@ pub struct World {
     relay: relay::station::Station,
     pub dir: tempfile::TempDir,
     tsa: tokio::task::JoinHandle<()>,
+    /// Renews and publishes, where every station has records of its own.
+    pub authority: Option<Standin>,
 }
 
 impl World {
-    /// Starts both nodes and waits until they have a link.
+    /// Starts both nodes and a relay over one folder of records.
     pub async fn start() -> Self {
+        Self::start_as(false).await
+    }
+
+    /// Starts them with an authority that they pull from and that renews their certificates.
+    pub async fn start_renewing() -> Self {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(renewing: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -47,6 +61,10 @@ impl World {
              [[agency]]\ncode = \"{RECIPIENT}\"\nname = \"UBND xã Đông Tiến\"\n\
              aliases = [\"000.04.36.H01\"]\nstation = \"node-b.tram.test\"\n"
         );
+        let plan = match renewing {
+            true => format!("{plan}[[agency]]\ncode = \"H01.38\"\nname = \"Sở Y tế tỉnh A\"\n"),
+            false => plan,
+        };
         let plan_file = dir.path().join("plan.toml");
         std::fs::write(&plan_file, plan).unwrap();
         let out = dir.path().join("pki");
@@ -61,28 +79,56 @@ impl World {
             ],
         );
         let tsa = serve_tsa(&out, listener);
+        let authority = match renewing {
+            true => Some(serve_authority(&out).await),
+            false => None,
+        };
         let config = |name: &str, link: u16, agencies: &[&str]| {
-            config(dir.path(), name, link, agencies, &tsa_address.to_string())
+            let tsa = tsa_address.to_string();
+            config(dir.path(), name, link, agencies, &tsa, authority.as_ref())
         };
         let config_a = config("node-a", link_a, &[SENDER, "H01.37"]);
         let config_b = config("node-b", link_b, &[RECIPIENT]);
-        let config_relay = config("relay-bac", link_relay, &[]);
-        let relay_config = relay::config::StationConfig::load(&config_relay).unwrap();
-        let relay = relay::station::Station::start(relay_config, None)
-            .await
-            .unwrap();
-        let a = Desk::start(NodeConfig::load(&config_a).unwrap())
-            .await
-            .unwrap();
-        let b = Desk::start(NodeConfig::load(&config_b).unwrap())
-            .await
-            .unwrap();
+        config("relay-bac", link_relay, &[]);
+        let relay = start_relay(dir.path()).await;
+        let a = Desk::start(load(&config_a)).await.unwrap();
+        let b = Desk::start(load(&config_b)).await.unwrap();
         Self {
             a,
             b,
             relay,
             dir,
             tsa,
+            authority,
+        }
+    }
+
+    /// The station between them.
+    pub fn relay(&self) -> &relay::station::Station {
+        &self.relay
+    }
+
+    /// Stops the relay, has something done without it, and starts it again on the same data.
+    pub async fn while_the_relay_is_down(self, work: impl AsyncFnOnce(&Desk, &Desk)) -> Self {
+        let Self {
+            a,
+            b,
+            relay,
+            dir,
+            tsa,
+            authority,
+        } = self;
+        relay.shutdown().await;
+        drop(relay);
+        work(&a, &b).await;
+        let relay = start_relay(dir.path()).await;
+        Self {
+            a,
+            b,
+            relay,
+            dir,
+            tsa,
+            authority,
         }
     }
 
@@ -111,21 +157,21 @@ impl World {
             relay,
             dir,
             tsa,
+            authority,
         } = self;
         b.stop().await;
         // The last handle goes: only then is the folder free.
         drop(b);
         work(&a).await;
         let config = dir.path().join("node-b.toml");
-        let b = Desk::start(NodeConfig::load(&config).unwrap())
-            .await
-            .unwrap();
+        let b = Desk::start(load(&config)).await.unwrap();
         Self {
             a,
             b,
             relay,
             dir,
             tsa,
+            authority,
         }
     }
 
@@ -197,8 +243,79 @@ pub fn file(name: &str, bytes: &[u8]) -> DraftFile {
     }
 }
 
-fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> PathBuf {
+/// Reads a configuration and makes its waits short.
+pub fn load(path: &Path) -> NodeConfig {
+    let mut config = NodeConfig::load(path).unwrap();
+    config.station.timing = short(config.station.timing);
+    config
+}
+
+fn short(timing: Timing) -> Timing {
+    Timing {
+        records: Duration::from_millis(200),
+        renew: Duration::from_millis(300),
+        overlap: Duration::from_millis(1_500),
+        ..timing
+    }
+}
+
+async fn start_relay(dir: &Path) -> relay::station::Station {
+    let config = dir.join("relay-bac.toml");
+    let mut config = relay::config::StationConfig::load(&config).unwrap();
+    config.timing = short(config.timing);
+    relay::station::Station::start(config, None).await.unwrap()
+}
+
+/// The authority's part of `tram-pki` over the folder that `init` made.
+async fn serve_authority(pki: &Path) -> Standin {
+    let folder = pki.join("authority");
+    let certificate = |name: &str| pki::cert::Certificate::load(&folder.join(name)).unwrap();
+    let key = pki::key::SigningKey::load(&folder.join("ca.key"), None).unwrap();
+    let domain: formats::id::TrustDomain = "tram.test".parse().unwrap();
+    let clock = relay::clock::Clock::system();
+    Standin::start(Parts {
+        domain: domain.clone(),
+        root: certificate("root.crt"),
+        ca: pki::issue::Issuer::new(certificate("ca.crt"), key, domain).unwrap(),
+        ledger: pki::ledger::Ledger::open(&pki.join("standin.ledger")).unwrap(),
+        trust_list: certificate("trust-list.crt"),
+        records: pki.join("records"),
+        grant: standin::grant(
+            "node-c.tram.test",
+            "tram.test",
+            &[("H01.38", "Sở Y tế tỉnh A")],
+            &["relay-bac.tram.test"],
+        ),
+        name: "authority-1.tram.test".parse().unwrap(),
+        now: std::sync::Arc::new(move || clock.now()),
+    })
+    .await
+}
+
+fn config(
+    dir: &Path,
+    name: &str,
+    link: u16,
+    agencies: &[&str],
+    tsa: &str,
+    authority: Option<&Standin>,
+) -> PathBuf {
     let pki = dir.join("pki");
+    let mut records = pki.join("records");
+    let mut section = String::new();
+    if let Some(authority) = authority {
+        let own = dir.join(format!("{name}-records"));
+        std::fs::create_dir_all(&own).unwrap();
+        for (file, bytes) in standin::files_of(&records) {
+            std::fs::write(own.join(file), bytes).unwrap();
+        }
+        records = own;
+        section = format!(
+            "[authority]\nurl = \"{}\"\nfingerprint = \"{}\"\n",
+            authority.url(),
+            authority.fingerprint()
+        );
+    }
     let http = if agencies.is_empty() {
         ""
     } else {
@@ -209,8 +326,8 @@ fn config(dir: &Path, name: &str, link: u16, agencies: &[&str], tsa: &str) -> Pa
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
-         [time_stamp]\nurl = \"http://{tsa}/\"\n",
-        pki.join("records"),
+         [time_stamp]\nurl = \"http://{tsa}/\"\n{section}",
+        records,
         pki.join("stations").join(format!("{name}.tram.test")),
     );
     for code in agencies {

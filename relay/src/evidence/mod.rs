@@ -9,6 +9,8 @@ pub mod signer;
 pub mod stamp;
 pub mod tree;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::id::{Digest, StationName};
 use pki::cert::Certificate;
@@ -22,13 +24,47 @@ pub struct LogIdentity {
     pub origin: LogOrigin,
     /// Signs the note line; its public half stands in the station record.
     pub log_key: LogKey,
-    /// Signs the CMS over the note body.
-    pub evidence_key: SigningKey,
+    /// Shared by all clones: from the moment it is replaced, every checkpoint is signed anew.
+    signer: Arc<RwLock<Arc<EvidenceSigner>>>,
+}
+
+/// Signs the CMS over the note body, and the station's own letters.
+#[derive(Clone, Debug)]
+pub struct EvidenceSigner {
+    /// The key.
+    pub key: SigningKey,
     /// Its certificate, role station evidence.
-    pub evidence_certificate: Certificate,
+    pub certificate: Certificate,
 }
 
 impl LogIdentity {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(
+        origin: LogOrigin,
+        log_key: LogKey,
+        key: SigningKey,
+        certificate: Certificate,
+    ) -> Self {
+        let signer = Arc::new(EvidenceSigner { key, certificate });
+        Self {
+            origin,
+            log_key,
+            signer: Arc::new(RwLock::new(signer)),
+        }
+    }
+
+    /// Key and certificate of this moment; take them once for one signature.
+    #[must_use]
+    pub fn signer(&self) -> Arc<EvidenceSigner> {
+        Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a renewed certificate with its key in the place of the old one.
+    pub fn replace_signer(&self, signer: EvidenceSigner) {
+        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signer);
+    }
+
     /// The station that speaks in the log.
     #[must_use]
     pub fn station(&self) -> &StationName {

@@ -140,11 +140,12 @@ fn sign(
         size,
         root,
     };
+    let signer = log.signer();
     pki::note::sign_checkpoint(
         &checkpoint,
         &log.log_key,
-        &log.evidence_key,
-        &log.evidence_certificate,
+        &signer.key,
+        &signer.certificate,
         at,
     )
     .map_err(|error| error.to_string())

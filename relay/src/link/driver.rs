@@ -126,11 +126,7 @@ impl Port {
         secret: &[u8; 32],
     ) -> Result<Self, WireError> {
         let settings = Arc::new(transport_settings(transport)?);
-        let server = QuicServerConfig::try_from(server)
-            .map_err(|error| WireError::Tls(error.to_string()))?;
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
-        server.transport_config(Arc::clone(&settings));
-        server.max_incoming(MAX_INCOMING);
+        let server = server_settings(server, &settings)?;
 
         let bind = |source| WireError::Bind { address, source };
         let socket = udp_socket(address).map_err(bind)?;
@@ -186,6 +182,13 @@ impl Port {
             }
             return Some(Caller { incoming });
         }
+    }
+
+    /// From the next handshake on, callers see these settings; connections in place go on.
+    pub(crate) fn replace_server(&self, server: rustls::ServerConfig) -> Result<(), WireError> {
+        self.endpoint
+            .set_server_config(Some(server_settings(server, &self.settings)?));
+        Ok(())
     }
 
     /// Stops accepting; connections in place go on.
@@ -373,6 +376,18 @@ async fn within<T>(wait: Duration, step: impl IntoFuture<Output = T>) -> Result<
 
 fn ended(error: &quinn::ConnectionError) -> WireError {
     WireError::Ended(error.to_string())
+}
+
+fn server_settings(
+    server: rustls::ServerConfig,
+    settings: &Arc<quinn::TransportConfig>,
+) -> Result<quinn::ServerConfig, WireError> {
+    let server =
+        QuicServerConfig::try_from(server).map_err(|error| WireError::Tls(error.to_string()))?;
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
+    server.transport_config(Arc::clone(settings));
+    server.max_incoming(MAX_INCOMING);
+    Ok(server)
 }
 
 fn transport_settings(chosen: Transport) -> Result<quinn::TransportConfig, WireError> {

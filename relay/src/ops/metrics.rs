@@ -92,11 +92,13 @@ fn queue(core: &Core, shape: &QueueShape, text: &mut Exposition) {
 
 fn trust(core: &Core, text: &mut Exposition) {
     let name = "tram_certificate_expiry_timestamp_seconds";
-    if let Some(tls) = core.tls.certificate() {
+    let identity = core.tls.identity();
+    if let Some(tls) = identity.chain.first() {
         text.gauge(name, &[("role", "tls")], tls.not_after().unix_s());
     }
-    let evidence = core.evidence.evidence_certificate.not_after().unix_s();
+    let evidence = core.evidence.signer().certificate.not_after().unix_s();
     text.gauge(name, &[("role", "evidence")], evidence);
+    certificates(core, text);
     let snapshot = core.directory.snapshot();
     if let Some(until) = snapshot.validator().freshness(core.clock.now()).until {
         text.gauge(
@@ -107,6 +109,25 @@ fn trust(core: &Core, text: &mut Exposition) {
     }
     let refused = i64::try_from(snapshot.refused().len()).unwrap_or(i64::MAX);
     text.gauge("tram_records_refused", &[], refused);
+}
+
+/// Own certificates and those of the agencies served here; an agency is a label only where it is ours.
+fn certificates(core: &Core, text: &mut Exposition) {
+    let now = core.clock.now();
+    for one in core.certificates.all() {
+        let agency = one.party.agency().map(ToString::to_string);
+        let mut labels = vec![("role", one.role.as_str())];
+        labels.extend(agency.as_deref().map(|code| ("agency", code)));
+        let left = one.not_after.minus(now).div_euclid(1000);
+        text.gauge("tram_certificate_expires_seconds", &labels, left);
+    }
+    if let Some(authority) = &core.authority {
+        let state = authority.pull_state();
+        if let Some(last) = state.last_success {
+            let age = now.minus(last).div_euclid(1000);
+            text.gauge("tram_authority_pull_age_seconds", &[], age);
+        }
+    }
 }
 
 /// Prometheus text, format 0.0.4.

@@ -3,14 +3,15 @@
 //! nothing by itself.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use formats::id::{Digest, Party, StationName};
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::key::{KeyError, LogKey, SigningKey};
+use pki::pair::Pair;
 use pki::role::Role;
 use pki::tls::{CurrentValidator, StationIdentity, TlsClock, TlsError};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -18,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use super::pulling::Authority;
+use crate::authority::renew::{Slot, renewal_of};
+use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
 use crate::directory::{Directory, StationKind};
-use crate::evidence::LogIdentity;
+use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
 use crate::link::Links;
@@ -44,6 +48,11 @@ pub(crate) struct Core {
     pub(crate) desk: Option<Arc<dyn Desk>>,
     pub(crate) evidence: LogIdentity,
     pub(crate) tls: LinkTls,
+    pub(crate) authority: Option<Authority>,
+    /// Certificates in use: ours and those of the desk's agencies.
+    pub(crate) certificates: Certificates,
+    /// Something was written into the records folder.
+    pub(crate) records_changed: Notify,
     pub(crate) links: Links,
     pub(crate) quotas: Quotas,
     pub(crate) forward: forward::Handle,
@@ -90,6 +99,7 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
     let now = clock.now();
     let passphrase = passphrase(&config.identity)?;
     let passphrase = passphrase.as_deref();
+    finish_switches(&config.identity)?;
     let pinned = super::anchor::pinned(config)?;
     let folder = config.records.clone();
     let directory = tokio::task::spawn_blocking(move || Directory::open(folder, pinned, now))
@@ -98,7 +108,7 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
     let evidence = evidence(config, passphrase, &directory)?;
     let identity = tls_identity(config, passphrase, &directory)?;
     let tls = LinkTls {
-        identity,
+        identity: RwLock::new(Arc::new(identity)),
         directory: directory.clone(),
         clock: clock.clone(),
     };
@@ -160,6 +170,7 @@ pub(crate) async fn build(
     let store = Store::open(&config.data, options).await?;
     let port = bind(&config, &tls, &reset_secret(&evidence))?;
     let (forward, fresh) = forward::Handle::new();
+    let authority = Authority::of(&config, &directory, &clock);
     let core = Core {
         name: config.name.clone(),
         started: clock.now(),
@@ -169,6 +180,9 @@ pub(crate) async fn build(
         desk,
         evidence,
         tls,
+        authority,
+        certificates: Certificates::default(),
+        records_changed: Notify::new(),
         links: Links::default(),
         quotas: Quotas::new(Allowance::default()),
         forward,
@@ -184,6 +198,7 @@ pub(crate) async fn build(
         tasks: TaskTracker::new(),
         config,
     };
+    core.show_certificates();
     Ok((core, Parts { port, fresh }))
 }
 
@@ -226,6 +241,73 @@ impl Core {
     /// Whether our clock may be wrong.
     pub(crate) fn clock_unsure(&self) -> bool {
         self.clock_unsure.load(Ordering::Relaxed)
+    }
+
+    /// The station's own certificates and where they lie.
+    pub(crate) fn slots(&self) -> Result<[Slot; 2], StartError> {
+        let passphrase = passphrase(&self.config.identity)?;
+        let files = &self.config.identity;
+        let slot = |role, certificate: &Path, key: &Path| Slot {
+            role,
+            party: Party::Station(self.name.clone()),
+            pair: Pair::new(certificate, key),
+            passphrase: passphrase.clone(),
+        };
+        Ok([
+            slot(Role::StationTls, &files.tls_cert, &files.tls_key),
+            slot(
+                Role::StationEvidence,
+                &files.evidence_cert,
+                &files.evidence_key,
+            ),
+        ])
+    }
+
+    /// Takes over what a renewal (or a person) put into the place of the old keys.
+    pub(crate) fn adopt_identity(&self) -> Result<(), StartError> {
+        let passphrase = passphrase(&self.config.identity)?;
+        let passphrase = passphrase.as_deref();
+        let identity = tls_identity(&self.config, passphrase, &self.directory)?;
+        let evidence = evidence(&self.config, passphrase, &self.directory)?;
+        self.tls.replace(identity);
+        let signer = evidence.signer();
+        self.evidence.replace_signer(EvidenceSigner::clone(&signer));
+        self.show_certificates();
+        Ok(())
+    }
+
+    fn show_certificates(&self) {
+        let tls = self.tls.identity();
+        let evidence = self.evidence.signer();
+        let both = [
+            (Role::StationTls, tls.chain.first()),
+            (Role::StationEvidence, Some(&evidence.certificate)),
+        ];
+        for (role, certificate) in both {
+            if let Some(certificate) = certificate {
+                let party = Party::Station(self.name.clone());
+                let renewal = self.renewal_of(certificate, role);
+                self.certificates
+                    .put(Standing::of(certificate, role, party, renewal));
+            }
+        }
+    }
+
+    /// Who renews a certificate of this role.
+    pub(crate) fn renewal_of(&self, certificate: &Certificate, role: Role) -> Renewal {
+        let Some(authority) = &self.config.authority else {
+            return Renewal::ByHand;
+        };
+        let validator = self.directory.validator();
+        let own = self.tls.identity();
+        let mut ours = vec![authority.fingerprint];
+        // After a new root of the same authority the fingerprint is history.
+        if let Some(tls) = own.chain.first()
+            && let Ok(verified) = validator.verify(tls, Role::StationTls, tls.not_before())
+        {
+            ours.extend(verified.path().first().map(Certificate::sha256));
+        }
+        renewal_of(certificate, role, &validator, &ours)
     }
 
     /// Compares our clock with those of the peers. Our clock is in doubt when most of at least two
@@ -288,6 +370,19 @@ impl Core {
     }
 }
 
+/// A crash in the middle of a renewal left the pair to be finished.
+fn finish_switches(files: &IdentityFiles) -> Result<(), StartError> {
+    for (certificate, key) in [
+        (&files.tls_cert, &files.tls_key),
+        (&files.evidence_cert, &files.evidence_key),
+    ] {
+        let pair = Pair::new(certificate, key);
+        pair.recover()
+            .map_err(|error| identity_error(key, &error))?;
+    }
+    Ok(())
+}
+
 fn passphrase(files: &IdentityFiles) -> Result<Option<String>, StartError> {
     let Some(path) = &files.passphrase_file else {
         return Ok(None);
@@ -332,12 +427,12 @@ fn evidence(
                 &format!("holds no valid station record of {}", config.name),
             )
         })?;
-    Ok(LogIdentity {
+    Ok(LogIdentity::new(
         origin,
         log_key,
         evidence_key,
         evidence_certificate,
-    })
+    ))
 }
 
 fn tls_identity(
@@ -378,29 +473,36 @@ fn own_certificate(
 
 /// What TLS needs for every link: who we are, whom to believe at this moment, what time it is.
 pub(crate) struct LinkTls {
-    identity: StationIdentity,
+    identity: RwLock<Arc<StationIdentity>>,
     directory: Directory,
     clock: Clock,
 }
 
 impl LinkTls {
-    fn listening(&self) -> Result<rustls::ServerConfig, TlsError> {
-        pki::tls::server_config(&self.identity, self.validator(), self.time())
+    /// For callers.
+    pub(crate) fn listening(&self) -> Result<rustls::ServerConfig, TlsError> {
+        pki::tls::server_config(&self.identity(), self.validator(), self.time())
+    }
+
+    /// Who we are at this moment.
+    pub(crate) fn identity(&self) -> Arc<StationIdentity> {
+        Arc::clone(&self.identity.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, identity: StationIdentity) {
+        *self
+            .identity
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
     }
 
     /// For dialling one station.
     pub(crate) fn dialling(&self, peer: &StationName) -> Result<rustls::ClientConfig, TlsError> {
-        pki::tls::client_config(&self.identity, peer, self.validator(), self.time())
-    }
-
-    /// Our own certificate.
-    pub(crate) fn certificate(&self) -> Option<&Certificate> {
-        self.identity.chain.first()
+        pki::tls::client_config(&self.identity(), peer, self.validator(), self.time())
     }
 
     fn validator(&self) -> CurrentValidator {
-        let directory = self.directory.clone();
-        Arc::new(move || directory.validator())
+        current_validator(&self.directory)
     }
 
     /// A doubtful clock still judges certificates: without links nobody could tell us the time.
@@ -408,6 +510,12 @@ impl LinkTls {
         let clock = self.clock.clone();
         Arc::new(move || Some(clock.now()))
     }
+}
+
+/// The validator of each moment.
+pub(super) fn current_validator(directory: &Directory) -> CurrentValidator {
+    let directory = directory.clone();
+    Arc::new(move || directory.validator())
 }
 
 /// Lasts as long as the log's key and tells nothing about it: Ed25519 signatures are the same every time.

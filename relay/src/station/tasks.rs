@@ -13,6 +13,7 @@ use formats::time::Timestamp;
 
 use super::StartError;
 use super::core::{Core, Parts};
+use super::{pulling, renewal};
 use crate::evidence::stamp::{self, Stamping};
 use crate::link::{dial, keep};
 use crate::{forward, ops, receipts};
@@ -34,6 +35,9 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     core.tasks.spawn(watch_clock(Arc::clone(core)));
     core.tasks
         .spawn(keep::run_callers(Arc::clone(core), parts.port.clone()));
+    core.tasks
+        .spawn(renewal::run(Arc::clone(core), parts.port.clone()));
+    core.tasks.spawn(pulling::run(Arc::clone(core)));
     core.tasks
         .spawn(dial::run(Arc::clone(core), parts.port.clone()));
     core.tasks.spawn(close_port(Arc::clone(core), parts.port));
@@ -98,6 +102,7 @@ async fn watch_records(core: Arc<Core>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            () = core.records_changed.notified() => {}
             () = core.stop.cancelled() => return,
         }
         let began = std::time::Instant::now();

@@ -15,6 +15,8 @@ use pki::ledger::Ledger;
 use pki::profile::Template;
 use pki::role::Role;
 
+use crate::standin::{Parts, Standin};
+
 pub struct Authority {
     pub records: PathBuf,
     pub trust_list_certificate: PathBuf,
@@ -257,6 +259,28 @@ impl Authority {
 
     pub fn put(&self, file: &str, content: &[u8]) {
         std::fs::write(self.records.join(file), content).unwrap();
+    }
+
+    /// A stand-in for its server, which publishes its records folder and knows one grant.
+    pub async fn serve(&self, grant: pki::enrol::Grant) -> Standin {
+        self.serve_as("authority-1.tram.test", grant).await
+    }
+
+    /// The same under another name.
+    pub async fn serve_as(&self, name: &str, grant: pki::enrol::Grant) -> Standin {
+        let clock = relay::clock::Clock::system();
+        Standin::start(Parts {
+            domain: domain(),
+            root: self.root.certificate().clone(),
+            ca: self.ca.clone(),
+            ledger: Ledger::open(&self.records.with_file_name(format!("{name}.ledger"))).unwrap(),
+            trust_list: Certificate::load(&self.trust_list_certificate).unwrap(),
+            records: self.records.clone(),
+            grant,
+            name: name.parse().unwrap(),
+            now: std::sync::Arc::new(move || clock.now()),
+        })
+        .await
     }
 
     /// The root certificate.

@@ -12,11 +12,15 @@
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod authority;
+mod enrolling;
 mod flow;
 mod letter;
 mod peer;
 mod promises;
+mod pulling;
 mod recalls;
 mod records;
+mod renewing;
 mod rules;
+mod standin;
 mod world;

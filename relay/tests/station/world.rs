@@ -147,6 +147,7 @@ fn plan(
         identity: IdentityFiles::within(&keys),
         trust_list_certificate: Some(authority.trust_list_certificate.clone()),
         time_stamp_url: None,
+        authority: None,
         disk_floor_bytes: 1 << 20,
         timing: short(),
     };
@@ -168,6 +169,8 @@ pub fn short() -> Timing {
         records: Duration::from_millis(100),
         sweep: Duration::from_millis(100),
         drain: Duration::from_secs(3),
+        renew: Duration::from_millis(200),
+        overlap: Duration::from_millis(500),
     }
 }
 

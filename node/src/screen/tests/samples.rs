@@ -15,11 +15,11 @@ use crate::screen::{
     send, station,
 };
 use crate::view::{
-    AgencyView, AliasPeriod, AttachmentView, BusinessView, Cause, Counts, DeadlineRow,
-    DeadlineView, DocumentRow, DocumentView, Explanation, InboxRow, InboxState, InboxView,
-    LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState, RecipientView,
-    ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof, TimelineView, Verdict,
-    WaitingView,
+    AgencyView, AliasPeriod, AttachmentView, AuthorityView, BusinessView, Cause, CertificateView,
+    Counts, DeadlineRow, DeadlineView, DocumentRow, DocumentView, Explanation, InboxRow,
+    InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState,
+    RecipientView, ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof,
+    TimelineView, Verdict, WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -81,7 +81,28 @@ pub(super) fn station_view() -> StationView {
         stamped_at: Some(at(-900)),
         waiting: 5,
         oldest: Some(at(-4_800_000)),
+        certificates: vec![
+            certificate("station-tls", "tram-snv.h01.tram.test", 71, None),
+            certificate("agency-encryption", "H01.36", 9, Some(14)),
+        ],
+        authority: Some(AuthorityView {
+            url: "https://authority-1.tram.test:8443".to_owned(),
+            last_success: Some(at(-20_000)),
+            error: None,
+            next_try: None,
+        }),
         at: at(0),
+    }
+}
+
+fn certificate(role: &str, party: &str, days: i64, warning: Option<i64>) -> CertificateView {
+    CertificateView {
+        role: role.to_owned(),
+        party: party.to_owned(),
+        not_after: at(days * 86_400_000),
+        days_left: days,
+        renewal: "automatic",
+        warning_days: warning,
     }
 }
 

@@ -128,12 +128,12 @@ impl Authority {
             .validator()
             .verify(&evidence_certificate, Role::StationEvidence, NOW)
             .unwrap();
-        let identity = LogIdentity {
-            origin: LogOrigin::new(station("relay-1"), 1),
-            log_key: LogKey::generate().unwrap(),
+        let identity = LogIdentity::new(
+            LogOrigin::new(station("relay-1"), 1),
+            LogKey::generate().unwrap(),
             evidence_key,
             evidence_certificate,
-        };
+        );
         (identity, verified)
     }
 
