@@ -12,6 +12,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use der::Decode;
 use der::Encode;
 use der::asn1::Uint;
 use formats::id::Digest;

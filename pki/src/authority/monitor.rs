@@ -204,6 +204,7 @@ fn judged(
         roots,
         intermediates: between,
         crls: Vec::new(),
+        ocsp: Vec::new(),
     });
     let signer = validator.verify(&evidence, Role::StationEvidence, now)?;
     let ours = matches!(signer.party(), Some(Party::Station(name))

@@ -333,6 +333,7 @@ impl Office {
             roots: vec![root],
             intermediates: between,
             crls,
+            ocsp: Vec::new(),
         }))
     }
 

@@ -96,6 +96,7 @@ impl AuthorityVerifier {
             roots: vec![Certificate::parse(root).map_err(bad)?],
             intermediates: Vec::new(),
             crls: Vec::new(),
+            ocsp: Vec::new(),
         });
         Ok(Arc::new(move || validator.clone()))
     }
@@ -134,6 +135,7 @@ impl ServerCertVerifier for AuthorityVerifier {
             .cloned()
             .collect();
         let peer = PeerVerifier {
+            mandatory: true,
             validator,
             expected: None,
             provider: super::provider(),

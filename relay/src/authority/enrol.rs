@@ -259,6 +259,7 @@ impl Enrolment {
             roots,
             intermediates,
             crls: Vec::new(),
+            ocsp: Vec::new(),
         }))
     }
 

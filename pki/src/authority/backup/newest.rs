@@ -49,6 +49,7 @@ pub(super) async fn take(
         roots,
         intermediates: between,
         crls: Vec::new(),
+        ocsp: Vec::new(),
     });
     let mut names = super::names(folder)?;
     // Certificates first: a revocation of one that is known then keeps its name and end.
