@@ -266,6 +266,8 @@ pub struct World {
     pub records: PathBuf,
     /// URL of the time-stamp authority, if one runs.
     pub tsa_url: Option<String>,
+    /// URL under which the authority enrols stations, if its server runs.
+    pub api_url: Option<String>,
     /// The authority's server.
     pub tsa: Option<Process>,
     /// Whether nodes report arrivals by status packets 01.
@@ -323,6 +325,7 @@ impl World {
             records: authority.join("records"),
             authority,
             tsa_url,
+            api_url: None,
             tsa: None,
             automatic_01: topology.automatic_01,
             stations,
@@ -343,15 +346,87 @@ impl World {
             .to_str()
             .expect("paths of tests are text")
             .to_owned();
+        let api = free_tcp().to_string();
         let mut process = Process::start(
             "authority",
             &bin("tram-pki"),
-            &["serve", "--dir", &dir, "--listen", &address.to_string()],
+            &[
+                "serve",
+                "--dir",
+                &dir,
+                "--listen",
+                &address.to_string(),
+                "--api",
+                &api,
+            ],
             &self.dir.join("log/authority.log"),
         );
+        self.api_url = Some(format!("https://{api}"));
         let url = format!("http://{address}/livez");
         process.wait_ready("readiness", READY, || answers(&url));
         self.tsa = Some(process);
+    }
+
+    /// A command of `tram-pki` about this authority; gives its JSON.
+    pub fn tram_pki(&self, arguments: &[&str]) -> serde_json::Value {
+        let dir = self.authority.to_str().expect("paths of tests are text");
+        let mut all = vec!["--json"];
+        all.extend(arguments);
+        all.extend(["--dir", dir]);
+        let output = run(&bin("tram-pki"), &all);
+        serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
+    }
+
+    /// Lets a new node join the running network as its administrator would: the agencies are added to
+    /// the directory, a token is granted, `tram-node enrol` does the rest. Starts it and makes API keys.
+    pub fn join(&mut self, spec: &StationSpec) {
+        for agency in &spec.agencies {
+            self.tram_pki(&[
+                "records",
+                "add",
+                "--code",
+                agency.code,
+                "--name",
+                agency.name,
+            ]);
+        }
+        let mut station = place(&self.dir, spec);
+        let mut order = vec!["grant"];
+        order.extend(spec.agencies.iter().map(|agency| agency.code));
+        order.extend(["--station", &station.name]);
+        let grant = self.tram_pki(&order);
+        let word = |name: &str| grant[name].as_str().expect("a grant says so").to_owned();
+        let home = self.dir.join(spec.label);
+        let text = |path: &Path| path.to_str().expect("paths of tests are text").to_owned();
+        let http = station.http.expect("a node has doors").to_string();
+        run(
+            &bin("tram-node"),
+            &[
+                "enrol",
+                "--authority",
+                self.api_url
+                    .as_deref()
+                    .expect("the authority's server runs"),
+                "--fingerprint",
+                &word("fingerprint"),
+                "--token",
+                &word("token"),
+                "--dir",
+                &text(&home),
+                "--listen",
+                &station.link.to_string(),
+                "--ops",
+                &station.ops.to_string(),
+                "--http",
+                &http,
+                "--no-start",
+            ],
+        );
+        station.config = home.join("node.toml");
+        station.data = home.join("data");
+        add_keys(&mut station);
+        station.start();
+        self.stations.push(station);
     }
 
     /// Starts every station that does not run.

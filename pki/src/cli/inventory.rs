@@ -355,7 +355,16 @@ fn verify(
             "lines were cut off or replaced since: compare with the export of that day",
         ));
     }
-    let text = format!("{count} lines, one unbroken chain (chuỗi nguyên vẹn); head {count}:{head}");
+    if !logged.is_empty() {
+        return Err(Failure::new(
+            format!("the chain of {count} lines is shorter than a signed checkpoint says"),
+            "lines were cut off: restore the database from a backup",
+        ));
+    }
+    let text = format!(
+        "{count} lines, one unbroken chain (chuỗi nguyên vẹn), {checkpoints} heads of it in the log \
+         of certificates; head {count}:{head}"
+    );
     Ok(Output::new(
         text,
         json!({ "lines": count, "head": head.to_string() }),
