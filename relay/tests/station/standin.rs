@@ -249,6 +249,7 @@ impl State {
             roots: vec![self.root.clone()],
             intermediates: vec![self.ca.certificate().clone()],
             crls: vec![],
+            ocsp: vec![],
         })
     }
 
