@@ -11,7 +11,6 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use super::ChainError;
 use super::names::{NameError, check_dns};
-use crate::algorithm::SignatureAlgorithm;
 use crate::cert::Certificate;
 
 /// Whether the marks "MUST be critical" of RFC 5280 are demanded.
@@ -41,12 +40,6 @@ pub(crate) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), 
             "inner and outer signature algorithm differ",
         );
     }
-    SignatureAlgorithm::from_identifier(tbs.signature()).map_err(|source| {
-        ChainError::Signature {
-            subject: cert.subject(),
-            source,
-        }
-    })?;
     check_serial(cert, criticality)?;
     if cert.issuer_name().is_empty() {
         return refuse("RFC 5280 section 4.1.2.4", "empty issuer name");
@@ -57,7 +50,7 @@ pub(crate) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), 
     if !extensions.unknown_critical.is_empty() {
         return refuse("RFC 5280 section 4.2", "unknown critical extension");
     }
-    check_key_ids(cert)?;
+    check_key_ids(cert, criticality)?;
     check_subject(cert)?;
     check_usage(cert)?;
     check_policies(cert)?;
@@ -125,8 +118,9 @@ fn check_serial(cert: &Certificate, criticality: Criticality) -> Result<(), Chai
 }
 
 /// Key identifiers: never critical; authorities have their own, and all but self-signed ones name
-/// their issuer's (sections 4.2.1.1 and 4.2.1.2).
-fn check_key_ids(cert: &Certificate) -> Result<(), ChainError> {
+/// their issuer's (sections 4.2.1.1 and 4.2.1.2). Validation does not need them, so foreign ones may
+/// lack them.
+fn check_key_ids(cert: &Certificate, criticality: Criticality) -> Result<(), ChainError> {
     let refuse = |rule, reason| refused(cert, rule, reason);
     let extensions = cert.extensions();
     if extensions
@@ -148,6 +142,9 @@ fn check_key_ids(cert: &Certificate) -> Result<(), ChainError> {
             "RFC 5280 section 4.2.1.2",
             "subjectKeyIdentifier is critical",
         );
+    }
+    if criticality == Criticality::Lenient {
+        return Ok(());
     }
     if extensions.is_authority() && extensions.subject_key().is_none() {
         return refuse(
