@@ -27,7 +27,7 @@ use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
-use crate::directory::{Directory, StationKind};
+use crate::directory::{Directory, Snapshot, StationKind};
 use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
@@ -158,7 +158,16 @@ pub(super) async fn check(
         "stations": snapshot.stations().count(),
         "records_refused": snapshot.refused(),
         "revocation_stale": snapshot.revocation_stale(clock.now()),
+        "alarms": alarms(&snapshot, &config.name, clock.now()),
     }))
+}
+
+/// What the records alone show to be wrong; the rest is known while the station runs.
+fn alarms(snapshot: &Snapshot, me: &StationName, now: Timestamp) -> Vec<serde_json::Value> {
+    let mut found = snapshot.freshness().found(now);
+    found.extend(snapshot.lapses().found(me, now));
+    let alarms = found.into_iter().map(|one| one.now(now).json());
+    alarms.collect()
 }
 
 /// Loads keys, records and store, and binds the port.
