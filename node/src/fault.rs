@@ -1,6 +1,7 @@
 //! What can go wrong at the desk, by whose fault. The doors map these to answers; texts are for people.
 
 use formats::id::{Digest, EnvelopeId};
+use relay::alarm::Alarm;
 
 use crate::view::FaultView;
 
@@ -45,6 +46,9 @@ pub enum SubmitError {
         /// Earliest useful moment for another attempt.
         retry_after_s: u32,
     },
+    /// Trust data that it rests on is past its window (relay/WINDOWS.md); nothing is wrong with the packet.
+    #[error("{} {}", .0.found.code.number(), .0.en())]
+    Stopped(Box<Alarm>),
     /// The environment or a bug; details are in the log.
     #[error("the desk could not do it: {0}")]
     Internal(String),

@@ -17,7 +17,8 @@ use formats::id::{Digest, Party};
 use formats::reason::Reason;
 use formats::statement::Event;
 use formats::time::Timestamp;
-use pki::chain::VerifiedCert;
+use pki::chain::{ChainError, VerifiedCert};
+use pki::revoke::CrlReason;
 use pki::role::Role;
 use pki::sign::{Parsed, VerifyError, verify_header, verify_packet};
 use relay::desk::Arrival;
@@ -138,6 +139,11 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
     }
     let directory = core.station().directory().snapshot();
     let signer = header_signer(&directory, &arrival.header)?;
+    if let Some(stale) = core.station().stopped(&signer, now) {
+        // Whether the signer was revoked meanwhile cannot be known: it waits for a list.
+        let why = format!("revocation data of {} is too old", stale.subject);
+        return Err(Trouble::Later(why));
+    }
     let header = verify_header(
         Header::clone(&arrival.header),
         &arrival.header_signature,
@@ -148,7 +154,10 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
     let (body, digest, capsule) = decrypt::decrypt(core, arrival, &agency).await?;
     let parsed = Parsed::parse(&capsule.signature)
         .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
-    let inner = packet_signer(&directory, &parsed, &signer, context.created)?;
+    let stamped_at = token_time(&directory, &parsed, now);
+    // Where there is a time-stamp it decides when the signature was made (architecture 7).
+    let made = stamped_at.unwrap_or(context.created);
+    let inner = packet_signer(&directory, &parsed, &signer, made)?;
     verify_packet(
         &header,
         digest.clone(),
@@ -157,7 +166,6 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
         &inner,
     )
     .map_err(|error| Trouble::Aside(verify_reason(&error), error.to_string()))?;
-    let stamped_at = token_time(&directory, &parsed, now);
     let signed_at = parsed.signing_time().unwrap_or(context.created);
     let certificate = inner.certificate().sha256();
     let read = read(core, &body, &agency).await?;
@@ -185,6 +193,12 @@ fn header_signer(directory: &Snapshot, header: &Header) -> Result<VerifiedCert, 
 fn unknown_signer(error: UnknownSigner) -> Trouble {
     match error {
         UnknownSigner::Absent => Trouble::Later(error.to_string()),
+        UnknownSigner::Refused(
+            why @ ChainError::Revoked {
+                reason: CrlReason::CertificateHold,
+                ..
+            },
+        ) => Trouble::Later(why.to_string()),
         UnknownSigner::Refused(why) if why.reason().permanent() => {
             Trouble::Aside(why.reason(), why.to_string())
         }
@@ -197,10 +211,14 @@ fn packet_signer(
     directory: &Snapshot,
     parsed: &Parsed,
     header_signer: &VerifiedCert,
-    created: Timestamp,
+    made: Timestamp,
 ) -> Result<VerifiedCert, Trouble> {
-    if parsed.signer_matches(header_signer.certificate()) {
-        return Ok(header_signer.clone());
+    let certificate = header_signer.certificate();
+    if parsed.signer_matches(certificate) {
+        let sha256 = certificate.sha256();
+        return directory
+            .signer(&sha256, Role::AgencySignature, made)
+            .map_err(unknown_signer);
     }
     let named = parsed
         .signer_sha256()
@@ -213,8 +231,8 @@ fn packet_signer(
     })?;
     directory
         .validator()
-        .verify(&certificate, Role::AgencySignature, created)
-        .map_err(|error| Trouble::Aside(error.reason(), error.to_string()))
+        .verify(&certificate, Role::AgencySignature, made)
+        .map_err(|error| unknown_signer(UnknownSigner::Refused(error)))
 }
 
 /// The time of the packet's token, if there is a token and it verifies. A bad token is no reason to set

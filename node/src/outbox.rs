@@ -5,6 +5,7 @@
 //! same document is worked on by one caller at a time. Fails with `SubmitError`; nothing of a failed
 //! submission is kept.
 
+mod gate;
 pub(crate) mod moves;
 mod rows;
 mod turns;
@@ -275,6 +276,7 @@ impl Work<'_> {
 
     async fn send(self, packet: Packet, plan: Plan) -> Result<Accepted, SubmitError> {
         let station = self.core.station();
+        gate::pass(station, self.agency, &plan.recipients, self.now)?;
         let lifetime_ms = self
             .submission
             .lifetime_hours
@@ -286,7 +288,8 @@ impl Work<'_> {
         let directory = station.directory().snapshot();
         // What the node says by itself repeats what its log states: the log's stamp covers it.
         let tsa = self.core.tsa.as_ref();
-        let tsa = tsa.filter(|_| self.submission.reports.is_none());
+        // By a clock that may be wrong nothing is stamped.
+        let tsa = tsa.filter(|_| self.submission.reports.is_none() && !station.clock_unsure());
         let signed = seal::sign(self.agency, packet, tsa, &directory, self.now).await?;
         let sealing = Sealing {
             agency: self.agency,

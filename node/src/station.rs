@@ -6,7 +6,7 @@ use relay::store::ReadError;
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
-use crate::view::{AuthorityView, CertificateView, LinkView, StationView};
+use crate::view::{AlarmView, AuthorityView, CertificateView, LinkView, StationView};
 
 pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
     let now = core.now();
@@ -28,6 +28,7 @@ pub(crate) async fn view(core: &Core) -> Result<StationView, DeskError> {
         name: station.name().to_string(),
         links,
         clock_unsure: station.clock_unsure(),
+        alarms: station.alarms().into_iter().map(AlarmView::from).collect(),
         log_origin: store.log_identity().origin.to_string(),
         log_entries: store.head().borrow().size,
         stamped_at: token.and_then(|token| pki::stamp::claimed_time(&token).ok()),

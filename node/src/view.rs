@@ -27,4 +27,4 @@ pub use inbox::{Acknowledged, Claim, Counts, FileView, InboxRow, InboxView, Serv
 pub use receipts::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
 pub(crate) use state::{as_text_time, as_text_time_option};
-pub use station::{AuthorityView, CertificateView, LinkView, StationView};
+pub use station::{AlarmView, AuthorityView, CertificateView, LinkView, StationView};

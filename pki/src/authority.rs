@@ -5,6 +5,7 @@
 mod api;
 pub mod audit;
 pub mod backup;
+pub mod clock_guard;
 mod db;
 pub mod enrolment;
 mod est;

@@ -32,6 +32,7 @@ pub mod algorithm;
 pub mod authority;
 pub mod cert;
 pub mod chain;
+pub mod clock;
 pub mod csr;
 pub mod enrol;
 pub mod issue;

@@ -19,7 +19,7 @@ use formats::id::Digest;
 use formats::time::Timestamp;
 use thiserror::Error;
 use x509_cert::crl::CertificateList;
-use x509_cert::ext::pkix::CrlReason;
+pub use x509_cert::ext::pkix::CrlReason;
 use x509_cert::name::Name;
 
 use crate::algorithm::{AlgorithmError, SignatureAlgorithm};

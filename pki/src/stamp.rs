@@ -168,6 +168,9 @@ pub struct TimeStamp {
     pub policy: ObjectIdentifier,
     /// SHA-256 of the TSA's certificate.
     pub tsa: Digest,
+    /// How far the time may be off by the token's own word, milliseconds; one second when it says
+    /// nothing (RFC 3161 section 2.4.2 leaves it to the policy then).
+    pub accuracy_ms: u64,
 }
 
 /// Verifies a token over a SHA-256 imprint: one signer, its certificate trusted for time-stamps at
@@ -209,6 +212,10 @@ pub fn verify_token(
             .collect(),
         policy: info.policy,
         tsa: certificate.sha256(),
+        accuracy_ms: info
+            .accuracy
+            .as_ref()
+            .map_or(ACCURACY_MS, Accuracy::milliseconds),
     })
 }
 
@@ -227,17 +234,33 @@ pub struct TokenIssuer {
     key: SigningKey,
     certificate: Certificate,
     chain: Vec<Certificate>,
+    accuracy_ms: u64,
 }
 
 impl TokenIssuer {
-    /// The chain goes into tokens after the issuer's own certificate.
+    /// The chain goes into tokens after the issuer's own certificate. Tokens say one second of accuracy.
     #[must_use]
     pub const fn new(key: SigningKey, certificate: Certificate, chain: Vec<Certificate>) -> Self {
         Self {
             key,
             certificate,
             chain,
+            accuracy_ms: ACCURACY_MS,
         }
+    }
+
+    /// What tokens say of their accuracy, milliseconds. Whoever gives the clock keeps to it: `now` only
+    /// while it is right to this much, and [`Self::time_not_available`] otherwise.
+    #[must_use]
+    pub const fn with_accuracy_ms(mut self, accuracy_ms: u64) -> Self {
+        self.accuracy_ms = accuracy_ms;
+        self
+    }
+
+    /// What tokens say of their accuracy, milliseconds.
+    #[must_use]
+    pub const fn accuracy_ms(&self) -> u64 {
+        self.accuracy_ms
     }
 
     /// Answers a request: a token at `now`, or a refusal that says why.
@@ -281,11 +304,7 @@ impl TokenIssuer {
             message_imprint: request.message_imprint.clone(),
             serial: Int::new(&serial)?,
             time: structure::generalized_time(now)?,
-            accuracy: Some(Accuracy {
-                seconds: Some(1),
-                millis: None,
-                micros: None,
-            }),
+            accuracy: Some(Accuracy::of_milliseconds(self.accuracy_ms)),
             ordering: false,
             nonce: request.nonce.clone(),
             tsa: None,
@@ -410,6 +429,8 @@ impl MessageImprint {
 
 /// A token may be this far ahead of our clock: as far as `created` may be.
 const FUTURE_MS_MAX: i64 = limits::CREATED_AHEAD_MS_MAX;
+/// What a token without a word of its own is taken to be right to, and what ours say.
+const ACCURACY_MS: u64 = 1_000;
 const GRANTED: Status = 0;
 const REJECTION: Status = 2;
 /// Nonces in use have 8 to 20 bytes.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use formats::body::{Layout, LayoutError};
 use formats::frame::{Offer, Transfer};
-use formats::header::{Class, Context, Header};
+use formats::header::{Context, Header};
 use formats::id::{Party, StationName};
 use formats::limits;
 use formats::reason::Reason;
@@ -21,13 +21,13 @@ use formats::receipt::ReceiptBundle;
 use formats::record::Windows;
 use formats::statement::Event;
 use formats::time::Timestamp;
-use pki::role::Role;
 use pki::sign::VerifyError;
 
-use crate::directory::{Snapshot, UnknownSigner};
+use crate::directory::Snapshot;
 use crate::quota::OpenTransfer;
 use crate::recall;
 use crate::refusal::{RETRY_MS, Refusal};
+use crate::signer;
 use crate::station::Core;
 use crate::store::needs_room;
 use crate::store::{Accept, BodyPlace, Change, EnvelopeKey, LegState, NewLeg, Outcome, ProofBase};
@@ -66,15 +66,16 @@ pub(crate) async fn admit(
     let snapshot = core.directory.snapshot();
     let header = Header::decode(&offer.header)
         .map_err(|error| Refusal::new(Reason::InvalidHeader, error))?;
-    if snapshot.revocation_stale(now) {
-        let detail = "revocation data is too old here";
-        return Err(Refusal::later(Reason::StaleRevocation, RETRY_MS, detail));
+    if now > core.evidence.signer().certificate.not_after() {
+        // What we would state could not be verified by anybody.
+        let detail = "the evidence certificate of this station has expired";
+        return Err(Refusal::later(Reason::Busy, RETRY_MS, detail));
     }
     let layout = check_sizes(&header, offer.capsule_bytes, inline_bytes)?;
     let first = offer.via.is_empty() && header.context().sender_station == *peer;
     let windows = &snapshot.trust_list().windows;
     check_times(header.context(), windows, first, core.clock_unsure(), now)?;
-    let header = check_signer(&snapshot, header, &offer.header_signature)?;
+    let header = check_signer(&snapshot, header, &offer.header_signature, first, now)?;
     check_road(core, header.context(), peer, &offer.via)?;
     if first {
         check_home(&snapshot, header.context())?;
@@ -242,20 +243,10 @@ fn check_signer(
     snapshot: &Snapshot,
     header: Header,
     header_signature: &[u8],
+    first: bool,
+    now: Timestamp,
 ) -> Result<Header, Refusal> {
-    let context = header.context();
-    let role = match context.class {
-        Class::Document | Class::Status => Role::AgencySignature,
-        Class::Control | Class::Receipt => Role::StationEvidence,
-    };
-    let signer = snapshot
-        .signer(&context.signer, role, context.created)
-        .map_err(|error| match error {
-            UnknownSigner::Absent => {
-                Refusal::later(Reason::UnknownCertificate, RETRY_MS, context.signer)
-            }
-            UnknownSigner::Refused(error) => Refusal::new(error.reason(), &error),
-        })?;
+    let signer = signer::judge(snapshot, header.context(), first, now)?;
     let verified = pki::sign::verify_header(header, header_signature, &signer)
         .map_err(|error| Refusal::new(reason_of(&error), &error))?;
     Ok(verified.into_parts().0)

@@ -78,8 +78,12 @@ pub struct Timing {
     pub ping: Duration,
     /// A link without any packet for this long is dead.
     pub idle: Duration,
+    /// Links are judged again this often, besides whenever records change: certificates end by time.
+    pub judge: Duration,
     /// The records folder is looked at this often.
     pub records: Duration,
+    /// Longest pause between two tries to get a time-stamp.
+    pub stamp: Duration,
     /// The spool is looked at for due legs this often, besides being woken.
     pub sweep: Duration,
     /// At shutdown, transfers in flight may take this long.
@@ -98,7 +102,9 @@ impl Default for Timing {
             custody: Duration::from_secs(60),
             ping: Duration::from_secs(15),
             idle: Duration::from_secs(30),
+            judge: Duration::from_secs(30),
             records: Duration::from_secs(3),
+            stamp: Duration::from_secs(60),
             sweep: Duration::from_secs(1),
             drain: Duration::from_secs(10),
             renew: Duration::from_secs(600),

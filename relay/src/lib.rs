@@ -12,9 +12,10 @@
 //! ```
 //!
 //! `node` uses [`authority`], [`station`], [`desk`], [`store`], [`directory`], [`config`], [`clock`],
-//! [`evidence`], [`backoff`], [`recall`]; the rest runs inside the station. Pure parts (route, link session,
+//! [`evidence`], [`alarm`], [`backoff`], [`recall`]; the rest runs inside the station. Pure parts (route, link session,
 //! backoff, quota, queue) know neither time nor I/O.
 
+pub mod alarm;
 pub mod authority;
 pub mod backoff;
 pub mod cli;
@@ -38,4 +39,5 @@ mod ops;
 mod own;
 mod receipts;
 mod refusal;
+mod signer;
 mod testimony;

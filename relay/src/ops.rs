@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use formats::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::alarm::Alarm;
 use crate::station::Core;
 use crate::store::QueueShape;
 
@@ -67,7 +68,12 @@ fn router(core: Arc<Core>) -> Router {
 async fn readyz(State(core): State<Arc<Core>>) -> Response {
     let now = core.clock.now();
     let snapshot = core.directory.snapshot();
-    let links_up = core.links.states().iter().filter(|link| link.up).count();
+    let links_up = core
+        .links
+        .states(core.clock.now())
+        .iter()
+        .filter(|link| link.up)
+        .count();
     let checks = [
         ("running", !core.stop.is_cancelled()),
         ("records", snapshot.station(&core.name).is_some()),
@@ -117,7 +123,8 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
         "started": core.started.rfc3339(),
         "now": now.rfc3339(),
         "clock_unsure": core.clock_unsure(),
-        "links": core.links.states(),
+        "alarms": core.alarms.all().iter().map(Alarm::json).collect::<Vec<Value>>(),
+        "links": core.links.states(core.clock.now()),
         "queue": {
             "states": states,
             "oldest": oldest.map(Timestamp::rfc3339),

@@ -13,18 +13,22 @@ mod core;
 mod pulling;
 mod renewal;
 mod tasks;
+mod time;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::id::{Party, StationName};
 use formats::reason::Reason;
+use formats::time::Timestamp;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pki::cert::Certificate;
+use pki::chain::VerifiedCert;
 use pki::role::Role;
 use pki::tls::StationIdentity;
 
+use crate::alarm::{Alarm, Found};
 use crate::authority::standing::{Certificates, Renewal};
 use crate::clock::Clock;
 use crate::config::{ConfigError, StationConfig, Timing};
@@ -222,10 +226,31 @@ impl Station {
         self.core.clock_unsure()
     }
 
+    /// What must be mended before something stops, or has stopped; the worst first.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.core.alarms.all()
+    }
+
+    /// Why nothing may rest on this certificate at `now`: trust data about it is past its window. See
+    /// `WINDOWS.md`.
+    #[must_use]
+    pub fn stopped(&self, certificate: &VerifiedCert, now: Timestamp) -> Option<Found> {
+        let snapshot = self.core.directory.snapshot();
+        snapshot.freshness().stopped(certificate.path(), now)
+    }
+
+    /// Records and revocation lists are got from the authority of this name, which last answered at
+    /// `answered`. From the first call on it is missed when it does not. The station notes its own authority
+    /// by itself.
+    pub fn note_authority(&self, name: &str, answered: Option<Timestamp>) {
+        self.core.note_authority(name, answered);
+    }
+
     /// Every link that is up or being dialled.
     #[must_use]
     pub fn links(&self) -> Vec<LinkState> {
-        self.core.links.states()
+        self.core.links.states(self.core.clock.now())
     }
 
     /// Drains and ends all tasks; returns when the last commit is answered. Later calls of

@@ -230,6 +230,21 @@ pub fn tail(path: &Path, bytes: u64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Environment that moves a process's clock, as the `faketime` command sets it up.
+#[must_use]
+pub fn faketime(by: &str) -> Vec<(&'static str, String)> {
+    let show = run(Path::new("faketime"), &["-f", by, "env"]);
+    let preload = show
+        .lines()
+        .find_map(|line| line.strip_prefix("LD_PRELOAD="))
+        .expect("faketime preloads its library");
+    vec![
+        ("LD_PRELOAD", preload.to_owned()),
+        ("FAKETIME", by.to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
 /// Runs a command to its end and returns its standard output; panics with everything it said otherwise.
 pub fn run(program: &Path, args: &[&str]) -> String {
     let output = Command::new(program)

@@ -131,6 +131,9 @@ kinds! {
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS
         ["Quá nhiều yêu cầu", "Too many requests"]
         ["Đợi số giây trong Retry-After.", "Wait the seconds in Retry-After."];
+    TrustDataStale "trust_data_stale" SERVICE_UNAVAILABLE
+        ["Dữ liệu tin cậy của trạm đã quá hạn", "The station's trust data is past its window"]
+        ["Chưa có gì được nhận. Báo quản trị trạm cách khắc phục trong `remedy`; gửi lại sau số giây trong Retry-After.", "Nothing was taken. Give the station's administrator what `remedy` says; send again after the seconds in Retry-After."];
     Unauthenticated "unauthenticated" UNAUTHORIZED
         ["Chưa xác thực", "Not authenticated"]
         ["Gửi tiêu đề Authorization: Bearer với khóa còn hiệu lực do quản trị trạm cấp.", "Send the header Authorization: Bearer with a valid key from the station's administrator."];
@@ -444,10 +447,25 @@ impl From<SubmitError> for Problem {
             SubmitError::DiskFull { retry_after_s } => {
                 Self::new(Kind::DiskFull).retry_after(retry_after_s)
             }
+            SubmitError::Stopped(alarm) => {
+                let text = |what: String, remedy: String| format!("{what} {remedy}");
+                Self::new(Kind::TrustDataStale)
+                    .detail(
+                        text(alarm.vi(), alarm.remedy_vi()),
+                        text(alarm.en(), alarm.remedy_en()),
+                    )
+                    .member("alarm", alarm.found.code.number())
+                    .member("remedy", alarm.remedy_vi())
+                    .member("remedy_en", alarm.remedy_en())
+                    .retry_after(STALE_RETRY_S)
+            }
             SubmitError::Internal(cause) => Self::new(Kind::Internal).cause(cause),
         }
     }
 }
+
+/// Somebody has to do something first; the station looks at its records every few seconds.
+const STALE_RETRY_S: u32 = 300;
 
 #[cfg(test)]
 mod tests {

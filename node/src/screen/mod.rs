@@ -136,7 +136,8 @@ pub(crate) fn around(
     let up = station.links_up();
     let health = if station.links.is_empty() || up > 0 {
         let soon = certificate_days.is_some_and(|days| days < 14);
-        if up < station.links.len() || station.clock_unsure || soon {
+        let alarmed = !station.alarms.is_empty();
+        if up < station.links.len() || station.clock_unsure || soon || alarmed {
             Pill::new(Tone::Wait, w.restricted)
         } else {
             Pill::new(Tone::Ok, w.online)

@@ -4,15 +4,18 @@ use askama::Template;
 use axum::extract::State;
 use formats::time::Timestamp;
 
+use relay::alarm::Code;
+
 use super::parts::{Frame, Pill, Tone, grouped, span};
 use super::words::{Words, fill};
 use super::{Answer, Place, Reader, frame, html};
 use crate::door::Doors;
-use crate::view::{AuthorityView, ServedAgency, StationView};
+use crate::view::{AlarmView, AuthorityView, ServedAgency, StationView};
 
 #[derive(Debug, Template)]
 #[template(path = "station.html")]
 pub(crate) struct StationPage {
+    pub(crate) alarms: Vec<Notice>,
     pub(crate) facts: Vec<Line>,
     pub(crate) frame: Frame,
     pub(crate) lead: String,
@@ -26,6 +29,14 @@ pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) pill: Option<Pill>,
     pub(crate) value: String,
+}
+
+/// What a clerk should know of an alarm, and whom to tell.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) pill: Pill,
+    pub(crate) tell: String,
+    pub(crate) text: String,
 }
 
 /// One link.
@@ -132,12 +143,38 @@ pub(crate) fn page(frame: Frame, view: &StationView, served: &[ServedAgency]) ->
         },
     });
     let links = links.collect();
+    let alarms = view.alarms.iter().map(|alarm| notice(w, alarm)).collect();
     let lead = fill(w.station_lead, &[("t", &view.at.vietnam())]);
     StationPage {
+        alarms,
         facts,
         frame,
         lead,
         links,
         w,
+    }
+}
+
+/// In a clerk's words: whether documents still move, until when, and the code for the administrator.
+fn notice(w: &Words, alarm: &AlarmView) -> Notice {
+    let stopped = alarm.is_stopped();
+    let message = match (alarm.found, stopped) {
+        (Code::Revocation | Code::TrustList | Code::Records, false) => w.alarm_trust_soon,
+        (Code::Revocation | Code::TrustList, true) => w.alarm_trust_stopped,
+        (Code::Records, true) => w.alarm_records_stopped,
+        (Code::Authority | Code::TimeStamps, _) => w.alarm_side,
+        (Code::Certificate, false) => w.alarm_certificate_soon,
+        (Code::Certificate, true) => w.alarm_certificate_stopped,
+        (Code::Clock, _) => w.alarm_clock,
+    };
+    let until = alarm.until.map(|until| until.vietnam()).unwrap_or_default();
+    Notice {
+        pill: if stopped {
+            Pill::new(Tone::Bad, w.alarm_is_stopped)
+        } else {
+            Pill::new(Tone::Wait, w.alarm_is_warning)
+        },
+        text: fill(message, &[("t", &until), ("name", &alarm.subject)]),
+        tell: fill(w.alarm_tell, &[("code", alarm.code)]),
     }
 }

@@ -120,6 +120,33 @@ fn a_held_document_offers_nothing_to_take() {
 }
 
 #[test]
+fn the_station_page_tells_clerks_of_alarms_in_their_words() {
+    use askama::Template;
+    use relay::alarm::{Code, Found, Level};
+    for code in Code::ALL {
+        for level in [Level::Warning, Level::Stopped] {
+            let found = Found {
+                code,
+                subject: "H01.36".to_owned(),
+                level,
+                until: Some(station_view().at),
+                detail: Some("<b>".to_owned()),
+            };
+            let mut view = station_view();
+            view.alarms = vec![found.now(view.at).into()];
+            let frame = framed(Lang::Vi, Place::Station, "x");
+            let page = station::page(frame, &view, &[]).render().unwrap();
+            let tell = format!("Báo quản trị trạm, mã {}.", code.number());
+            assert!(page.contains(&tell), "{page}");
+            for technical in ["chrony", "CRL", "records", "tram-pki", "{"] {
+                let main = page.split("<dl>").nth(1).unwrap_or_default();
+                assert!(!main.contains(technical), "{technical}: {main}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_rail_says_when_something_needs_a_look() {
     let mut view = station_view();
     let health = |view: &StationView, days| {

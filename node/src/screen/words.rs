@@ -345,6 +345,17 @@ catalogue! {
     station_link_up: "Thông", "Up";
     station_link_down: "Đứt", "Down";
     station_oldest: "Chờ lâu nhất", "Oldest waiting";
+    alarm_is_stopped: "Đã dừng", "Stopped";
+    alarm_is_warning: "Sắp đến hạn", "Look soon";
+    alarm_heading: "Cần quản trị trạm xử lý", "For the administrator";
+    alarm_trust_soon: "Dữ liệu tin cậy của trạm lâu chưa được cập nhật. Văn bản vẫn gửi và nhận bình thường đến {t}.", "The station's trust data has not been renewed for long. Documents go and come as usual until {t}.";
+    alarm_trust_stopped: "Dữ liệu tin cậy đã quá hạn nên trạm tạm dừng gửi và nhận văn bản mới. Văn bản đã có ở trạm được giữ nguyên và sẽ tự đi tiếp.", "The trust data is past its end, so the station takes and sends nothing new. Documents here are kept and go on by themselves.";
+    alarm_records_stopped: "Một bản ghi trong danh bạ đã hết hạn ({name}). Văn bản liên quan được giữ lại và sẽ tự đi tiếp.", "A record of the directory has ended ({name}). Documents that need it are kept and go on by themselves.";
+    alarm_side: "Dịch vụ cấp dấu thời gian hoặc máy chủ chứng thực không trả lời. Văn bản vẫn gửi và nhận bình thường; dấu thời gian sẽ được bổ sung sau.", "The time-stamp service or the authority does not answer. Documents go and come as usual; stamps come later.";
+    alarm_certificate_soon: "Chứng thư số của {name} hết hạn lúc {t} và chưa được gia hạn.", "The certificate of {name} ends at {t} and has not been renewed.";
+    alarm_certificate_stopped: "Chứng thư số của {name} đã hết hạn hoặc bị thu hồi; không gửi được văn bản bằng chứng thư này.", "The certificate of {name} has ended or is revoked; nothing can be sent with it.";
+    alarm_clock: "Giờ của máy chủ chưa đúng. Văn bản vẫn gửi và nhận bình thường; thời điểm trên biên nhận được ghi là chưa chắc chắn.", "The machine's clock is not right. Documents go and come as usual; times on receipts are marked as unsure.";
+    alarm_tell: "Báo quản trị trạm, mã {code}.", "Tell the administrator: {code}.";
     clock_right: "Đúng giờ", "On time";
     clock_off: "Chưa chắc chắn", "Unsure";
     log_stamped: "Đóng dấu thời gian {t}", "Time-stamped {t}";

@@ -15,7 +15,9 @@ pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
         .filter(|link| link.get("up") == Some(&Value::Bool(true)))
         .count();
     let unsure = station.get("clock_unsure") == Some(&Value::Bool(true));
-    let good = !unsure && (links.is_empty() || up > 0);
+    let alarms = items(station, "alarms");
+    let stopped = alarms.iter().any(|alarm| text(alarm, "level") == "stopped");
+    let good = !unsure && !stopped && (links.is_empty() || up > 0);
     if desk.json {
         desk.print_json(&status)?;
         return Ok(if good { Exit::Ok } else { Exit::No });
@@ -25,12 +27,49 @@ pub(super) async fn run(desk: &mut Desk<'_>) -> Result<Exit, Failure> {
     for (name, value) in lines {
         desk.line(format!("{name:<14} {}", safe(value.trim())))?;
     }
-    desk.line(if good {
+    for alarm in alarms {
+        for line in alarm_lines(alarm, lang) {
+            desk.line(safe(&line))?;
+        }
+    }
+    desk.line(if !good {
+        lang.pick(
+            "CẦN XEM: mất tuyến, đồng hồ hoặc cảnh báo",
+            "LOOK: links, clock or alarms",
+        )
+    } else if alarms.is_empty() {
         lang.pick("TỐT", "GOOD")
     } else {
-        lang.pick("CẦN XEM: mất tuyến hoặc đồng hồ", "LOOK: links or clock")
+        lang.pick("CHẠY TỐT, có cảnh báo", "GOOD, with warnings")
     })?;
     Ok(if good { Exit::Ok } else { Exit::No })
+}
+
+/// An alarm and its remedy.
+fn alarm_lines(alarm: &Value, lang: Lang) -> [String; 2] {
+    let said = |name: &str| {
+        let phrase = alarm.get(name).unwrap_or(&Value::Null);
+        let word = match lang {
+            Lang::Vi => "vi",
+            Lang::En => "en",
+        };
+        text(phrase, word).to_owned()
+    };
+    let until = text(alarm, "until");
+    let until = if until.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", time(until))
+    };
+    let level = if text(alarm, "level") == "stopped" {
+        lang.pick("ĐÃ DỪNG", "STOPPED")
+    } else {
+        lang.pick("cảnh báo", "warning")
+    };
+    [
+        format!("{} {level}: {}{until}", text(alarm, "code"), said("text")),
+        format!("  → {}", said("remedy")),
+    ]
 }
 
 /// Names and values, one a line.

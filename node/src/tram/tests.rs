@@ -80,6 +80,31 @@ async fn tram(url: &str, key: &str, words: &[&str]) -> (u8, String, String) {
     )
 }
 
+#[tokio::test]
+async fn an_alarm_is_shown_with_its_remedy_and_a_stop_is_no_success() {
+    for (level, code, last) in [("warning", 0, "cảnh báo"), ("stopped", 1, "cảnh báo")] {
+        let alarm = json!({ "code": "TRAM-350", "level": level, "until": "2026-11-25T03:31:02Z",
+            "text": {"vi": "Danh sách cũ.", "en": "x"}, "remedy": {"vi": "Lấy CRL mới.", "en": "y"}});
+        let answer = json!({
+            "version": "0.1.0", "time": "2026-11-22T03:31:02.114Z", "agencies": [], "counts": {},
+            "station": {"name": "tram-a", "links": [], "clock_unsure": false, "alarms": [alarm]},
+        });
+        let status = move || std::future::ready(Json(answer.clone()));
+        let app = Router::new().route("/api/v1/status", get(status));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let (found, out, _) = tram(&url, "k", &["status"]).await;
+        assert_eq!(found, code, "{out}");
+        assert!(
+            out.contains("TRAM-350") && out.contains("→ Lấy CRL mới."),
+            "{out}"
+        );
+        assert!(out.trim_end().ends_with(last), "{out}");
+    }
+}
+
 #[test]
 fn the_command_line_is_consistent() {
     use clap::CommandFactory;

@@ -1,9 +1,10 @@
 //! How the station under the desk is, for the rail, the station page and `tram status`.
 
 use formats::time::Timestamp;
+use relay::alarm::{Alarm, Code, Level};
 use serde::Serialize;
 
-use super::state::{as_text_time, as_text_time_option};
+use super::state::{Phrase, as_text_time, as_text_time_option};
 
 /// One link to a neighbour.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +48,58 @@ pub struct AuthorityView {
     pub next_try: Option<Timestamp>,
 }
 
+/// Something that must be mended before something stops, or that has stopped (relay/WINDOWS.md).
+#[derive(Clone, Debug, Serialize)]
+pub struct AlarmView {
+    /// `TRAM-nnn`.
+    pub code: &'static str,
+    /// What it is about, e.g. `revocation`.
+    pub name: &'static str,
+    /// `warning` or `stopped`.
+    pub level: &'static str,
+    /// Of whom.
+    pub subject: String,
+    /// Since when it is up.
+    #[serde(serialize_with = "as_text_time")]
+    pub since: Timestamp,
+    /// When what rests on it stops, or stopped.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub until: Option<Timestamp>,
+    /// What is wrong, for administrators.
+    pub text: Phrase,
+    /// What to do, for administrators.
+    pub remedy: Phrase,
+    /// More facts.
+    pub detail: Option<String>,
+    #[serde(skip)]
+    pub(crate) found: Code,
+}
+
+impl From<Alarm> for AlarmView {
+    fn from(alarm: Alarm) -> Self {
+        Self {
+            text: Phrase::new(alarm.vi(), alarm.en()),
+            remedy: Phrase::new(alarm.remedy_vi(), alarm.remedy_en()),
+            code: alarm.found.code.number(),
+            name: alarm.found.code.name(),
+            level: alarm.found.level.code(),
+            found: alarm.found.code,
+            subject: alarm.found.subject,
+            since: alarm.since,
+            until: alarm.found.until,
+            detail: alarm.found.detail,
+        }
+    }
+}
+
+impl AlarmView {
+    /// Whether something has stopped because of it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.level == Level::Stopped.code()
+    }
+}
+
 /// The station now.
 #[derive(Clone, Debug, Serialize)]
 pub struct StationView {
@@ -56,6 +109,8 @@ pub struct StationView {
     pub links: Vec<LinkView>,
     /// The clock is too far off, or unknown: no final state by time.
     pub clock_unsure: bool,
+    /// What must be mended, the worst first.
+    pub alarms: Vec<AlarmView>,
     /// Origin of the evidence log.
     pub log_origin: String,
     /// Statements in it.

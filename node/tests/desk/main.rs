@@ -20,4 +20,5 @@ mod rotation;
 #[allow(dead_code, reason = "the stories of stations use the rest of it")]
 mod standin;
 mod story;
+mod windows;
 mod world;

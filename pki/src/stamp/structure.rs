@@ -123,6 +123,27 @@ pub(super) struct Accuracy {
     pub(super) micros: Option<u16>,
 }
 
+impl Accuracy {
+    /// Absent parts count as zero (RFC 3161 section 2.4.2).
+    pub(super) fn of_milliseconds(ms: u64) -> Self {
+        let millis = u16::try_from(ms % 1_000).unwrap_or_default();
+        let seconds = u32::try_from(ms / 1_000).unwrap_or(u32::MAX);
+        Self {
+            seconds: Some(seconds).filter(|seconds| *seconds > 0),
+            millis: Some(millis).filter(|millis| *millis > 0),
+            micros: None,
+        }
+    }
+
+    /// All parts together, rounded up.
+    pub(super) fn milliseconds(&self) -> u64 {
+        let part = |part: Option<u16>| u64::from(part.unwrap_or_default());
+        u64::from(self.seconds.unwrap_or_default()) * 1_000
+            + part(self.millis)
+            + part(self.micros).div_ceil(1_000)
+    }
+}
+
 /// `PKIFailureInfo`: why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

@@ -17,7 +17,9 @@ use pki::role::Role;
 
 use super::agencies::AgencyTable;
 use super::folder::{Claim, Folder, Refused};
+use super::freshness::Freshness;
 use super::judge;
+use super::lapse::Lapses;
 use super::snapshot::{DirectoryError, Snapshot, StationEntry};
 use crate::route::{Graph, Vertex};
 
@@ -39,8 +41,10 @@ impl Snapshot {
         })?;
         let (store, trust_digest) = trust_store(folder, &trust, authorities);
         let same = last.filter(|last| last.trust_digest == trust_digest);
+        let validator = same.map_or_else(|| Validator::new(store), Self::validator);
+        let freshness = Freshness::of(&validator, &trust);
         let mut snapshot = Self {
-            validator: same.map_or_else(|| Validator::new(store), Self::validator),
+            validator,
             verdicts: same
                 .map(|same| Arc::clone(&same.verdicts))
                 .unwrap_or_default(),
@@ -57,16 +61,13 @@ impl Snapshot {
             encryption: BTreeMap::new(),
             graph: Graph::default(),
             built: now,
-            stale_after: None,
+            freshness,
+            lapses: Lapses::default(),
             refused: vec![],
         };
-        // Once here and not at each question: it verifies the lists' signatures.
-        let window_ms = snapshot.trust.windows.revocation_s.saturating_mul(1_000);
-        let window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
-        let until = snapshot.validator.freshness(now).until;
-        snapshot.stale_after = until.map(|until| until.plus_ms(window_ms));
         snapshot.index_certificates(folder);
-        let subjects = judge::by_subject(folder.claims(), now, &mut refused);
+        let (subjects, lapses) = judge::by_subject(folder.claims(), now, &mut refused);
+        snapshot.lapses = lapses;
         let mut bundles = Vec::new();
         for (subject, claims) in subjects {
             snapshot.place(subject, claims, now, &mut bundles, &mut refused);

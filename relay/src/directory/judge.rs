@@ -17,6 +17,7 @@ use pki::cert::Certificate;
 use pki::chain::Validator;
 
 use super::folder::{Claim, Refused};
+use super::lapse::Lapses;
 
 /// Verdicts already reached with one set of trust.
 #[derive(Debug, Default)]
@@ -85,13 +86,15 @@ pub(crate) fn trust_list<'c>(
     None
 }
 
-/// Claims by subject, highest sequence first; those out of force are refused.
+/// Claims by subject, highest sequence first; those out of force are refused, and remembered if nothing
+/// else is said of their subject.
 pub(crate) fn by_subject<'c>(
     claims: impl Iterator<Item = &'c Arc<Claim>>,
     now: Timestamp,
     refused: &mut Vec<Refused>,
-) -> BTreeMap<Subject, Vec<Arc<Claim>>> {
+) -> (BTreeMap<Subject, Vec<Arc<Claim>>>, Lapses) {
     let mut subjects: BTreeMap<Subject, Vec<Arc<Claim>>> = BTreeMap::new();
+    let mut ended: Vec<&Arc<Claim>> = Vec::new();
     for claim in claims {
         let list = matches!(claim.record, Record::TrustList(_));
         if !list && claim.record.not_after() <= now {
@@ -100,6 +103,7 @@ pub(crate) fn by_subject<'c>(
                 file: claim.file.clone(),
                 reason,
             });
+            ended.push(claim);
             continue;
         }
         subjects
@@ -110,5 +114,6 @@ pub(crate) fn by_subject<'c>(
     for claims in subjects.values_mut() {
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.record.sequence()));
     }
-    subjects
+    let lapses = Lapses::of(&subjects, &ended);
+    (subjects, lapses)
 }

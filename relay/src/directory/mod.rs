@@ -10,7 +10,9 @@
 mod agencies;
 mod build;
 mod folder;
+mod freshness;
 mod judge;
+mod lapse;
 mod search;
 mod snapshot;
 mod strings;
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 
 pub use agencies::AgencyEntry;
 pub use folder::Refused;
+pub use freshness::Freshness;
 pub use search::matched_alias;
 pub use snapshot::{DirectoryError, Snapshot, StationEntry, StationKind, UnknownSigner};
 
@@ -67,7 +70,8 @@ impl Directory {
         })
     }
 
-    /// Looks at the folder; if anything changed, builds the next snapshot and tells the watchers.
+    /// Looks at the folder; if anything changed, or a record's time is over, builds the next snapshot and
+    /// tells the watchers.
     /// Reads files and verifies signatures: run it where blocking is allowed. A folder that cannot
     /// be read, or holds no valid trust list any more, leaves the last good snapshot in place.
     pub fn poll(&self, now: Timestamp) -> Result<bool, DirectoryError> {
@@ -76,10 +80,10 @@ impl Directory {
             .folder
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if !folder.scan()? {
+        let last = self.snapshot();
+        if !folder.scan()? && !last.lapses().is_due(now) {
             return Ok(false);
         }
-        let last = self.snapshot();
         let next = Snapshot::build(&folder, &self.shared.pinned, Some(&last), now)?;
         *self
             .shared

@@ -14,11 +14,14 @@ use formats::record::{self, Record, TrustList};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::chain::{ChainError, Validator, VerifiedCert};
+use pki::revoke::Revocation;
 use pki::role::Role;
 
 use super::agencies::{AgencyEntry, AgencyTable};
 use super::folder::{Claim, KnownCert, Refused};
+use super::freshness::Freshness;
 use super::judge::Verdicts;
+use super::lapse::Lapses;
 use crate::route::Graph;
 
 pub use formats::record::StationKind;
@@ -106,8 +109,8 @@ pub struct Snapshot {
     pub(super) encryption: Indexed,
     pub(super) graph: Graph,
     pub(super) built: Timestamp,
-    /// When the oldest of the newest CRLs is past its window; `None`: there are no CRLs.
-    pub(super) stale_after: Option<Timestamp>,
+    pub(super) freshness: Freshness,
+    pub(super) lapses: Lapses,
     pub(super) refused: Vec<Refused>,
 }
 
@@ -313,11 +316,42 @@ impl Snapshot {
         self.built
     }
 
-    /// Whether a CRL is older than the window that the trust list allows beyond its nextUpdate: then
-    /// links are restricted (architecture 7).
+    /// Whether the trust list or the list of any authority is past its window. What stops is judged along
+    /// each path: [`Self::freshness`].
     #[must_use]
     pub fn revocation_stale(&self, now: Timestamp) -> bool {
-        self.stale_after.is_some_and(|end| now > end)
+        self.freshness.is_stale(now)
+    }
+
+    /// Until when the trust data may be used.
+    #[must_use]
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// Records and their ends.
+    pub(crate) fn lapses(&self) -> &Lapses {
+        &self.lapses
+    }
+
+    /// What the newest lists say of the certificates of this path by now, the end certificate's word first.
+    /// What they say of the time of a signature is [`Self::signer`]'s.
+    #[must_use]
+    pub fn revocation(&self, verified: &VerifiedCert) -> Option<Revocation> {
+        let pairs = verified.path().windows(2).rev();
+        pairs
+            .filter_map(|pair| {
+                let [issuer, certificate] = pair else {
+                    return None;
+                };
+                let lists = self.validator.crls().iter();
+                lists
+                    .filter(|crl| crl.revoked() > 0 && crl.covers(certificate))
+                    .filter(|crl| crl.verify(issuer).is_ok())
+                    .max_by_key(|crl| crl.this_update())
+                    .and_then(|crl| crl.entry(certificate))
+            })
+            .next()
     }
 }
 

@@ -2,6 +2,10 @@
 //! token proves the time of every leaf before it. Its absence delays nothing (promise 6): statements
 //! are `signed` at once and `stamped` when the authority answers.
 //!
+//! Every token also tells the time, between our sending and receiving: whoever keeps the clock is told, and
+//! when there was nothing to stamp for a while a token over nothing is asked for that alone. While the clock is
+//! in doubt nothing is stamped: the station's times are wrong then, and the tokens would carry them on.
+//!
 //! Owns the request over HTTP and the pause after a failure. Fails by trying again; says so once when it
 //! begins to fail and once when it works again.
 
@@ -11,7 +15,8 @@ use std::time::Duration;
 use formats::id::Digest;
 use formats::limits;
 use formats::time::Timestamp;
-use pki::stamp::TimeStampRequest;
+use pki::clock::Sample;
+use pki::stamp::{TimeStamp, TimeStampRequest, claimed_time};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -21,15 +26,25 @@ use crate::store::Store;
 /// Least time between two tokens.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest time between two tries while the authority does not answer.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The authority is asked for the time alone when it was not asked for this long.
+const PROBE: Duration = Duration::from_secs(3_600);
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Judges a token (its bytes, the digest it must be over, now) before it is kept. Given by whoever knows
 /// the trusted authorities of the moment.
-pub type TokenCheck = Arc<dyn Fn(&[u8], &Digest, Timestamp) -> Result<(), String> + Send + Sync>;
+pub type TokenCheck =
+    Arc<dyn Fn(&[u8], &Digest, Timestamp) -> Result<TimeStamp, String> + Send + Sync>;
+
+/// Who keeps the station's clock.
+pub trait Timekeeper: Send + Sync {
+    /// A token of this authority says what time it is.
+    fn told(&self, authority: &str, sample: Sample);
+
+    /// Whether the clock is in doubt.
+    fn is_unsure(&self) -> bool;
+}
 
 /// What stamping needs.
 #[derive(Clone)]
@@ -40,6 +55,10 @@ pub struct Stamping {
     pub check: TokenCheck,
     /// For the time a token is kept at.
     pub clock: Clock,
+    /// Is told what tokens say of the time.
+    pub keeper: Arc<dyn Timekeeper>,
+    /// Longest time between two tries while the authority does not answer.
+    pub pause_max: Duration,
 }
 
 impl std::fmt::Debug for Stamping {
@@ -59,6 +78,9 @@ pub enum StampError {
     /// Its answer is not a token for this checkpoint, or not one to be trusted.
     #[error("token: {0}")]
     Token(String),
+    /// The clock is in doubt: nothing is stamped until it is right.
+    #[error("the station's clock is in doubt")]
+    Clock,
     /// The token could not be kept.
     #[error("store: {0}")]
     Keep(#[from] crate::store::CommitError),
@@ -76,21 +98,37 @@ pub async fn run(store: Store, stamping: Stamping, stop: CancellationToken) {
     let mut heads = store.head();
     let mut stamped = 0;
     let mut failures: u32 = 0;
+    let mut asked: Option<Duration> = None;
     loop {
-        let head = tokio::select! {
-            () = stop.cancelled() => return,
-            grown = heads.wait_for(|head| head.size > stamped) => match grown {
-                Ok(head) => Arc::clone(&head),
-                // The signer ended: there will be no other head.
-                Err(_ended) => return,
-            },
+        // The first time is asked for at once, and then there is something to do or an hour is over.
+        if asked.is_some() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                grown = heads.wait_for(|head| head.size > stamped) => if grown.is_err() {
+                    // The signer ended: there will be no other head.
+                    return;
+                },
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+        let now = stamping.clock.reading().monotonic;
+        let head = Arc::clone(&heads.borrow());
+        let probe = asked.is_none_or(|asked| now.saturating_sub(asked) >= PROBE);
+        let grown = head.size > stamped;
+        // A clock in doubt is asked about every time, and nothing is stamped by it.
+        let outcome = if stamping.keeper.is_unsure() || (probe && !grown) {
+            ask_time(&client, &stamping).await
+        } else if grown {
+            let outcome = stamp(&store, &client, &stamping, &head).await;
+            outcome.map(|()| stamped = head.size)
+        } else {
+            continue;
         };
-        match stamp(&store, &client, &stamping, &head).await {
+        match outcome {
             Ok(()) => {
                 if failures > 0 {
                     tracing::info!(url = stamping.url, failures, "time-stamps again");
                 }
-                stamped = head.size;
                 failures = 0;
             }
             Err(error) => {
@@ -100,7 +138,12 @@ pub async fn run(store: Store, stamping: Stamping, stop: CancellationToken) {
                 failures = failures.saturating_add(1);
             }
         }
-        let pause = PAUSE.saturating_mul(1 << failures.min(6)).min(PAUSE_MAX);
+        if failures == 0 {
+            asked = Some(now);
+        }
+        let pause = PAUSE
+            .saturating_mul(1 << failures.min(6))
+            .min(stamping.pause_max.max(PAUSE));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(if failures == 0 { PAUSE } else { pause }) => {}
@@ -115,10 +158,34 @@ pub async fn stamp(
     stamping: &Stamping,
     head: &Head,
 ) -> Result<(), StampError> {
+    let imprint = pki::note::checkpoint_imprint(&head.signed)
+        .map_err(|error| StampError::Token(error.to_string()))?;
+    let found = token(client, stamping, imprint).await?;
+    let mut signed = head.signed.clone();
+    signed.token = Some(found);
+    store
+        .keep_stamped(head.size, head.root, signed, stamping.clock.now())
+        .await?;
+    Ok(())
+}
+
+/// A token over nothing, for the time it tells.
+async fn ask_time(client: &reqwest::Client, stamping: &Stamping) -> Result<(), StampError> {
+    let imprint = Digest::of(&rand::random::<[u8; 32]>());
+    token(client, stamping, imprint).await.map(|_| ())
+}
+
+/// Asks for a token, checks it and passes on what it says of the time. Refused when our clock turns out to
+/// be in doubt.
+async fn token(
+    client: &reqwest::Client,
+    stamping: &Stamping,
+    imprint: Digest,
+) -> Result<Vec<u8>, StampError> {
     let token = |error: &dyn std::fmt::Display| StampError::Token(error.to_string());
-    let imprint = pki::note::checkpoint_imprint(&head.signed).map_err(|error| token(&error))?;
     let request = TimeStampRequest::new(imprint, rand::random());
     let body = request.build().map_err(|error| token(&error))?;
+    let sent = stamping.clock.reading();
     let mut response = client
         .post(&stamping.url)
         .header("content-type", "application/timestamp-query")
@@ -134,15 +201,17 @@ pub async fn stamp(
         }
         answer.extend_from_slice(&part);
     }
+    let received = stamping.clock.reading();
     let found = request
         .token_from_response(&answer)
         .map_err(|error| token(&error))?;
-    let now = stamping.clock.now();
-    (stamping.check)(&found, &imprint, now).map_err(StampError::Token)?;
-    let mut signed = head.signed.clone();
-    signed.token = Some(found);
-    store
-        .keep_stamped(head.size, head.root, signed, now)
-        .await?;
-    Ok(())
+    // Judged at its own time, for ours may be the wrong one; the nonce says that it is of now.
+    let told = claimed_time(&found).map_err(|error| token(&error))?;
+    let stamp = (stamping.check)(&found, &imprint, told).map_err(StampError::Token)?;
+    let sample = Sample::between(sent, received, stamp.time, stamp.accuracy_ms);
+    stamping.keeper.told(&stamping.url, sample);
+    if stamping.keeper.is_unsure() {
+        return Err(StampError::Clock);
+    }
+    Ok(found)
 }

@@ -81,8 +81,8 @@ struct Forwarder {
     active: HashSet<LegId>,
     /// Hops to look at: a relay has tens of thousands and works on a few at a time.
     touched: HashSet<StationName>,
-    /// The connection of each hop for which everything that waited has been tried.
-    woken: HashMap<StationName, usize>,
+    /// The turn of each hop's link for which everything that waited has been tried.
+    woken: HashMap<StationName, (usize, usize)>,
     tasks: JoinSet<Done>,
     expiring: bool,
 }
@@ -256,8 +256,8 @@ impl Forwarder {
                 continue;
             };
             self.touched.insert(hop.clone());
-            let number = link.wire.number();
-            let first = self.woken.insert(hop.clone(), number) != Some(number);
+            let turn = link.turn();
+            let first = self.woken.insert(hop.clone(), turn) != Some(turn);
             let queue = self.hops.entry(hop).or_default();
             queue.more = true;
             // Once for each connection: everything that waited for it is tried at once.

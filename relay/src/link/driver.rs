@@ -330,6 +330,15 @@ impl SendHalf {
             .map_err(|error| WireError::Stream(error.to_string()))
     }
 
+    /// Returns when the peer has all that was written, or nothing more of it can come, at the latest after
+    /// `wait`. For last words: closing the connection takes back what is still under way.
+    pub(crate) async fn taken(&mut self, wait: Duration) {
+        let Ok(_taken_or_gone) = within(wait, self.send.stopped()).await else {
+            tracing::debug!("last words were not taken in time");
+            return;
+        };
+    }
+
     /// Nothing more will be written.
     pub(crate) fn finish(&mut self) {
         self.finished = self.send.finish().is_ok();

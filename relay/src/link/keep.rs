@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use formats::frame::Control;
 use formats::id::StationName;
 use formats::reason::Reason;
+use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::role::Role;
 use tokio::sync::mpsc;
@@ -41,8 +42,31 @@ pub(crate) enum NotAdmitted {
     #[error("neither neighbour nor home relay nor node of ours by the records")]
     NotNeighbour,
     /// The certificate does not hold (any more).
-    #[error("certificate: {0}")]
-    Certificate(String),
+    #[error("certificate: {why}")]
+    Certificate {
+        /// What the peer is told.
+        reason: Reason,
+        /// In words.
+        why: String,
+    },
+    /// Our own certificate has ended: no link outlives it.
+    #[error("our own tls certificate ended at {}", .0.rfc3339())]
+    OwnCertificate(Timestamp),
+}
+
+impl NotAdmitted {
+    /// What the peer is told in Bye.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Certificate { reason, .. } => *reason,
+            Self::OwnCertificate(_) => Reason::Busy,
+            Self::NoName(_)
+            | Self::NoRecord
+            | Self::NotNeighbour
+            | Self::OtherCertificate
+            | Self::OtherStation(_) => Reason::PeerNotAuthorised,
+        }
+    }
 }
 
 /// Greets callers until the port closes.
@@ -127,10 +151,17 @@ fn admit(
     Ok(peer)
 }
 
-/// The part of the judgement that time, records and CRLs can change.
-fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<(), NotAdmitted> {
+/// The part of the judgement that time, records and CRLs can change. Answers until when the trust data
+/// about the peer may be used: after that the link is restricted.
+fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<Timestamp, NotAdmitted> {
     let snapshot = core.directory.snapshot();
     let now = core.clock.now();
+    let own = core.tls.identity();
+    if let Some(own) = own.chain.first()
+        && now > own.not_after()
+    {
+        return Err(NotAdmitted::OwnCertificate(own.not_after()));
+    }
     let chain: Vec<Certificate> = wire
         .peer_chain()
         .iter()
@@ -149,8 +180,11 @@ fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<(), NotAdmitted
     snapshot
         .validator()
         .verify_with(own, authorities, Role::StationTls, now)
-        .map(|_| ())
-        .map_err(|error| NotAdmitted::Certificate(error.to_string()))
+        .map(|verified| snapshot.freshness().until(verified.path()))
+        .map_err(|error| NotAdmitted::Certificate {
+            reason: error.reason(),
+            why: error.to_string(),
+        })
 }
 
 async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
@@ -214,7 +248,7 @@ impl Conversation<'_> {
             .map_err(in_words)?;
         let (frames_in, mut incoming) = mpsc::channel(4);
         let mut directory = self.core.directory.changes();
-        let mut recheck = tokio::time::interval(RECHECK);
+        let mut recheck = tokio::time::interval(timing.judge);
         let reading = read_frames(recv, frames_in, timing.frame);
         tokio::pin!(reading);
         loop {
@@ -231,8 +265,8 @@ impl Conversation<'_> {
                     self.take_transfer(stream.map_err(in_words)?);
                     vec![]
                 }
-                _ = directory.changed() => { self.rejudge()?; vec![] }
-                _ = recheck.tick() => { self.rejudge()?; vec![] }
+                _ = directory.changed() => { self.rejudge(&mut send).await?; vec![] }
+                _ = recheck.tick() => { self.rejudge(&mut send).await?; vec![] }
                 () = self.core.stop.cancelled() => return self.say_bye(&mut send).await,
             };
             for action in actions {
@@ -270,6 +304,13 @@ impl Conversation<'_> {
                 self.come_up(&hello);
                 Ok(())
             }
+            Action::Told { clock, way } => {
+                self.core.time.peer_said(&self.peer, clock, way);
+                if let Some(link) = &self.link {
+                    link.set_clock_offset(clock.minus(self.core.clock.now()));
+                }
+                Ok(())
+            }
             Action::PeerLeaves {
                 reason,
                 retry_after_ms,
@@ -295,7 +336,14 @@ impl Conversation<'_> {
     fn come_up(&mut self, hello: &PeerHello) {
         let now = self.core.clock.now();
         let (peer, wire) = (self.peer.clone(), self.wire.clone());
-        let link = Arc::new(Link::new(peer, wire, now, hello.clock_offset_ms));
+        // Judged a moment ago, or it would not have come this far.
+        let fresh_until =
+            judge(self.core, &self.wire, &self.peer).unwrap_or(Timestamp::from_unix_ms(i64::MIN));
+        let offset = hello.clock_offset_ms;
+        // Sent after the handshake began, which was before this side counted.
+        let way = self.began.elapsed() + HANDSHAKE_WAY;
+        self.core.time.peer_said(&self.peer, hello.clock, way);
+        let link = Arc::new(Link::new(peer, wire, now, offset, fresh_until));
         if let Some(replaced) = self.core.links.came(Arc::clone(&link)) {
             replaced
                 .wire
@@ -306,11 +354,6 @@ impl Conversation<'_> {
         self.core
             .facts
             .over(&format!("caller {}", self.wire.remote().ip()));
-        let offset = hello.clock_offset_ms;
-        if offset.unsigned_abs() > CLOCK_WARN_MS {
-            let peer = &self.peer;
-            tracing::warn!(code = "TRAM-320", %peer, offset_ms = offset, "clocks differ");
-        }
         tracing::info!(peer = %self.peer, address = %self.wire.remote(), "link up");
     }
 
@@ -323,13 +366,34 @@ impl Conversation<'_> {
             .spawn(async move { receive::run(&core, &link, stream).await });
     }
 
-    fn rejudge(&self) -> Result<(), String> {
-        judge(self.core, &self.wire, &self.peer).map_err(|error| {
-            self.wire
-                .close(CloseCode::NotAuthorised, "no longer authorised");
-            tracing::warn!(code = "TRAM-313", peer = %self.peer, reason = %error, "link ended");
-            error.to_string()
-        })
+    /// A peer that may not hold the link any more hears why, and that is the end of it.
+    async fn rejudge(&self, send: &mut SendHalf) -> Result<(), String> {
+        let error = match judge(self.core, &self.wire, &self.peer) {
+            Ok(until) => {
+                if let Some(link) = &self.link
+                    && link.set_fresh_until(until, self.core.clock.now())
+                {
+                    self.core.links.freed();
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(code = "TRAM-313", peer = %self.peer, reason = %error, "link ended");
+        if let Some(link) = &self.link {
+            self.core.links.leaves(link);
+        }
+        let bye = Control::Bye {
+            reason: error.reason(),
+            retry_after_ms: None,
+        };
+        if frames::send_control(send, &bye, BYE_WAIT).await.is_ok() {
+            send.finish();
+            send.taken(BYE_WAIT).await;
+        }
+        self.wire
+            .close(CloseCode::NotAuthorised, "no longer authorised");
+        Err(error.to_string())
     }
 
     /// The station stops: say so, and let what flies land.
@@ -376,13 +440,11 @@ fn in_words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// Certificates end by time without any change in the folder: look every half minute.
-const RECHECK: Duration = Duration::from_secs(30);
+/// A Hello may be this much older than our side of the link.
+const HANDSHAKE_WAY: Duration = Duration::from_secs(1);
 /// Above all transfers.
 const CONTROL_PRIORITY: i32 = 100;
 /// When a peer should come back after our restart.
 const BYE_RETRY_MS: u64 = 1_000;
 /// Bye is best effort.
 const BYE_WAIT: Duration = Duration::from_secs(1);
-/// Clocks further apart than this are reported (architecture 7).
-const CLOCK_WARN_MS: u64 = 5_000;

@@ -25,7 +25,7 @@ pub(crate) mod receive;
 pub(crate) mod session;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use formats::id::StationName;
@@ -43,8 +43,13 @@ pub(crate) struct Link {
     pub(crate) wire: Wire,
     /// Since when it is up.
     since: Timestamp,
-    /// Peer clock minus ours, milliseconds.
-    clock_offset_ms: i64,
+    /// Peer clock minus ours when it last told it, milliseconds.
+    clock_offset_ms: AtomicI64,
+    /// Until when the trust data about the peer may be used, milliseconds since 1970: after that the link is
+    /// restricted.
+    fresh_until_ms: AtomicI64,
+    /// How often the link was freed of its restriction.
+    freed: AtomicUsize,
     /// The peer said Bye: offer nothing more.
     leaving: AtomicBool,
     /// Large bodies coming in at once.
@@ -57,12 +62,15 @@ impl Link {
         wire: Wire,
         since: Timestamp,
         clock_offset_ms: i64,
+        fresh_until: Timestamp,
     ) -> Self {
         Self {
             peer,
             wire,
             since,
-            clock_offset_ms,
+            clock_offset_ms: AtomicI64::new(clock_offset_ms),
+            fresh_until_ms: AtomicI64::new(fresh_until.unix_ms()),
+            freed: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
             large_incoming: Arc::new(Semaphore::new(LARGE_SLOTS)),
         }
@@ -71,6 +79,33 @@ impl Link {
     /// Whether transfers may be offered on it.
     pub(crate) fn takes_offers(&self) -> bool {
         !self.leaving.load(Ordering::Relaxed) && !self.wire.is_closed()
+    }
+
+    /// Whether the trust data about the peer is past its window: Hello, records and trace go on, offers do
+    /// not (architecture 7).
+    pub(crate) fn is_restricted(&self, now: Timestamp) -> bool {
+        now.unix_ms() > self.fresh_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// The peer was judged again.
+    ///
+    /// True if it was restricted and is no more.
+    pub(crate) fn set_fresh_until(&self, until: Timestamp, now: Timestamp) -> bool {
+        let before = self.fresh_until_ms.swap(until.unix_ms(), Ordering::Relaxed);
+        let freed = before < now.unix_ms() && until >= now;
+        self.freed.fetch_add(usize::from(freed), Ordering::Relaxed);
+        freed
+    }
+
+    /// Changes when the connection does and when it is freed of its restriction: then everything that waits
+    /// for this link is worth another try.
+    pub(crate) fn turn(&self) -> (usize, usize) {
+        (self.wire.number(), self.freed.load(Ordering::Relaxed))
+    }
+
+    /// The peer told its clock again.
+    pub(crate) fn set_clock_offset(&self, offset_ms: i64) {
+        self.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
     /// Whether someone said Bye on it.
@@ -89,15 +124,17 @@ impl Link {
 pub struct LinkState {
     /// The neighbour.
     pub station: StationName,
-    /// Whether transfers go over it now.
+    /// Whether it is there and nobody is leaving.
     pub up: bool,
+    /// Whether offers are refused on it, because trust data about the peer is past its window.
+    pub restricted: bool,
     /// Up or down since.
     pub since: Timestamp,
     /// Peer address, if up.
     pub address: Option<String>,
     /// Smoothed round-trip time, microseconds, if up.
     pub rtt_us: Option<u64>,
-    /// Peer clock minus ours at Hello, milliseconds.
+    /// Peer clock minus ours when it last told it, milliseconds.
     pub clock_offset_ms: Option<i64>,
     /// Why it is down.
     pub reason: Option<String>,
@@ -193,6 +230,11 @@ impl Links {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// A link may be used for offers again.
+    pub(crate) fn freed(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
     /// Remembers why there is no link.
     pub(crate) fn note_down(
         &self,
@@ -215,12 +257,14 @@ impl Links {
     }
 
     /// Everything, for operators; by name.
-    pub(crate) fn states(&self) -> Vec<LinkState> {
-        let mut states: Vec<LinkState> = self.all().iter().map(|link| up_state(link)).collect();
+    pub(crate) fn states(&self, now: Timestamp) -> Vec<LinkState> {
+        let all = self.all();
+        let mut states: Vec<LinkState> = all.iter().map(|link| up_state(link, now)).collect();
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         states.extend(down.iter().map(|(station, down)| LinkState {
             station: station.clone(),
             up: false,
+            restricted: false,
             since: down.since,
             address: None,
             rtt_us: None,
@@ -233,14 +277,15 @@ impl Links {
     }
 }
 
-fn up_state(link: &Link) -> LinkState {
+fn up_state(link: &Link, now: Timestamp) -> LinkState {
     LinkState {
         station: link.peer.clone(),
         up: link.takes_offers(),
+        restricted: link.is_restricted(now),
         since: link.since,
         address: Some(link.wire.remote().to_string()),
         rtt_us: u64::try_from(link.wire.rtt().as_micros()).ok(),
-        clock_offset_ms: Some(link.clock_offset_ms),
+        clock_offset_ms: Some(link.clock_offset_ms.load(Ordering::Relaxed)),
         reason: None,
         attempts: 0,
     }

@@ -15,6 +15,7 @@ use super::Link;
 use super::driver::Stream;
 use super::frames::{self, FrameFault};
 use crate::forward::Batch;
+use crate::refusal::RETRY_MS;
 use crate::station::Core;
 use crate::store::BodyPlace;
 use crate::store::body::BodyError;
@@ -46,6 +47,13 @@ pub(crate) enum Verdict {
 
 /// Offers a batch over a link.
 pub(crate) async fn run(core: &Core, link: &Link, batch: &Batch) -> Verdict {
+    if link.is_restricted(core.clock.now()) {
+        return Verdict::Refused {
+            reason: Reason::StaleRevocation,
+            retry_after_ms: Some(RETRY_MS),
+            detail: Some("our own revocation data about the peer is too old".to_owned()),
+        };
+    }
     match exchange(core, link, batch).await {
         Ok(verdict) => verdict,
         Err(fault) => Verdict::Lost(fault.to_string()),

@@ -19,7 +19,7 @@ use super::Link;
 use super::driver::Stream;
 use super::frames::{self, FrameFault};
 use crate::accept::{self, Admitted, Judgement};
-use crate::refusal::Refusal;
+use crate::refusal::{RETRY_MS, Refusal};
 use crate::station::Core;
 use crate::store::BodyPlace;
 
@@ -87,6 +87,10 @@ async fn exchange(
     let Transfer::Offer(mut offer) = frame else {
         return Err(out_of_turn("a transfer begins with an offer").into());
     };
+    if link.is_restricted(core.clock.now()) {
+        let detail = "revocation data about you is too old here";
+        return Err(Refusal::later(Reason::StaleRevocation, RETRY_MS, detail).into());
+    }
     let inline = offer.inline.take();
     let inline_bytes = inline
         .as_ref()

@@ -34,6 +34,13 @@ pub(crate) enum Action {
         /// When to come back, milliseconds.
         retry_after_ms: Option<u64>,
     },
+    /// The peer told its clock; the answer was under way for at most `way`.
+    Told {
+        /// What it said.
+        clock: Timestamp,
+        /// How old that may be.
+        way: Duration,
+    },
     /// End the connection: the peer broke the rules or is gone.
     Close(Broken),
 }
@@ -45,6 +52,8 @@ pub(crate) struct PeerHello {
     pub(crate) version: u32,
     /// Peer clock minus ours, milliseconds; the way here is not taken off.
     pub(crate) clock_offset_ms: i64,
+    /// What its clock showed.
+    pub(crate) clock: Timestamp,
     /// What the peer takes.
     pub(crate) limits: PeerLimits,
 }
@@ -135,7 +144,7 @@ impl Session {
                     clock: theirs,
                     limits,
                 },
-            ) => self.on_hello(versions, station, theirs.minus(clock), limits),
+            ) => self.on_hello(versions, station, (theirs, theirs.minus(clock)), limits),
             (
                 State::AwaitsHello | State::Up,
                 Control::Bye {
@@ -158,11 +167,21 @@ impl Session {
             (State::Up | State::PeerLeaves, Control::Ping { number }) => {
                 vec![Action::Send(Control::Pong { number, clock })]
             }
-            (State::Up | State::PeerLeaves, Control::Pong { number, .. }) => {
+            (
+                State::Up | State::PeerLeaves,
+                Control::Pong {
+                    number,
+                    clock: told,
+                },
+            ) => {
                 if number == 0 || number > self.pings {
                     return vec![Action::Close(Broken::OutOfTurn("pong to no ping"))];
                 }
-                vec![]
+                // Only of the newest ping is known when it left.
+                let way = elapsed.saturating_sub(self.pinged);
+                let newest = number == self.pings;
+                let told = Action::Told { clock: told, way };
+                newest.then_some(told).into_iter().collect()
             }
             (State::PeerLeaves, Control::Bye { .. }) => {
                 vec![Action::Close(Broken::OutOfTurn("second bye"))]
@@ -208,7 +227,7 @@ impl Session {
         &mut self,
         versions: Versions,
         station: StationName,
-        clock_offset_ms: i64,
+        (clock, clock_offset_ms): (Timestamp, i64),
         limits: PeerLimits,
     ) -> Vec<Action> {
         if station != self.peer {
@@ -225,6 +244,7 @@ impl Session {
         vec![Action::Up(PeerHello {
             version,
             clock_offset_ms,
+            clock,
             limits,
         })]
     }
@@ -347,7 +367,8 @@ mod tests {
             SECOND * 12,
             clock(),
         );
-        assert_eq!(answered, vec![]);
+        let (clock, way) = (clock(), SECOND);
+        assert_eq!(answered, vec![Action::Told { clock, way }]);
         assert_eq!(session.deadline(), SECOND * 22);
         answered = session.on_time(SECOND * 22);
         assert_eq!(answered, vec![Action::Send(Control::Ping { number: 2 })]);

@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::unreadable;
+use crate::alarm::{Code, Level};
 use crate::station::Core;
 use crate::store::QueueShape;
 
@@ -27,6 +28,7 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     links(&core, &mut text);
     queue(&core, &shape, &mut text);
     trust(&core, &mut text);
+    alarms(&core, &mut text);
     let counters = &core.counters;
     text.counter(
         "tram_envelopes_accepted_total",
@@ -48,7 +50,7 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
 }
 
 fn links(core: &Core, text: &mut Exposition) {
-    let links = core.links.states();
+    let links = core.links.states(core.clock.now());
     for link in &links {
         text.gauge(
             "tram_link_up",
@@ -127,6 +129,23 @@ fn certificates(core: &Core, text: &mut Exposition) {
             let age = now.minus(last).div_euclid(1000);
             text.gauge("tram_authority_pull_age_seconds", &[], age);
         }
+    }
+}
+
+/// 0 well, 1 half of a window is over, 2 it is over and something stops: the worst of each code, every code
+/// at all times, so that a rule can tell "well" from "not asked".
+fn alarms(core: &Core, text: &mut Exposition) {
+    let up = core.alarms.all();
+    for code in Code::ALL {
+        let of_it = up.iter().filter(|alarm| alarm.found.code == code);
+        let worst = of_it.map(|alarm| alarm.found.level).max();
+        let value = match worst {
+            None => 0,
+            Some(Level::Warning) => 1,
+            Some(Level::Stopped) => 2,
+        };
+        let labels = [("code", code.number()), ("name", code.name())];
+        text.gauge("tram_alarm", &labels, value);
     }
 }
 

@@ -70,6 +70,8 @@ impl Core {
     }
 
     async fn commit_and_tell(self: &Arc<Self>, change: Change) -> Result<Committed, CommitError> {
+        // What is stated now is marked if the clock was set a moment ago.
+        self.clock_unsure();
         let tell = ToTell::of(&change);
         let outcome = self.store.commit(change).await;
         match &outcome {

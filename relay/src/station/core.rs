@@ -3,13 +3,13 @@
 //! nothing by itself.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use formats::id::{Digest, Party, StationName};
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
+use pki::clock::State;
 use pki::key::{KeyError, LogKey, SigningKey};
 use pki::pair::Pair;
 use pki::role::Role;
@@ -20,12 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::pulling::Authority;
+use super::time::Time;
+use crate::alarm::{Board, Contact};
 use crate::authority::renew::{Slot, renewal_of};
 use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
-use crate::directory::{Directory, StationKind};
+use crate::directory::{Directory, Snapshot, StationKind};
 use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
@@ -65,7 +67,14 @@ pub(crate) struct Core {
     pub(crate) handshakes: Arc<Semaphore>,
     /// Transfers being received at once, over all links.
     pub(crate) receiving: Semaphore,
-    clock_unsure: AtomicBool,
+    pub(crate) time: Time,
+    marking: Mutex<()>,
+    pub(crate) alarms: Board,
+    /// The time-stamp authority, if one is configured.
+    pub(crate) time_stamps: Contact,
+    /// The authority that records are got from, once somebody gets them.
+    pub(crate) heard_authority: Contact,
+    authority_name: Mutex<Option<String>>,
     /// The station stops: take nothing new.
     pub(crate) stop: CancellationToken,
     /// The forwarder has ended: links may close.
@@ -149,7 +158,16 @@ pub(super) async fn check(
         "stations": snapshot.stations().count(),
         "records_refused": snapshot.refused(),
         "revocation_stale": snapshot.revocation_stale(clock.now()),
+        "alarms": alarms(&snapshot, &config.name, clock.now()),
     }))
+}
+
+/// What the records alone show to be wrong; the rest is known while the station runs.
+fn alarms(snapshot: &Snapshot, me: &StationName, now: Timestamp) -> Vec<serde_json::Value> {
+    let mut found = snapshot.freshness().found(now);
+    found.extend(snapshot.lapses().found(me, now));
+    let alarms = found.into_iter().map(|one| one.now(now).json());
+    alarms.collect()
 }
 
 /// Loads keys, records and store, and binds the port.
@@ -171,10 +189,17 @@ pub(crate) async fn build(
     let port = bind(&config, &tls, &reset_secret(&evidence))?;
     let (forward, fresh) = forward::Handle::new();
     let authority = Authority::of(&config, &directory, &clock);
+    let time = Time::new(clock.clone(), &directory.snapshot().trust_list().windows);
     let core = Core {
         name: config.name.clone(),
         started: clock.now(),
         clock,
+        time,
+        marking: Mutex::default(),
+        alarms: Board::default(),
+        time_stamps: Contact::default(),
+        heard_authority: Contact::default(),
+        authority_name: Mutex::default(),
         store,
         directory,
         desk,
@@ -192,7 +217,6 @@ pub(crate) async fn build(
         counters: Counters::default(),
         handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
         receiving: Semaphore::new(RECEIVING),
-        clock_unsure: AtomicBool::new(false),
         stop: CancellationToken::new(),
         forwarded: CancellationToken::new(),
         tasks: TaskTracker::new(),
@@ -212,9 +236,16 @@ impl Core {
     ) -> Result<Option<StationName>, Reason> {
         let snapshot = self.directory.snapshot();
         let destination = match recipient {
-            Party::Agency(code) => snapshot
-                .home_station(code, now)
-                .ok_or(Reason::UnknownAgency)?,
+            Party::Agency(code) => snapshot.home_station(code, now).ok_or_else(|| {
+                // Known to have been there, or perhaps only not there yet by our clock: not for good.
+                if snapshot.lapses().has_ended(code) {
+                    Reason::NoRoute
+                } else if self.clock_unsure() {
+                    Reason::ClockUnsure
+                } else {
+                    Reason::UnknownAgency
+                }
+            })?,
             Party::Station(name) if *name == self.name => return Ok(None),
             Party::Station(name) => snapshot
                 .station(name)
@@ -240,7 +271,10 @@ impl Core {
 
     /// Whether our clock may be wrong.
     pub(crate) fn clock_unsure(&self) -> bool {
-        self.clock_unsure.load(Ordering::Relaxed)
+        let _turn = self.mark_clock();
+        let unsure = self.time.is_unsure();
+        self.store.set_clock_unsure(unsure);
+        unsure
     }
 
     /// The station's own certificates and where they lie.
@@ -310,30 +344,38 @@ impl Core {
         renewal_of(certificate, role, &validator, &ours)
     }
 
-    /// Compares our clock with those of the peers. Our clock is in doubt when most of at least two
-    /// peers disagree with it by more than a minute; one peer alone may be the one who is wrong.
-    pub(crate) fn judge_clock(&self) {
-        let offsets: Vec<i64> = self
-            .links
-            .states()
-            .iter()
-            .filter_map(|link| link.clock_offset_ms)
-            .collect();
-        let far = offsets
-            .iter()
-            .filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS)
-            .count();
-        let unsure = offsets.len() >= 2 && far * 2 > offsets.len();
-        if self.clock_unsure.swap(unsure, Ordering::Relaxed) != unsure {
-            self.store.set_clock_unsure(unsure);
-            if unsure {
-                tracing::error!(
-                    code = "TRAM-321",
-                    "our clock is over a minute off by most peers; nothing ends by time"
-                );
-            } else {
-                tracing::info!("our clock agrees with the peers again");
-            }
+    /// Judges our clock again; statements are marked while it is in doubt.
+    pub(crate) fn judge_clock(&self) -> State {
+        let snapshot = self.directory.snapshot();
+        let _turn = self.mark_clock();
+        let state = self.time.judge(&snapshot.trust_list().windows);
+        self.store.set_clock_unsure(state.is_unsure());
+        state
+    }
+
+    /// Judging and marking are one step: an older verdict must not overwrite a newer one.
+    fn mark_clock(&self) -> MutexGuard<'_, ()> {
+        self.marking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the authority is called that records are got from.
+    pub(crate) fn authority_name(&self) -> Option<String> {
+        self.authority_name
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Records are got from this authority; `answered`: when it last did, `None` if that is not known.
+    pub(crate) fn note_authority(&self, name: &str, answered: Option<Timestamp>) {
+        *self
+            .authority_name
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+        let now = self.clock.reading();
+        match answered {
+            Some(at) => self.heard_authority.hear(now, at),
+            None => self.heard_authority.expect(now),
         }
     }
 
@@ -540,7 +582,5 @@ const HANDSHAKES: usize = 256;
 const RECEIVING: usize = 1_024;
 /// A control stream, 64 small and 4 large transfers, and some that are just ending.
 const PEER_STREAMS: u32 = 80;
-/// Clocks further apart than this cannot both be right (architecture 7).
-const CLOCK_FAR_MS: u64 = 60_000;
 /// Local legs read at once.
 const LOCAL_STEP: usize = 256;

@@ -116,6 +116,8 @@ pub(super) async fn run(core: Arc<Core>) {
         state.last_success = puller.last_success();
         state.sequence = puller.sequence();
     });
+    let name = authority.client.endpoint().to_string();
+    core.note_authority(&name, puller.last_success());
     let mut failures = 0_u32;
     loop {
         let began = std::time::Instant::now();
@@ -154,6 +156,8 @@ fn guard(core: &Arc<Core>) -> Guard {
 
 fn well(core: &Core, authority: &Authority, puller: &Puller, round: &Round) {
     core.facts.over("pull ");
+    let name = authority.client.endpoint().to_string();
+    core.note_authority(&name, puller.last_success());
     authority.note(|state| {
         state.last_success = puller.last_success();
         state.sequence = puller.sequence();

@@ -14,6 +14,7 @@ use formats::time::Timestamp;
 use super::StartError;
 use super::core::{Core, Parts};
 use super::{pulling, renewal};
+use crate::alarm::watch;
 use crate::evidence::stamp::{self, Stamping};
 use crate::link::{dial, keep};
 use crate::{forward, ops, receipts};
@@ -32,7 +33,7 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     core.tasks.spawn(receipts::run(Arc::clone(core)));
     core.tasks.spawn(watch_records(Arc::clone(core)));
     core.tasks.spawn(housekeeping(Arc::clone(core)));
-    core.tasks.spawn(watch_clock(Arc::clone(core)));
+    core.tasks.spawn(watch::run(Arc::clone(core)));
     core.tasks
         .spawn(keep::run_callers(Arc::clone(core), parts.port.clone()));
     core.tasks
@@ -42,10 +43,13 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
         .spawn(dial::run(Arc::clone(core), parts.port.clone()));
     core.tasks.spawn(close_port(Arc::clone(core), parts.port));
     if let Some(url) = core.config.time_stamp_url.clone() {
+        core.time_stamps.expect(core.clock.reading());
         let stamping = Stamping {
             url,
             check: token_check(core),
             clock: core.clock.clone(),
+            keeper: Arc::new(Keeper(Arc::clone(core))),
+            pause_max: core.config.timing.stamp,
         };
         core.tasks
             .spawn(stamp::run(core.store.clone(), stamping, core.stop.clone()));
@@ -95,8 +99,8 @@ async fn close_port(core: Arc<Core>, port: crate::link::driver::Port) {
     port.close(CLOSE_WAIT).await;
 }
 
-/// Looks at the records folder. The larger the folder, the longer the pause: at most a twentieth of
-/// a core.
+/// Looks at the records folder. The larger the folder, the longer the pause (at most a twentieth of a
+/// core), but a new revocation list is read within a minute (architecture 7).
 async fn watch_records(core: Arc<Core>) {
     let mut pause = core.config.timing.records;
     loop {
@@ -108,7 +112,8 @@ async fn watch_records(core: Arc<Core>) {
         let began = std::time::Instant::now();
         let (directory, now) = (core.directory.clone(), core.clock.now());
         let polled = tokio::task::spawn_blocking(move || directory.poll(now)).await;
-        pause = core.config.timing.records.max(began.elapsed() * POLL_SHARE);
+        let rest = (began.elapsed() * POLL_SHARE).min(POLL_PAUSE_MAX);
+        pause = core.config.timing.records.max(rest);
         match polled {
             Ok(Ok(true)) => {
                 core.facts.over("records");
@@ -138,6 +143,10 @@ async fn housekeeping(core: Arc<Core>) {
             _ = every.tick() => {}
             () = core.stop.cancelled() => return,
         }
+        // With a clock that may be wrong nothing ends by time (architecture 7).
+        if core.clock_unsure() {
+            continue;
+        }
         let now = core.clock.now();
         if let Err(error) = core.store.sweep(now).await {
             tracing::warn!(code = "TRAM-331", %error, "sweep put off");
@@ -155,14 +164,19 @@ async fn housekeeping(core: Arc<Core>) {
     }
 }
 
-async fn watch_clock(core: Arc<Core>) {
-    let mut links = core.links.changes();
-    loop {
-        tokio::select! {
-            changed = links.changed() => if changed.is_err() { return },
-            () = core.stop.cancelled() => return,
-        }
-        core.judge_clock();
+/// Told by the stamping task what tokens say of the time.
+struct Keeper(Arc<Core>);
+
+impl stamp::Timekeeper for Keeper {
+    fn told(&self, authority: &str, sample: pki::clock::Sample) {
+        let now = self.0.clock.reading();
+        self.0.time_stamps.hear(now, now.wall);
+        self.0.time.token_said(authority, sample);
+        watch::look(&self.0);
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.0.clock_unsure()
     }
 }
 
@@ -171,7 +185,6 @@ fn token_check(core: &Arc<Core>) -> stamp::TokenCheck {
     let directory = core.directory.clone();
     Arc::new(move |token: &[u8], imprint: &Digest, now: Timestamp| {
         pki::stamp::verify_token(token, imprint, &directory.validator(), now)
-            .map(|_| ())
             .map_err(|error| error.to_string())
     })
 }
@@ -180,5 +193,7 @@ fn token_check(core: &Arc<Core>) -> stamp::TokenCheck {
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The pause between looks at the folder is at least this many times what a look took.
 const POLL_SHARE: u32 = 20;
+/// A look at the largest folder takes some seconds.
+const POLL_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Files and rows whose time is over are looked for this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);

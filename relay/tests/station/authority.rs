@@ -9,10 +9,11 @@ use formats::record::{
 };
 use formats::time::Timestamp;
 use pki::cert::Certificate;
-use pki::issue::{CrlTemplate, Issuer, prepare_root, sign_root};
+use pki::issue::{CrlEntry, CrlTemplate, Issuer, prepare_root, sign_root};
 use pki::key::{Algorithm, LogKey, SigningKey};
 use pki::ledger::Ledger;
 use pki::profile::Template;
+use pki::revoke::CrlReason;
 use pki::role::Role;
 
 use crate::standin::{Parts, Standin};
@@ -74,11 +75,8 @@ impl Authority {
         authority
     }
 
-    fn publish_trust(&mut self) {
-        let name: StationName = "trust-list.tram.test".parse().unwrap();
-        let signer = self.credential(Role::TrustList, Some(Party::Station(name)));
-        std::fs::write(&self.trust_list_certificate, signer.certificate.pem()).unwrap();
-        let list = Record::TrustList(TrustList {
+    fn trust_list(&self) -> TrustList {
+        TrustList {
             trust_domain: domain(),
             sequence: 1,
             issued: self.now,
@@ -90,7 +88,14 @@ impl Authority {
                 created_behind_s: 604_800,
                 created_ahead_s: 600,
             },
-        });
+        }
+    }
+
+    fn publish_trust(&mut self) {
+        let name: StationName = "trust-list.tram.test".parse().unwrap();
+        let signer = self.credential(Role::TrustList, Some(Party::Station(name)));
+        std::fs::write(&self.trust_list_certificate, signer.certificate.pem()).unwrap();
+        let list = Record::TrustList(self.trust_list());
         self.publish("trust-list", &list, &signer);
         self.put("ca.crt", self.ca.certificate().pem().as_bytes());
         for (issuer, file) in [(self.root.clone(), "root.crl"), (self.ca.clone(), "ca.crl")] {
@@ -108,6 +113,45 @@ impl Authority {
                 .unwrap();
             self.put(file, crl.der());
         }
+    }
+
+    /// New lists of both authorities, made at `now` and valid for 48 h.
+    pub fn renew_lists(&mut self, now: Timestamp) {
+        for (issuer, file) in [(self.root.clone(), "root.crl"), (self.ca.clone(), "ca.crl")] {
+            let (number, entries) = self.ledger.next_crl(issuer.certificate(), now).unwrap();
+            let crl = issuer.sign_crl(&list(number, entries, now)).unwrap();
+            self.put(file, crl.der());
+        }
+    }
+
+    /// A list of the issuing authority with exactly these entries: certificate, time, reason.
+    pub fn publish_list(
+        &mut self,
+        revoked: &[(&Certificate, Timestamp, CrlReason)],
+        now: Timestamp,
+    ) {
+        let (number, _) = self.ledger.next_crl(self.ca.certificate(), now).unwrap();
+        let entries = revoked.iter().map(|(certificate, at, reason)| CrlEntry {
+            serial: bytes(&certificate.serial_hex()),
+            at: *at,
+            reason: *reason,
+        });
+        let crl = self
+            .ca
+            .sign_crl(&list(number, entries.collect(), now))
+            .unwrap();
+        self.put("ca.crl", crl.der());
+    }
+
+    /// A trust list with this end and the next sequence.
+    pub fn trust_until(&mut self, not_after: Timestamp) {
+        let name: StationName = "trust-list.tram.test".parse().unwrap();
+        let signer = self.credential(Role::TrustList, Some(Party::Station(name)));
+        std::fs::write(&self.trust_list_certificate, signer.certificate.pem()).unwrap();
+        let mut list = self.trust_list();
+        list.not_after = not_after;
+        list.sequence = 2;
+        self.publish("trust-list", &Record::TrustList(list), &signer);
     }
 
     /// Revokes a certificate and publishes the new list.
@@ -295,6 +339,22 @@ impl Authority {
 
     fn year(&self) -> Timestamp {
         self.now.plus_ms(365 * 86_400_000)
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = (0..hex.len()).step_by(2);
+    pairs
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn list(number: u64, entries: Vec<CrlEntry>, now: Timestamp) -> CrlTemplate {
+    CrlTemplate {
+        number,
+        this_update: now,
+        next_update: now.plus_ms(48 * 3_600_000),
+        entries,
     }
 }
 

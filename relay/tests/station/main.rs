@@ -12,6 +12,8 @@
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod authority;
+mod clock;
+mod day;
 mod enrolling;
 mod flow;
 mod letter;
@@ -22,5 +24,7 @@ mod recalls;
 mod records;
 mod renewing;
 mod rules;
+mod signers;
 mod standin;
+mod windows;
 mod world;

@@ -91,6 +91,11 @@ impl Peer {
         self.control.0.write_all(bytes).await.unwrap();
     }
 
+    /// The next frame on the control stream.
+    pub async fn hear(&mut self) -> Control {
+        Control::decode(&read(&mut self.control.1).await.unwrap()).unwrap()
+    }
+
     /// Opens a stream and sends raw bytes.
     pub async fn send(&self, bytes: &[u8]) -> (quinn::SendStream, quinn::RecvStream) {
         let mut stream = self.connection.open_bi().await.unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use formats::id::StationName;
 use formats::record::StationKind;
+use formats::time::Timestamp;
 use relay::clock::Clock;
 use relay::config::{IdentityFiles, StationConfig, Timing};
 use relay::desk::{Arrival, Desk, LegChange};
@@ -77,8 +78,19 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::made_at(Clock::system().now())
+    }
+
+    /// A world that was set up a month ago, with lists of today.
+    pub fn a_month_old() -> Self {
         let now = Clock::system().now();
+        let mut world = Self::made_at(now.minus_ms(30 * 86_400_000));
+        world.authority.renew_lists(now);
+        world
+    }
+
+    fn made_at(now: Timestamp) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let mut authority = Authority::new(dir.path(), now);
         let relay_name: StationName = "relay-1.tram.test".parse().unwrap();
         let home = [relay_name];
@@ -119,12 +131,18 @@ impl World {
 }
 
 pub async fn start(planned: &Planned, desk: Option<Arc<dyn Desk>>) -> Station {
+    start_at(planned, desk, Clock::system()).await
+}
+
+pub async fn start_at(planned: &Planned, desk: Option<Arc<dyn Desk>>, clock: Clock) -> Station {
     // What the stations say is shown when a test fails. Set up once, by whoever is first.
     let log = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)
         .with_test_writer();
     drop(log.try_init());
-    Station::start(planned.config.clone(), desk).await.unwrap()
+    Station::start_at(planned.config.clone(), desk, clock)
+        .await
+        .unwrap()
 }
 
 fn plan(
@@ -166,7 +184,9 @@ pub fn short() -> Timing {
         custody: Duration::from_secs(20),
         ping: Duration::from_secs(2),
         idle: Duration::from_secs(6),
+        judge: Duration::from_millis(100),
         records: Duration::from_millis(100),
+        stamp: Duration::from_millis(200),
         sweep: Duration::from_millis(100),
         drain: Duration::from_secs(3),
         renew: Duration::from_millis(200),
@@ -188,7 +208,7 @@ fn save(keys: &PathBuf, credentials: &StationCredentials) {
     credentials.log_key.save(&files.log_key, None).unwrap();
 }
 
-fn free_udp() -> SocketAddr {
+pub fn free_udp() -> SocketAddr {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .unwrap()
         .local_addr()

@@ -76,6 +76,7 @@ pub(super) fn station_view() -> StationView {
             link("truc-trung.tram.test", true),
         ],
         clock_unsure: false,
+        alarms: vec![],
         log_origin: "tram-snv.h01.tram.test/log/1".to_owned(),
         log_entries: 1_204_881,
         stamped_at: Some(at(-900)),

@@ -2,25 +2,45 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::post;
+use pki::clock::Sample;
 use pki::role::Role;
 use pki::stamp::TokenIssuer;
 use tokio_util::sync::CancellationToken;
 
 use super::world::*;
 use crate::clock::Clock;
-use crate::evidence::stamp::{self, StampError, Stamping};
+use crate::evidence::stamp::{self, StampError, Stamping, Timekeeper};
 use crate::store::Store;
 
 /// An authority that answers while `up`, and counts.
 struct Tsa {
     up: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
+    keeper: Arc<Keeper>,
     stamping: Stamping,
+}
+
+/// Counts what it is told of the time, and is unsure as long as the test says.
+#[derive(Default)]
+struct Keeper {
+    told: AtomicUsize,
+    unsure: AtomicBool,
+}
+
+impl Timekeeper for Keeper {
+    fn told(&self, _authority: &str, _sample: Sample) {
+        self.told.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.unsure.load(Ordering::SeqCst)
+    }
 }
 
 async fn tsa(folder: &std::path::Path, tasks: &mut tokio::task::JoinSet<()>) -> Tsa {
@@ -47,19 +67,49 @@ async fn tsa(folder: &std::path::Path, tasks: &mut tokio::task::JoinSet<()>) -> 
     let router = Router::new().route("/", post(answer));
     tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
     let validator = authority.validator();
+    let keeper = Arc::new(Keeper::default());
     let stamping = Stamping {
         url,
         check: Arc::new(move |token, imprint, now| {
             let verified = pki::stamp::verify_token(token, imprint, &validator, now);
-            verified.map(drop).map_err(|error| error.to_string())
+            verified.map_err(|error| error.to_string())
         }),
         clock: Clock::manual(NOW),
+        keeper: keeper.clone(),
+        pause_max: Duration::from_millis(10),
     };
     Tsa {
         up,
         asked,
+        keeper,
         stamping,
     }
+}
+
+#[tokio::test]
+async fn a_clock_in_doubt_is_asked_about_and_stamps_nothing_until_it_is_right() {
+    let (world, mut tasks) = (World::new(), tokio::task::JoinSet::new());
+    let store = world.open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let tsa = tsa(folder.path(), &mut tasks).await;
+    tsa.keeper.unsure.store(true, Ordering::SeqCst);
+    let client = reqwest::Client::new();
+    let head = store.head().borrow().clone();
+    let refused = stamp::stamp(&store, &client, &tsa.stamping, &head).await;
+    assert!(matches!(refused, Err(StampError::Clock)), "{refused:?}");
+    let stop = CancellationToken::new();
+    tasks.spawn(stamp::run(
+        store.clone(),
+        tsa.stamping.clone(),
+        stop.clone(),
+    ));
+    while tsa.keeper.told.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.stamped().await.unwrap().is_none());
+    tsa.keeper.unsure.store(false, Ordering::SeqCst);
+    assert!(until_stamped(&store).await.token.is_some());
+    stop.cancel();
 }
 
 #[tokio::test]
@@ -109,7 +159,7 @@ async fn an_authority_that_is_down_or_not_trusted_delays_nothing_and_leaves_no_t
     let validator = world.validator.clone();
     stranger.check = Arc::new(move |token, imprint, now| {
         let verified = pki::stamp::verify_token(token, imprint, &validator, now);
-        verified.map(drop).map_err(|error| error.to_string())
+        verified.map_err(|error| error.to_string())
     });
     let refused = stamp::stamp(&store, &client, &stranger, &head).await;
     assert!(matches!(refused.unwrap_err(), StampError::Token(_)));
