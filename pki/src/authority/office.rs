@@ -91,6 +91,53 @@ pub enum OfficeError {
 pub struct Settings {
     /// A file, or `postgres://user@host/database`; `authority.db` in the folder by default.
     pub database: Option<String>,
+    /// What the clock is compared with.
+    #[serde(default)]
+    pub clock: ClockSettings,
+}
+
+/// `[clock]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockSettings {
+    /// Other time-stamp authorities (`http://…`) that are asked every few minutes. Without any, only a
+    /// step of the machine's clock is noticed.
+    #[serde(default)]
+    pub references: Vec<String>,
+    /// What tokens say of their accuracy, milliseconds; a clock that is further off stamps nothing.
+    #[serde(default = "one_second")]
+    pub accuracy_ms: u64,
+}
+
+impl Default for ClockSettings {
+    fn default() -> Self {
+        Self {
+            references: Vec::new(),
+            accuracy_ms: one_second(),
+        }
+    }
+}
+
+const fn one_second() -> u64 {
+    1000
+}
+
+impl Settings {
+    /// Reads the settings of a folder made by `init`.
+    ///
+    /// # Errors
+    /// [`OfficeError::Settings`], [`OfficeError::File`].
+    pub fn load(dir: &Path) -> Result<Self, OfficeError> {
+        let file = dir.join("authority/authority.toml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => toml::from_str(&text).map_err(|error| OfficeError::Settings {
+                file: file.display().to_string(),
+                reason: error.to_string(),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(folder::failed(&file, source)),
+        }
+    }
 }
 
 /// The open folder.
@@ -114,7 +161,7 @@ impl Office {
     pub async fn open(dir: &Path, now: Timestamp) -> Result<Self, OfficeError> {
         let home = dir.join("authority");
         let plan = Plan::load(&home.join("plan.toml"))?;
-        let inventory = open_inventory(&home).await?;
+        let inventory = open_inventory(dir).await?;
         let mut office = Self {
             dir: dir.to_path_buf(),
             plan,
@@ -137,7 +184,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::Inventory`].
     pub async fn found(dir: &Path, plan: Plan) -> Result<Self, OfficeError> {
-        let inventory = open_inventory(&dir.join("authority")).await?;
+        let inventory = open_inventory(dir).await?;
         Ok(Self {
             dir: dir.to_path_buf(),
             plan,
@@ -416,18 +463,10 @@ impl Office {
     }
 }
 
-async fn open_inventory(home: &Path) -> Result<Inventory, OfficeError> {
-    let file = home.join("authority.toml");
-    let settings = match std::fs::read_to_string(&file) {
-        Ok(text) => toml::from_str(&text).map_err(|error| OfficeError::Settings {
-            file: file.display().to_string(),
-            reason: error.to_string(),
-        })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
-        Err(source) => return Err(folder::failed(&file, source)),
-    };
-    let own = home.join("authority.db").display().to_string();
-    Ok(Inventory::open(&settings.database.unwrap_or(own)).await?)
+async fn open_inventory(dir: &Path) -> Result<Inventory, OfficeError> {
+    let own = dir.join("authority/authority.db").display().to_string();
+    let place = Settings::load(dir)?.database.unwrap_or(own);
+    Ok(Inventory::open(&place).await?)
 }
 
 fn load_issuer(home: &Path, name: &str, domain: &TrustDomain) -> Result<Issuer, OfficeError> {

@@ -19,13 +19,15 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Actor;
+use super::clock_guard::ClockGuard;
 use super::listener::{Caller, TlsPort};
-use super::office::{Office, OfficeError};
+use super::office::{Office, OfficeError, Settings};
 use super::public::{self, Answers};
 use super::service::Service;
 use super::tsa::{self, Clock};
 use super::{api, published};
 use crate::cert::{CertError, Certificate};
+use crate::clock::State;
 use crate::key::{KeyError, SigningKey};
 use crate::stamp::TokenIssuer;
 use crate::tls::{StationIdentity, TlsError, open_server_config};
@@ -73,6 +75,7 @@ pub struct Server {
     public: TcpListener,
     api: Option<TcpListener>,
     clock: Clock,
+    guard: Option<(ClockGuard, Vec<String>)>,
 }
 
 impl fmt::Debug for Server {
@@ -102,11 +105,13 @@ impl Server {
         if !made.is_empty() {
             tracing::info!(?made, "own certificates made");
         }
+        let settings = Settings::load(dir)?.clock;
         let stamps = TokenIssuer::new(
             SigningKey::load(&office.file("tsa.key"), None)?,
             Certificate::load(&office.file("tsa.crt"))?,
             vec![office.authority("ca")?],
-        );
+        )
+        .with_accuracy_ms(settings.accuracy_ms);
         let answers = Arc::new(Answers::new(office.responders()?, office.log_signer()?));
         let service = Service::new(office, Arc::clone(&clock))?;
         let listen = |address: SocketAddr| async move {
@@ -125,7 +130,19 @@ impl Server {
             public,
             api,
             clock,
+            guard: None,
         })
+    }
+
+    /// Watches the clock that `guard` tells (given to [`Server::bind`] as its clock): compares it with
+    /// the references of the settings and says loudly when it is in doubt.
+    ///
+    /// # Errors
+    /// [`ServerError::Office`] when the settings cannot be read.
+    pub fn watching(mut self, guard: ClockGuard) -> Result<Self, ServerError> {
+        let settings = Settings::load(&self.service.office().dir)?.clock;
+        self.guard = Some((guard, settings.references));
+        Ok(self)
     }
 
     /// Where everybody asks.
@@ -161,6 +178,9 @@ impl Server {
             Arc::clone(&self.answers),
             stop.clone(),
         ));
+        if let Some((guard, references)) = self.guard {
+            tasks.spawn(watch(self.service.clone(), guard, references, stop.clone()));
+        }
         let everybody = Router::new()
             .merge(tsa::router(self.stamps, Arc::clone(&self.clock)))
             .merge(public::router(self.service.clone(), self.answers));
@@ -209,6 +229,59 @@ fn settings(service: &Service, clock: &Clock) -> Result<Arc<ServerConfig>, Serve
         Arc::clone(clock),
     )?;
     Ok(Arc::new(config))
+}
+
+/// Says when the clock comes into doubt and when it is right again, and asks the references.
+async fn watch(
+    service: Service,
+    guard: ClockGuard,
+    references: Vec<String>,
+    stop: CancellationToken,
+) {
+    let (mut doubted, mut round) = (false, 0_u32);
+    loop {
+        if round.is_multiple_of(ASK_EVERY) {
+            for url in &references {
+                let mut nonce = [0; 8];
+                if aws_lc_rs::rand::fill(&mut nonce).is_err() {
+                    continue;
+                }
+                let nonce = u64::from_be_bytes(nonce) >> 1;
+                if let Err(error) = guard.ask(url, nonce, &service.validator()).await {
+                    let cause = causes(&error);
+                    tracing::warn!(code = "TRAM-713", url, cause, "reference of the clock");
+                }
+            }
+        }
+        round = round.wrapping_add(1);
+        match guard.state() {
+            State::Unsure(doubt) if !doubted => {
+                doubted = true;
+                tracing::error!(
+                    code = "TRAM-714",
+                    %doubt,
+                    "the clock is in doubt: nothing is stamped and nothing is issued; set it right \
+                     (NTP) and restart"
+                );
+            }
+            State::Unsure(_) => {}
+            State::Differs { off_ms, .. } => {
+                tracing::warn!(
+                    code = "TRAM-715",
+                    off_ms,
+                    "the clock differs from its references"
+                );
+            }
+            State::Sure { .. } if doubted => {
+                doubted = false;
+                tracing::info!(code = "TRAM-714", "the clock is right again");
+            }
+            State::Sure { .. } => {}
+        }
+        if stopped(&stop, CLOCK_LOOK).await {
+            return;
+        }
+    }
 }
 
 /// A list now, because the last may be old, and one every hour.
@@ -307,6 +380,9 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Rounds of looking at the clock between two questions to the references: five minutes.
+const ASK_EVERY: u32 = 30;
+const CLOCK_LOOK: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3600);
 /// The folder is looked at this often for what others wrote into it.
 const LOOK: Duration = Duration::from_secs(2);

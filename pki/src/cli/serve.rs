@@ -5,8 +5,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
+use pki::authority::clock_guard::ClockGuard;
+use pki::authority::office::Settings;
 use pki::authority::server::Server;
+use pki::clock::Reading;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -44,10 +48,16 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).next("look at the system's limits")?;
     let mut interrupt = signal(SignalKind::interrupt()).next("look at the system's limits")?;
     let step = "give the folder that `tram-pki init --out` made, and addresses that are free";
-    let sure = Arc::new(move || Some(clock()));
-    let server = Server::bind(dir, listen, api, sure, clock())
-        .await
-        .next(step)?;
+    let settings = Settings::load(dir).next(step)?.clock;
+    let started = Instant::now();
+    let readings = Arc::new(move || Reading {
+        wall: clock(),
+        monotonic: started.elapsed(),
+    });
+    let referenced = !settings.references.is_empty();
+    let guard = ClockGuard::new(readings, settings.accuracy_ms, referenced);
+    let bound = Server::bind(dir, listen, api, guard.clock(), clock()).await;
+    let server = bound.and_then(|server| server.watching(guard)).next(step)?;
     let public = server.public_address().next(step)?;
     let stations = server.api_address().next(step)?;
     tracing::info!(address = %public, "time-stamps, OCSP and lists for everybody");
