@@ -6,6 +6,7 @@
 //! strict DER or that carries an extension twice or malformed. Must not know: trust, time,
 //! revocation.
 
+mod armour;
 mod dates;
 mod extensions;
 
@@ -148,20 +149,10 @@ impl Certificate {
     /// # Errors
     /// [`CertError`] for a block that does not parse.
     pub fn all_from_pem(text: &[u8]) -> Result<Vec<Self>, CertError> {
-        let text = std::str::from_utf8(text).map_err(|_| CertError::Pem("not text"))?;
-        let mut all = Vec::new();
-        let mut rest = text;
-        while let Some((_, from)) = rest.split_once(PEM_BEGIN) {
-            let (body, after) = from
-                .split_once(PEM_END)
-                .ok_or(CertError::Pem("block is not closed"))?;
-            let block = format!("{PEM_BEGIN}{body}{PEM_END}\n");
-            let (_, der) = pem::decode_vec(block.as_bytes())
-                .map_err(|_| CertError::Pem("block is not base64"))?;
-            all.push(Self::parse(&der)?);
-            rest = after;
-        }
-        Ok(all)
+        armour::blocks(text)?
+            .iter()
+            .map(|der| Self::parse(der))
+            .collect()
     }
 
     /// Reads a file that holds one certificate as PEM or DER.
@@ -311,6 +302,15 @@ impl Certificate {
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
         crate::chain::names::same_name(self.subject_name(), self.issuer_name())
+    }
+
+    /// Whether a certificate that came along calls itself like this one and holds another key. Nobody
+    /// sends such a one in good faith: it waits for a reader who takes the first of that name.
+    pub(crate) fn is_impersonated_in(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| {
+            other.spki_der() != self.spki_der()
+                && crate::chain::names::same_name(other.subject_name(), self.subject_name())
+        })
     }
 
     /// The role that the certificate claims: its one EKU, or authority by basicConstraints.
@@ -468,8 +468,6 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, CertError> {
     Ok(bytes)
 }
 
-const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const PEM_END: &str = "-----END CERTIFICATE-----";
 const ORGANIZATION_IDENTIFIER: der::asn1::ObjectIdentifier =
     der::asn1::ObjectIdentifier::new_unwrap("2.5.4.97");
 

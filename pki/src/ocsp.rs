@@ -12,6 +12,8 @@ mod response;
 mod structure;
 
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;
 
 use aws_lc_rs::digest;

@@ -192,6 +192,9 @@ pub fn verify_token(
         return Err(StampError::Future { token: time, now });
     }
     let certificate = parsed.embedded_signer().ok_or(StampError::NoCertificate)?;
+    if certificate.is_impersonated_in(&parsed.embedded_certificates()) {
+        return Err(StampError::Malformed("list of certificates"));
+    }
     let tsa = validator.verify_within_hour(&certificate, Role::TimeStamping, time)?;
     let content = parsed.content().ok_or(StampError::Malformed("content"))?;
     let digest = parsed.hash().digest(&content);

@@ -85,6 +85,17 @@ impl Country {
             .unwrap()
     }
 
+    /// An empty list of the root.
+    pub(crate) fn root_crl(&self) -> Crl {
+        let template = CrlTemplate {
+            number: 1,
+            this_update: NOW,
+            next_update: NOW.plus_ms(CRL_VALID_MS),
+            entries: Vec::new(),
+        };
+        self.root.sign_crl(&template).unwrap()
+    }
+
     pub(crate) fn store(&self, crls: Vec<Crl>) -> TrustStore {
         TrustStore {
             trust_domain: self.domain.clone(),

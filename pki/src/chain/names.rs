@@ -407,3 +407,80 @@ const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.
 /// An honest path has a few names and a few constraints; 64 KiB certificates can hold thousands of
 /// each, and their product must not be computed.
 const COMPARISONS_MAX: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use der::asn1::{Any, Ia5String};
+
+    use super::*;
+
+    fn subtree(base: GeneralName) -> GeneralSubtree {
+        GeneralSubtree {
+            base,
+            minimum: 0,
+            maximum: None,
+        }
+    }
+
+    fn ia5(text: &str) -> Ia5String {
+        Ia5String::new(text).unwrap()
+    }
+
+    fn other(kind: ObjectIdentifier, text: &str) -> GeneralName {
+        GeneralName::OtherName(OtherName {
+            type_id: kind,
+            value: Any::new(der::Tag::Utf8String, text.as_bytes()).unwrap(),
+        })
+    }
+
+    fn permitting(base: GeneralName) -> NameConstraints {
+        NameConstraints {
+            permitted_subtrees: Some(vec![subtree(base)]),
+            excluded_subtrees: None,
+        }
+    }
+
+    fn check(name: &GeneralName, constraints: &NameConstraints) -> Result<(), NameError> {
+        Constraints::default().add(constraints)?;
+        check_one(name, constraints, &mut Budget::new())
+    }
+
+    #[test]
+    fn constraints_without_meaning_refuse_the_names_that_they_are_about_and_no_others() {
+        let upn = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
+        let host = GeneralName::DnsName(ia5("h01.tram.test"));
+        let id = GeneralName::RegisteredId(upn);
+        for (name, same_kind) in [(other(upn, "a@b.vn"), other(upn, "b.vn")), (id.clone(), id)] {
+            let constraints = permitting(same_kind);
+            let refused = check(&name, &constraints);
+            assert!(matches!(refused, Err(NameError::Constraint(_))), "{name:?}");
+            assert_eq!(check(&host, &constraints), Ok(()));
+        }
+        assert_eq!(
+            check(&other(EMAIL_ADDRESS, "x"), &permitting(other(upn, "y"))),
+            Ok(()),
+            "another kind of other name"
+        );
+        let mut distant = permitting(host.clone());
+        distant.permitted_subtrees.as_mut().unwrap()[0].minimum = 1;
+        assert!(matches!(
+            check(&host, &distant),
+            Err(NameError::Constraint(_))
+        ));
+        let address = GeneralName::Rfc822Name(ia5("a@b.vn"));
+        assert_eq!(check(&address, &distant), Ok(()));
+    }
+
+    #[test]
+    fn mailboxes_in_utf8_are_bound_by_the_constraints_on_addresses() {
+        let constraints = permitting(GeneralName::Rfc822Name(ia5("h01.vn")));
+        let mailbox = |text| check(&other(SMTP_UTF8_MAILBOX, text), &constraints);
+        assert_eq!(mailbox("văn.thư@h01.vn"), Ok(()));
+        assert!(matches!(
+            mailbox("văn.thư@h02.vn"),
+            Err(NameError::NotPermitted(_))
+        ));
+        assert!(matches!(mailbox("a@sở.vn"), Err(NameError::Malformed(_))));
+        assert!(matches!(mailbox("h01.vn"), Err(NameError::Malformed(_))));
+    }
+}

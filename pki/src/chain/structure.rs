@@ -57,7 +57,7 @@ pub(crate) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), 
     if !extensions.unknown_critical.is_empty() {
         return refuse("RFC 5280 section 4.2", "unknown critical extension");
     }
-    check_key_ids(cert)?;
+    check_key_ids(cert, criticality)?;
     check_subject(cert)?;
     check_usage(cert)?;
     check_policies(cert)?;
@@ -125,8 +125,9 @@ fn check_serial(cert: &Certificate, criticality: Criticality) -> Result<(), Chai
 }
 
 /// Key identifiers: never critical; authorities have their own, and all but self-signed ones name
-/// their issuer's (sections 4.2.1.1 and 4.2.1.2).
-fn check_key_ids(cert: &Certificate) -> Result<(), ChainError> {
+/// their issuer's (sections 4.2.1.1 and 4.2.1.2). Validation does not need them, so foreign ones may
+/// lack them.
+fn check_key_ids(cert: &Certificate, criticality: Criticality) -> Result<(), ChainError> {
     let refuse = |rule, reason| refused(cert, rule, reason);
     let extensions = cert.extensions();
     if extensions
@@ -148,6 +149,9 @@ fn check_key_ids(cert: &Certificate) -> Result<(), ChainError> {
             "RFC 5280 section 4.2.1.2",
             "subjectKeyIdentifier is critical",
         );
+    }
+    if criticality == Criticality::Lenient {
+        return Ok(());
     }
     if extensions.is_authority() && extensions.subject_key().is_none() {
         return refuse(

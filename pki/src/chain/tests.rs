@@ -5,6 +5,7 @@ mod boringssl;
 mod limbo;
 mod pkits;
 mod profile;
+mod revocation;
 
 use std::path::Path;
 

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert::{Certificate, signed_part};
+use crate::chain::ChainError;
 use crate::chain::names::same_name;
 use crate::chain::structure::{self as shape, Criticality};
 use crate::revoke::Revocation;
@@ -353,8 +354,10 @@ pub(super) fn check_delegate(
     if !same_name(responder.issuer_name(), issuer.subject_name()) {
         return refuse("certified by another authority");
     }
-    if shape::check(responder, Criticality::Lenient).is_err() {
-        return refuse("its certificate is not what RFC 5280 allows");
+    match shape::check(responder, Criticality::Lenient) {
+        Ok(()) => {}
+        Err(ChainError::Structure { reason, .. }) => return refuse(reason),
+        Err(_) => return refuse("its certificate is not what RFC 5280 allows"),
     }
     let x509 = responder.x509();
     let algorithm = SignatureAlgorithm::from_identifier(x509.signature_algorithm())?;

@@ -1,8 +1,10 @@
 //! The check of PDF signatures against documents by others, by openssl, and by nobody in good faith.
 
+mod containers;
 mod hostile;
 mod made;
 mod maker;
+mod tokens;
 mod vectors;
 
 use std::io::Cursor;

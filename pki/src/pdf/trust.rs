@@ -334,6 +334,9 @@ pub(super) fn verify_token(
         Err(Reason::CertificateMismatch) => return Token::broken(Reason::CertificateMismatch),
         Err(reason) => return Token::untrusted(reason),
     };
+    if certificate.is_impersonated_in(&cms.certificates) {
+        return Token::broken(Reason::CertificateMismatch);
+    }
     let Some(algorithm) = cms.digest.implementation() else {
         return Token::untrusted(Reason::AlgorithmUnsupported);
     };

@@ -136,33 +136,44 @@ pub(super) fn open(
             "attributes or originator information",
         ));
     }
-    let (cipher, mut content) = read_encrypted(&enveloped.content, &enveloped.mac)?;
+    let encrypted = read_encrypted(&enveloped.content, &enveloped.mac)?;
     let key = find_key(&enveloped.recip_infos, key, certificate)?;
+    decode(&decrypt(encrypted, &key, &[])?)
+}
+
+pub(super) fn decrypt(
+    (nonce, mut content): Encrypted,
+    key: &[u8; 32],
+    associated: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let unbound =
         UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| OpenError::Decryption)?;
     let plain = LessSafeKey::new(unbound)
         .open_in_place(
-            Nonce::assume_unique_for_key(cipher),
-            Aad::empty(),
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(associated),
             content.as_mut_slice(),
         )
-        .map_err(|_| OpenError::Decryption)?;
-    decode(plain)
+        .map_err(|_| OpenError::Decryption)?
+        .len();
+    content.truncate(plain);
+    Ok(content)
 }
 
 /// Nonce, and ciphertext with its tag behind it.
-type Encrypted = ([u8; NONCE_BYTES], Zeroizing<Vec<u8>>);
+pub(super) type Encrypted = ([u8; NONCE_BYTES], Zeroizing<Vec<u8>>);
 
-fn read_encrypted(info: &EncryptedContentInfo, mac: &OctetString) -> Result<Encrypted, OpenError> {
+pub(super) fn read_encrypted(
+    info: &EncryptedContentInfo,
+    mac: &OctetString,
+) -> Result<Encrypted, OpenError> {
     if info.content_type != oid::CT_DATA {
         return Err(OpenError::Unsupported("a content type other than id-data"));
     }
     let unsupported = OpenError::Unsupported("a content cipher other than AES-256-GCM");
     let algorithm = &info.content_enc_alg;
-    let parameters = algorithm
-        .parameters
-        .as_ref()
-        .filter(|_| algorithm.oid == AES_256_GCM_ID);
+    let parameters = algorithm.parameters.as_ref();
+    let parameters = parameters.filter(|_| algorithm.oid == AES_256_GCM_ID);
     let parameters: GcmParameters = parameters
         .and_then(|any| any.decode_as().ok())
         .ok_or(unsupported)?;
@@ -458,10 +469,10 @@ pub(super) struct AuthEnvelopedDataRaw {
 
 /// `GCMParameters` of RFC 5084 section 3.2.
 #[derive(Clone, Debug, Eq, PartialEq, Sequence)]
-struct GcmParameters {
-    nonce: OctetString,
+pub(super) struct GcmParameters {
+    pub(super) nonce: OctetString,
     #[asn1(default = "tag_bytes_default")]
-    tag_bytes: u8,
+    pub(super) tag_bytes: u8,
 }
 
 const fn tag_bytes_default() -> u8 {

@@ -153,6 +153,114 @@ fn other_roles_strangers_revoked_and_expired_peers_are_refused() {
     }
 }
 
+/// What each end says when `peer` and `b` meet under a validator.
+fn refusals(
+    b: &StationIdentity,
+    peer: &StationIdentity,
+    validator: &Validator,
+) -> [Option<rustls::Error>; 2] {
+    let config = |own: &StationIdentity, to: &StationName| {
+        client_config(own, to, current(validator), clock()).unwrap()
+    };
+    let server = |own: &StationIdentity| server_config(own, current(validator), clock()).unwrap();
+    [
+        meet(config(peer, &b.name), server(b), b.name.as_str()).err(),
+        meet(config(b, &peer.name), server(peer), peer.name.as_str()).err(),
+    ]
+}
+
+#[test]
+fn links_are_judged_by_answers_and_by_lists_about_authorities_too() {
+    let mut country = Country::new();
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    let peer = identity(&mut country, Role::StationTls, "node-a.tram.test");
+    let revoked = rustls::Error::from(CertificateError::Revoked);
+    let none = refusals(&b, &peer, &country.validator());
+    assert_eq!(none, [None, None]);
+    // An OCSP answer about the peer.
+    let (key, responder) = country.issue(Role::Ocsp, "ocsp-1.tram.test");
+    let issuer = country.national.certificate().clone();
+    let responder = crate::ocsp::Responder::new(key, responder, issuer.clone()).unwrap();
+    let id = crate::ocsp::CertId::sha1(&issuer, peer.chain[0].serial()).unwrap();
+    let status = crate::ocsp::Status::Revoked(crate::revoke::Revocation {
+        at: NOW,
+        reason: CrlReason::KeyCompromise,
+    });
+    let answer = responder
+        .answer(&id, status, NOW, NOW.plus_ms(3_600_000))
+        .unwrap();
+    let mut store = country.store(Vec::new());
+    store.ocsp = vec![crate::ocsp::Response::parse(&answer).unwrap()];
+    let said = refusals(&b, &peer, &Validator::new(store));
+    assert_eq!(said, [Some(revoked.clone()), Some(revoked.clone())]);
+    // A list of the root about the authority of both.
+    let entry = CrlEntry {
+        serial: issuer.serial().to_vec(),
+        at: NOW,
+        reason: CrlReason::CaCompromise,
+    };
+    let list = crate::issue::CrlTemplate {
+        number: 1,
+        this_update: NOW,
+        next_update: NOW.plus_ms(3_600_000),
+        entries: vec![entry],
+    };
+    let list = country.root.sign_crl(&list).unwrap();
+    let said = refusals(&b, &peer, &Validator::new(country.store(vec![list])));
+    assert_eq!(said, [Some(revoked.clone()), Some(revoked)]);
+}
+
+#[test]
+fn links_are_judged_by_the_strict_rules() {
+    let mut country = Country::new();
+    let b = identity(&mut country, Role::StationTls, "relay-b.tram.test");
+    // Issued by an authority that does not lint: rules that the library beside us lets pass.
+    let key = SigningKey::generate(crate::key::Algorithm::EcdsaP256).unwrap();
+    let template = crate::profile::Template::new(Role::IssuingCa, "Rogue", key.spki_der(), NOW)
+        .permitting("tram.test");
+    let rogue = issue(&mut country.ledger, &country.root, template);
+    let mut store = country.store(Vec::new());
+    store.intermediates.push(rogue.clone());
+    let validator = Validator::new(store);
+    let made = |role: Role, name: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let (own, template) = Country::template(role, name);
+        let cert = crate::testing::forge(&rogue, &key, &template, &country.domain, change);
+        StationIdentity {
+            name: StationName::parse(name).unwrap(),
+            chain: vec![cert, rogue.clone()],
+            key: own,
+        }
+    };
+    let same = |tbs: Vec<u8>| tbs;
+    let good = made(Role::StationTls, "node-a.tram.test", &same);
+    assert_eq!(refusals(&b, &good, &validator), [None, None]);
+    // The key usage of a station (digitalSignature) becomes keyEncipherment: webpki does not look.
+    let usage = |mut tbs: Vec<u8>| {
+        let label = [0x55, 0x1d, 0x0f, 0x01, 0x01, 0xff, 0x04, 0x04, 0x03, 0x02];
+        let at = tbs.windows(10).position(|part| part == label).unwrap();
+        tbs[at + 10..at + 12].copy_from_slice(&[0x05, 0x20]);
+        tbs
+    };
+    let other = made(Role::StationTls, "node-a.tram.test", &usage);
+    let said = refusals(&b, &other, &validator);
+    assert!(said.iter().all(Option::is_some), "{said:?}");
+    // A zero serial number, and another role.
+    let serial = |mut tbs: Vec<u8>| {
+        let at = tbs
+            .windows(3)
+            .position(|part| part == [0x02, 0x01, 0x01])
+            .unwrap();
+        tbs[at + 2] = 0;
+        tbs
+    };
+    let zero = made(Role::StationTls, "node-a.tram.test", &serial);
+    let evidence = made(Role::StationEvidence, "node-a.tram.test", &same);
+    for peer in [zero, evidence] {
+        let said = refusals(&b, &peer, &validator);
+        assert!(said.iter().all(Option::is_some), "{said:?}");
+    }
+}
+
 #[test]
 fn a_peer_without_a_certificate_is_refused() {
     let mut country = Country::new();

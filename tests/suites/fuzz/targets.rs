@@ -61,6 +61,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("proof", None, ZIP, proof),
     target("certificate", None, DER, certificate),
     target("crl", None, DER, crl),
+    target("ocsp", None, DER, ocsp),
     target("request", None, DER, request),
     target("cms", None, DER, cms),
     target("record-file", None, DER, record_file),
@@ -341,10 +342,27 @@ fn certificate(bytes: &[u8]) -> bool {
 }
 
 fn crl(bytes: &[u8]) -> bool {
-    let Ok(crl) = pki::revoke::Crl::parse(bytes) else {
+    let Ok(crl) = pki::revoke::Crl::parse_any(bytes) else {
         return false;
     };
     drop((crl.issuer(), crl.number(), crl.revoked()));
+    true
+}
+
+fn ocsp(bytes: &[u8]) -> bool {
+    if let Ok(request) = pki::ocsp::Request::parse(bytes) {
+        assert!(!request.items().is_empty());
+        return true;
+    }
+    let Ok(response) = pki::ocsp::Response::parse(bytes) else {
+        return false;
+    };
+    let said = response.answers().iter().map(|one| one.id().serial().len());
+    drop((
+        response.produced_at(),
+        said.max(),
+        response.nonce().is_some(),
+    ));
     true
 }
 
