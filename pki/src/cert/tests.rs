@@ -20,6 +20,15 @@ fn pem_and_der_are_the_same_certificate() {
         Certificate::from_pem(two.as_bytes()).is_err(),
         "one means one"
     );
+    let body: String = cert
+        .pem()
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
+    for line in [body.clone(), body.replace('A', " A\r\n")] {
+        let text = format!("-----BEGIN CERTIFICATE-----{line}-----END CERTIFICATE-----");
+        assert_eq!(Certificate::from_pem(text.as_bytes()).unwrap(), cert);
+    }
     let mut trailing = cert.der().to_vec();
     trailing.push(0);
     assert!(Certificate::parse(&trailing).is_err());

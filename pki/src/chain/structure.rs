@@ -11,7 +11,6 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use super::ChainError;
 use super::names::{NameError, check_dns};
-use crate::algorithm::SignatureAlgorithm;
 use crate::cert::Certificate;
 
 /// Whether the marks "MUST be critical" of RFC 5280 are demanded.
@@ -41,12 +40,6 @@ pub(crate) fn check(cert: &Certificate, criticality: Criticality) -> Result<(), 
             "inner and outer signature algorithm differ",
         );
     }
-    SignatureAlgorithm::from_identifier(tbs.signature()).map_err(|source| {
-        ChainError::Signature {
-            subject: cert.subject(),
-            source,
-        }
-    })?;
     check_serial(cert, criticality)?;
     if cert.issuer_name().is_empty() {
         return refuse("RFC 5280 section 4.1.2.4", "empty issuer name");

@@ -1,6 +1,7 @@
 //! The validator against the public suites. The suites run through the generic path validation,
 //! without the roles of this network; roles and names are tested where certificates are issued.
 
+mod anchors;
 mod boringssl;
 mod limbo;
 mod pkits;

@@ -247,6 +247,31 @@ fn an_answer_to_another_request_is_refused() {
 }
 
 #[test]
+fn a_token_with_somebody_who_calls_himself_like_its_signer_does_not_count() {
+    let world = world();
+    let imprint = Digest::of(b"content");
+    let name = world.tsa.certificate.dns_name().unwrap();
+    let name = name.strip_suffix(".tram.test").unwrap();
+    let twin = world
+        .authority
+        .signer(Role::TimeStamping, name, Algorithm::EcdsaP256);
+    let token = |chain| {
+        let (key, certificate) = (world.tsa.key.clone(), world.tsa.certificate.clone());
+        let request = TimeStampRequest::new(imprint, NONCE);
+        let response = TokenIssuer::new(key, certificate, chain)
+            .respond(&request.build().unwrap(), world.authority.now())
+            .unwrap();
+        request.token_from_response(&response).unwrap()
+    };
+    let chain = vec![world.authority.ca.clone()];
+    world.verify(&token(chain), &imprint).unwrap();
+    let refused = world
+        .verify(&token(vec![twin.certificate]), &imprint)
+        .unwrap_err();
+    assert!(matches!(refused, StampError::Malformed(_)), "{refused}");
+}
+
+#[test]
 fn tokens_by_anybody_else_or_from_the_future_do_not_count() {
     let world = world();
     let imprint = Digest::of(b"content");
