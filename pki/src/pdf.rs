@@ -223,3 +223,16 @@ fn stored(document: &mut Document, source: &mut Source<'_>) -> Result<Evidence, 
 const HEAD: &[u8] = b"%PDF-";
 /// Where readers look for the head (ISO 32000-1 annex H.3, note 13).
 const HEAD_BYTES: u64 = 1024;
+
+/// The certificate that a detached signature over `content` is by, whoever that is: the reader of
+/// document signatures, for suites of signed messages.
+#[cfg(test)]
+pub(crate) fn signer_of(signature: &[u8], content: &[u8]) -> Result<Certificate, String> {
+    let told = |reason| format!("{reason:?}");
+    let cms = cms::Cms::parse(signature).map_err(told)?;
+    let certificate = cms.signer_certificate().map_err(told)?;
+    let algorithm = cms.digest.implementation().ok_or("no such digest")?;
+    let digest = aws_lc_rs::digest::digest(algorithm, content);
+    cms.verify(&certificate, &digest).map_err(told)?;
+    Ok(certificate)
+}
