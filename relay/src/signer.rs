@@ -44,6 +44,7 @@ pub(crate) fn judge(
             subject: verified.certificate().subject(),
             at: revocation.at,
             reason: revocation.reason,
+            judged: now,
         }));
     }
     if let Some(stale) = snapshot.freshness().stopped(verified.path(), now) {

@@ -40,6 +40,7 @@ fn believing(root: &Certificate) -> Validator {
         roots: vec![root.clone()],
         intermediates: vec![],
         crls: vec![],
+        ocsp: vec![],
     })
 }
 
