@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use formats::id::StationName;
 use formats::time::Timestamp;
 use pki::chain::ChainError;
 use pki::clock::State;
@@ -12,7 +13,7 @@ use pki::role::Role;
 
 use super::{Alarm, Code, Contact, Found, Level, News, Window};
 use crate::authority::standing::Standing;
-use crate::directory::UnknownSigner;
+use crate::directory::{Snapshot, UnknownSigner};
 use crate::station::Core;
 
 /// Looks until the station stops.
@@ -68,6 +69,18 @@ fn raised(alarm: &Alarm) {
             );
         }
     }
+}
+
+/// What the records alone show to be wrong; the rest is known while the station runs.
+pub(crate) fn of_records(
+    snapshot: &Snapshot,
+    me: &StationName,
+    now: Timestamp,
+) -> Vec<serde_json::Value> {
+    let mut found = snapshot.freshness().found(now);
+    found.extend(snapshot.lapses().found(me, now));
+    let alarms = found.into_iter().map(|one| one.now(now).json());
+    alarms.collect()
 }
 
 /// Everything that is wrong now.

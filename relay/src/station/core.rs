@@ -3,13 +3,12 @@
 //! nothing by itself.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use formats::id::{Digest, Party, StationName};
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
-use pki::clock::State;
 use pki::key::{KeyError, LogKey, SigningKey};
 use pki::pair::Pair;
 use pki::role::Role;
@@ -21,13 +20,13 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::pulling::Authority;
 use super::time::Time;
-use crate::alarm::{Board, Contact};
+use crate::alarm::{Board, Contact, watch};
 use crate::authority::renew::{Slot, renewal_of};
 use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
-use crate::directory::{Directory, Snapshot, StationKind};
+use crate::directory::{Directory, StationKind};
 use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
@@ -68,13 +67,13 @@ pub(crate) struct Core {
     /// Transfers being received at once, over all links.
     pub(crate) receiving: Semaphore,
     pub(crate) time: Time,
-    marking: Mutex<()>,
+    pub(super) marking: Mutex<()>,
     pub(crate) alarms: Board,
     /// The time-stamp authority, if one is configured.
     pub(crate) time_stamps: Contact,
     /// The authority that records are got from, once somebody gets them.
     pub(crate) heard_authority: Contact,
-    authority_name: Mutex<Option<String>>,
+    pub(super) authority_name: Mutex<Option<String>>,
     /// The station stops: take nothing new.
     pub(crate) stop: CancellationToken,
     /// The forwarder has ended: links may close.
@@ -158,16 +157,8 @@ pub(super) async fn check(
         "stations": snapshot.stations().count(),
         "records_refused": snapshot.refused(),
         "revocation_stale": snapshot.revocation_stale(clock.now()),
-        "alarms": alarms(&snapshot, &config.name, clock.now()),
+        "alarms": watch::of_records(&snapshot, &config.name, clock.now()),
     }))
-}
-
-/// What the records alone show to be wrong; the rest is known while the station runs.
-fn alarms(snapshot: &Snapshot, me: &StationName, now: Timestamp) -> Vec<serde_json::Value> {
-    let mut found = snapshot.freshness().found(now);
-    found.extend(snapshot.lapses().found(me, now));
-    let alarms = found.into_iter().map(|one| one.now(now).json());
-    alarms.collect()
 }
 
 /// Loads keys, records and store, and binds the port.
@@ -269,14 +260,6 @@ impl Core {
             .is_some_and(|station| station.record().kind == StationKind::Relay)
     }
 
-    /// Whether our clock may be wrong.
-    pub(crate) fn clock_unsure(&self) -> bool {
-        let _turn = self.mark_clock();
-        let unsure = self.time.is_unsure();
-        self.store.set_clock_unsure(unsure);
-        unsure
-    }
-
     /// The station's own certificates and where they lie.
     pub(crate) fn slots(&self) -> Result<[Slot; 2], StartError> {
         let passphrase = passphrase(&self.config.identity)?;
@@ -342,41 +325,6 @@ impl Core {
             ours.extend(verified.path().first().map(Certificate::sha256));
         }
         renewal_of(certificate, role, &validator, &ours)
-    }
-
-    /// Judges our clock again; statements are marked while it is in doubt.
-    pub(crate) fn judge_clock(&self) -> State {
-        let snapshot = self.directory.snapshot();
-        let _turn = self.mark_clock();
-        let state = self.time.judge(&snapshot.trust_list().windows);
-        self.store.set_clock_unsure(state.is_unsure());
-        state
-    }
-
-    /// Judging and marking are one step: an older verdict must not overwrite a newer one.
-    fn mark_clock(&self) -> MutexGuard<'_, ()> {
-        self.marking.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the authority is called that records are got from.
-    pub(crate) fn authority_name(&self) -> Option<String> {
-        self.authority_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Records are got from this authority; `answered`: when it last did, `None` if that is not known.
-    pub(crate) fn note_authority(&self, name: &str, answered: Option<Timestamp>) {
-        *self
-            .authority_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
-        let now = self.clock.reading();
-        match answered {
-            Some(at) => self.heard_authority.hear(now, at),
-            None => self.heard_authority.expect(now),
-        }
     }
 
     /// Hands every local leg that is not final to the desk (again).

@@ -14,6 +14,7 @@ use formats::record::Windows;
 use formats::time::Timestamp;
 use pki::clock::{Guard, Reading, Reference, Rule, Sample, State};
 
+use super::core::Core;
 use crate::clock::Clock;
 
 /// See the file.
@@ -64,7 +65,7 @@ impl Time {
     }
 
     /// Judges again, by the windows of the moment.
-    pub(super) fn judge(&self, windows: &Windows) -> State {
+    fn judge(&self, windows: &Windows) -> State {
         let mut guard = self.lock();
         guard.set_rule(rule(windows));
         let now = self.clock.reading();
@@ -77,6 +78,51 @@ impl Time {
 
     fn lock(&self) -> MutexGuard<'_, Guard> {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Whether our clock may be wrong.
+    pub(crate) fn clock_unsure(&self) -> bool {
+        let _turn = self.mark_clock();
+        let unsure = self.time.is_unsure();
+        self.store.set_clock_unsure(unsure);
+        unsure
+    }
+
+    /// Judges our clock again; statements are marked while it is in doubt.
+    pub(crate) fn judge_clock(&self) -> State {
+        let snapshot = self.directory.snapshot();
+        let _turn = self.mark_clock();
+        let state = self.time.judge(&snapshot.trust_list().windows);
+        self.store.set_clock_unsure(state.is_unsure());
+        state
+    }
+
+    /// Judging and marking are one step: an older verdict must not overwrite a newer one.
+    fn mark_clock(&self) -> MutexGuard<'_, ()> {
+        self.marking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the authority is called that records are got from.
+    pub(crate) fn authority_name(&self) -> Option<String> {
+        self.authority_name
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Records are got from this authority; `answered`: when it last did, `None` if that is not known.
+    pub(crate) fn note_authority(&self, name: &str, answered: Option<Timestamp>) {
+        *self
+            .authority_name
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+        let now = self.clock.reading();
+        match answered {
+            Some(at) => self.heard_authority.hear(now, at),
+            None => self.heard_authority.expect(now),
+        }
     }
 }
 
