@@ -47,6 +47,9 @@ pub mod revoke;
 pub mod role;
 pub mod seal;
 pub mod sign;
+#[cfg(test)]
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 pub mod stamp;
 #[cfg(test)]
 mod testing;
