@@ -30,6 +30,7 @@
 pub mod algorithm;
 #[cfg(feature = "authority")]
 pub mod authority;
+pub mod ceremony;
 pub mod cert;
 pub mod chain;
 pub mod csr;

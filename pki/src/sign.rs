@@ -16,6 +16,7 @@ mod algorithm;
 mod attributes;
 mod parsed;
 mod structure;
+mod transcript;
 mod verify;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use algorithm::HashAlgorithm;
 pub use attributes::AttributeError;
 pub use parsed::{ParseError, Parsed};
 pub use structure::NotDer;
+pub use transcript::{sign_transcript, verify_transcript};
 pub use verify::{
     Signature, Verified, VerifyError, verify_attached, verify_detached, verify_header,
     verify_packet, verify_parsed,
