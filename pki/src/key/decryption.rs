@@ -60,7 +60,7 @@ impl DecryptionKey {
             Curve::P256 => Algorithm::EcdsaP256,
             Curve::P384 => Algorithm::EcdsaP384,
         })?;
-        Self::from_pkcs8(pair.pkcs8().unwrap_or_default())
+        Self::from_pkcs8(pair.pkcs8_der().unwrap_or_default())
     }
 
     /// Makes a new key inside a token; it can never be taken out. `passphrase` is the PIN where

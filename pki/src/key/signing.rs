@@ -262,7 +262,8 @@ impl SigningKey {
     }
 
     /// The bytes of a key in memory; a key in a token has none that anyone could see.
-    pub(super) fn pkcs8(&self) -> Option<&[u8]> {
+    #[must_use]
+    pub fn pkcs8_der(&self) -> Option<&[u8]> {
         match &self.0.home {
             Home::Ec(_, pkcs8) | Home::Rsa(_, pkcs8) => Some(pkcs8),
             #[cfg(feature = "pkcs11")]
