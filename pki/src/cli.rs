@@ -15,6 +15,7 @@ mod monitor;
 mod pdf;
 mod records;
 mod serve;
+mod trust_list;
 mod workshop;
 
 use std::fmt;

@@ -15,6 +15,7 @@
 mod algorithm;
 mod attributes;
 mod parsed;
+mod several;
 mod structure;
 mod transcript;
 mod verify;
@@ -41,6 +42,7 @@ use crate::role::Role;
 pub use algorithm::HashAlgorithm;
 pub use attributes::AttributeError;
 pub use parsed::{ParseError, Parsed};
+pub use several::{join, split};
 pub use structure::NotDer;
 pub use transcript::{sign_transcript, verify_transcript};
 pub use verify::{
