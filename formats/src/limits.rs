@@ -126,3 +126,6 @@ pub const PROOF_MEMBER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of all members of a proof package: what a zip without zip64 can hold. The desk leaves out
 /// the ASiC form, then the packet, where they do not fit.
 pub const PROOF_TOTAL_BYTES_MAX: u64 = 4_000_000_000;
+
+/// Signers of a trust list: each is a person with a key in a safe.
+pub const TRUST_LIST_SIGNERS_MAX: usize = 16;

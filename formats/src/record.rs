@@ -152,6 +152,19 @@ pub struct TrustList {
     pub tsas: Vec<Der>,
     /// How old data may be.
     pub windows: Windows,
+    /// Who signs the lists after this one, when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<ListSigners>,
+}
+
+/// Who signs trust lists: any `needed` of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSigners {
+    /// How many must sign.
+    pub needed: u8,
+    /// Their certificates.
+    pub certificates: Vec<Der>,
 }
 
 /// A record of any kind. In JSON its kind is the first key, `record`.
@@ -279,6 +292,17 @@ impl Record {
                 rule(
                     r.tsas.len() <= count,
                     "at most 64 time-stamping authorities",
+                )?;
+                let Some(signers) = &r.signers else {
+                    return Ok(());
+                };
+                let list = &signers.certificates;
+                let some = list.len() <= limits::TRUST_LIST_SIGNERS_MAX && distinct(list);
+                rule(some, "at most 16 signers of the list, each once")?;
+                let needed = usize::from(signers.needed);
+                rule(
+                    (1..=list.len()).contains(&needed),
+                    "as many signers as are needed",
                 )
             }
         }

@@ -4,6 +4,7 @@
 //! where it is read), or one JSON object with `--json`. A failure names its cause and the next
 //! step. Must not know: how certificates are built.
 
+mod ceremony;
 mod directory;
 mod failure;
 mod grants;
@@ -14,6 +15,7 @@ mod monitor;
 mod pdf;
 mod records;
 mod serve;
+mod trust_list;
 mod workshop;
 
 use std::fmt;
@@ -47,6 +49,11 @@ enum Command {
     Plan {
         #[command(subcommand)]
         command: PlanCommand,
+    },
+    /// Offline root and issuing authorities from one reviewable file (lễ tạo khóa).
+    Ceremony {
+        #[command(subcommand)]
+        command: ceremony::CeremonyCommand,
     },
     /// Carry out a plan: make all keys, certificates and records (khởi tạo theo kế hoạch).
     Init {
@@ -276,6 +283,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Plan {
             command: PlanCommand::Show { file },
         } => plan_show(&load_plan(file)?),
+        Command::Ceremony { command } => ceremony::run(command, clock)?,
         Command::Init {
             plan,
             out,

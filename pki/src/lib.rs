@@ -30,6 +30,7 @@
 pub mod algorithm;
 #[cfg(feature = "authority")]
 pub mod authority;
+pub mod ceremony;
 pub mod cert;
 pub mod chain;
 pub mod clock;
@@ -49,6 +50,9 @@ pub mod revoke;
 pub mod role;
 pub mod seal;
 pub mod sign;
+#[cfg(test)]
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 pub mod stamp;
 #[cfg(test)]
 mod suite;

@@ -5,16 +5,20 @@
 //! [`VerifiedRecord`], which only this module makes. Fails with [`RecordError`].
 //! Must not know: files, which record supersedes which.
 
+mod trust;
+
 use formats::id::Party;
-use formats::record::{Record, RecordError as FormatError, TrustList};
+use formats::record::{Record, RecordError as FormatError};
 use formats::time::Timestamp;
 use thiserror::Error;
 
 use crate::cert::{CertError, Certificate};
-use crate::chain::{ChainError, TrustStore, Validator, VerifiedCert};
+use crate::chain::{ChainError, Validator, VerifiedCert};
 use crate::key::SigningKey;
 use crate::role::Role;
 use crate::sign::{self, Embed, ParseError, Parsed, SignError, VerifyError};
+
+pub use trust::{Beside, PinError, TrustPin, add_signature, verify_trust_list};
 
 /// Why a record is not made or not believed.
 #[derive(Debug, Error)]
@@ -41,9 +45,22 @@ pub enum RecordError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Only trust lists are signed by several.
+    #[error("a record with {0} signatures that needs exactly one")]
+    SeveralSigners(usize),
     /// The signature could not be made.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Not enough pinned signers signed the trust list.
+    #[error("{have} of {needed} needed signatures on the trust list count; {faults}")]
+    TooFewSigners {
+        /// How many count.
+        have: usize,
+        /// How many are needed.
+        needed: usize,
+        /// Why the others do not count.
+        faults: String,
+    },
     /// The signature does not verify.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -59,6 +76,8 @@ pub struct Opened {
     pub record: Record,
     /// The certificate that came along.
     pub signer: Certificate,
+    /// Those of the other signers of a trust list.
+    pub co_signers: Vec<Certificate>,
 }
 
 /// A record whose signer may say it. Only this module makes one.
@@ -130,7 +149,14 @@ pub fn sign(
 /// # Errors
 /// [`RecordError`] for what is not a signed record.
 pub fn open(bytes: &[u8]) -> Result<Opened, RecordError> {
-    let parsed = Parsed::parse(bytes)?;
+    match Parsed::parse(bytes) {
+        Ok(parsed) => open_parsed(&parsed),
+        Err(ParseError::SignerCount(count)) if count > 1 => open_several(bytes, count),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_parsed(parsed: &Parsed) -> Result<Opened, RecordError> {
     let content = parsed
         .content()
         .ok_or(RecordError::Without("its content"))?;
@@ -140,12 +166,31 @@ pub fn open(bytes: &[u8]) -> Result<Opened, RecordError> {
     Ok(Opened {
         record: Record::parse(&content)?,
         signer,
+        co_signers: Vec::new(),
+    })
+}
+
+fn open_several(bytes: &[u8], count: usize) -> Result<Opened, RecordError> {
+    let mut signers = Vec::new();
+    for part in sign::split(bytes)? {
+        let opened = open_parsed(&Parsed::parse(&part)?)?;
+        if !matches!(opened.record, Record::TrustList(_)) {
+            return Err(RecordError::SeveralSigners(count));
+        }
+        signers.push(opened);
+    }
+    let mut signers = signers.into_iter();
+    let first = signers.next().ok_or(RecordError::SeveralSigners(0))?;
+    Ok(Opened {
+        co_signers: signers.map(|other| other.signer).collect(),
+        ..first
     })
 }
 
 /// Verifies a signed record: the signer is believed at `at` in the role that says this kind of
 /// record, names the party that the record is about, and the signature covers exactly this
-/// record.
+/// record. Of a trust list with several signatures each must hold; how many are needed is
+/// [`verify_trust_list`]'s to judge.
 ///
 /// # Errors
 /// [`RecordError`].
@@ -155,6 +200,23 @@ pub fn verify(
     at: Timestamp,
 ) -> Result<VerifiedRecord, RecordError> {
     let opened = open(bytes)?;
+    if opened.co_signers.is_empty() {
+        return verify_one(bytes, opened, validator, at);
+    }
+    let mut verified = Vec::new();
+    for part in sign::split(bytes)? {
+        verified.push(verify_one(&part, open(&part)?, validator, at)?);
+    }
+    let first = verified.into_iter().next();
+    first.ok_or(RecordError::SeveralSigners(0))
+}
+
+fn verify_one(
+    bytes: &[u8],
+    opened: Opened,
+    validator: &Validator,
+    at: Timestamp,
+) -> Result<VerifiedRecord, RecordError> {
     let role = role_of(&opened.record);
     let signer = validator.verify(&opened.signer, role, at)?;
     check_entitled(&opened.record, &signer, validator)?;
@@ -162,46 +224,6 @@ pub fn verify(
     // Parsed again from the bytes that the signature covers, so that nothing depends on `open`.
     let record = Record::parse(content.value())?;
     Ok(VerifiedRecord { record, signer })
-}
-
-/// Verifies the trust list against the certificate pinned at enrolment, when no root is trusted
-/// yet: the list must be signed by exactly that certificate, which must have a valid path to a
-/// root of the list itself. `intermediates` are authorities that were found beside it.
-///
-/// # Errors
-/// [`RecordError`].
-pub fn verify_trust_list(
-    bytes: &[u8],
-    pinned: &Certificate,
-    intermediates: &[Certificate],
-    at: Timestamp,
-) -> Result<TrustList, RecordError> {
-    let opened = open(bytes)?;
-    let role = role_of(&opened.record);
-    let Record::TrustList(list) = &opened.record else {
-        return Err(refusal(&opened.signer, role, "not a trust list"));
-    };
-    if opened.signer != *pinned {
-        return Err(refusal(&opened.signer, role, "not the pinned certificate"));
-    }
-    let roots = list
-        .roots
-        .iter()
-        .map(|root| Certificate::parse(root.as_bytes()));
-    let validator = Validator::new(TrustStore {
-        trust_domain: list.trust_domain.clone(),
-        roots: roots.collect::<Result<_, _>>()?,
-        intermediates: intermediates.to_vec(),
-        crls: Vec::new(),
-        ocsp: Vec::new(),
-    });
-    match verify(bytes, &validator, at)?.into_record() {
-        Record::TrustList(list) => Ok(list),
-        Record::Agencies(_)
-        | Record::Attachment(_)
-        | Record::Delegation(_)
-        | Record::Station(_) => Err(refusal(pinned, role, "not a trust list")),
-    }
 }
 
 /// Whose record it is (the role was checked by the path validation).

@@ -15,7 +15,9 @@
 mod algorithm;
 mod attributes;
 mod parsed;
+mod several;
 mod structure;
+mod transcript;
 mod verify;
 
 #[cfg(test)]
@@ -40,7 +42,9 @@ use crate::role::Role;
 pub use algorithm::HashAlgorithm;
 pub use attributes::AttributeError;
 pub use parsed::{ParseError, Parsed};
+pub use several::{join, split};
 pub use structure::NotDer;
+pub use transcript::{sign_transcript, verify_transcript};
 pub use verify::{
     Signature, Verified, VerifyError, verify_attached, verify_detached, verify_header,
     verify_packet, verify_parsed,

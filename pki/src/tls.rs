@@ -8,6 +8,7 @@
 //! reason. Must not know: quinn, sockets, where certificates lie.
 
 mod authority;
+mod key;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +18,7 @@ use formats::time::Timestamp;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, TrustAnchor, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::time_provider::TimeProvider;
@@ -36,6 +35,7 @@ use crate::key::SigningKey;
 use crate::role::Role;
 
 pub use authority::{AuthorityTrust, authority_client_config};
+pub use key::identity;
 
 /// Why a TLS configuration cannot be made or a peer's certificate names nobody.
 #[derive(Debug, Error)]
@@ -96,17 +96,6 @@ impl StationIdentity {
         }
         Ok(Self { name, chain, key })
     }
-
-    fn chain_der(&self) -> Vec<CertificateDer<'static>> {
-        self.chain
-            .iter()
-            .map(|cert| CertificateDer::from(cert.der().to_vec()))
-            .collect()
-    }
-
-    fn key_der(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.pkcs8_der().to_vec()))
-    }
 }
 
 /// The application protocol of links.
@@ -157,7 +146,7 @@ fn listening(
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(identity.chain_der(), identity.key_der())?;
+        .with_cert_resolver(key::identity(&identity.chain, &identity.key));
     config.max_early_data_size = 0;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -186,7 +175,7 @@ pub fn client_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(identity.chain_der(), identity.key_der())?;
+        .with_client_cert_resolver(key::identity(&identity.chain, &identity.key));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.enable_early_data = false;
     config.resumption = Resumption::disabled();

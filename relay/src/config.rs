@@ -34,7 +34,8 @@ pub struct StationConfig {
     pub ops: Option<SocketAddr>,
     /// Keys and certificates of the station.
     pub identity: IdentityFiles,
-    /// Certificate (PEM) of the trust list's signer, pinned at enrolment. `None`: the one written
+    /// The trust list's signers, pinned at enrolment: a PEM file (one certificate, or several with a
+    /// line `needed: K of N`) or a folder of such files. `None`: the one written
     /// down in the data folder at the first start.
     pub trust_list_certificate: Option<PathBuf>,
     /// Time-stamp authority for checkpoints; without one evidence stays at the level `signed`.

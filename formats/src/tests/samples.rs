@@ -390,6 +390,7 @@ pub(crate) fn trust_list() -> Record {
             created_behind_s: 604_800,
             created_ahead_s: 600,
         },
+        signers: None,
     })
 }
 

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::directory::bundles::Bundles;
 use super::failure::Next;
+use super::trust_list;
 use super::workshop::{Workshop, write_public};
 use super::{Failure, Output};
 
@@ -56,6 +57,11 @@ pub(super) enum RecordsCommand {
         #[arg(long)]
         parent: Option<AgencyCode>,
     },
+    /// The trust list, signed by several people in several places.
+    TrustList {
+        #[command(subcommand)]
+        command: trust_list::TrustListCommand,
+    },
     /// Name the home station of an agency, signed by the agency itself.
     Attach {
         /// The records folder to write into.
@@ -76,6 +82,7 @@ pub(super) enum RecordsCommand {
 pub(super) fn run(command: &RecordsCommand, now: Timestamp) -> Result<Output, Failure> {
     match command {
         RecordsCommand::Show { file } => show(file),
+        RecordsCommand::TrustList { command } => trust_list::run(command, now),
         RecordsCommand::Refresh { dir } => {
             let workshop = Workshop::open(dir, now)?;
             let count = sign_all(&workshop, now)?;
@@ -192,6 +199,10 @@ fn trust_list(workshop: &Workshop, now: Timestamp) -> Result<usize, Failure> {
     }
     let signer = signer(&home, "trust-list")?;
     let file = workshop.dir.join("records/trust-list.rec");
+    if trust_list::of_several(&file) {
+        // Its next one is made by several people, with `records trust-list`.
+        return Ok(0);
+    }
     let anchor = |name: &str| {
         let step = "restore the file from a backup";
         let cert = Certificate::load(&home.join(name)).next(step)?;
@@ -210,6 +221,7 @@ fn trust_list(workshop: &Workshop, now: Timestamp) -> Result<usize, Failure> {
             created_behind_s: seconds(limits::CREATED_BEHIND_MS_MAX),
             created_ahead_s: seconds(limits::CREATED_AHEAD_MS_MAX),
         },
+        signers: None,
     };
     sign_into(&file, &Record::TrustList(list), &signer, now)?;
     Ok(1)

@@ -1,4 +1,4 @@
-//! Key files: PEM in, PEM out, mode 0600, never overwritten.
+//! Key files: PEM or the address of a key in a token; mode 0600, never overwritten.
 //!
 //! Owns: the files' form on disk. Fails with [`KeyError`] naming the path.
 //! Must not know: what kind of key the bytes are.
@@ -11,10 +11,20 @@ use std::path::Path;
 use der::pem::{self, LineEnding};
 use zeroize::Zeroizing;
 
+use super::uri::{SCHEME, TokenUri, UriError};
 use super::{KeyError, encrypted};
 
-/// Reads the PKCS#8 bytes out of a PEM file, opening the encryption when there is one.
-pub(super) fn read(path: &Path, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+/// What a key file holds.
+pub(super) enum Content {
+    /// The key itself.
+    Pkcs8(Zeroizing<Vec<u8>>),
+    /// Where it is.
+    Token(Box<TokenUri>),
+}
+
+/// Reads the PKCS#8 bytes out of a PEM file, opening the encryption when there is one, or the
+/// address of a key in a token.
+pub(super) fn read(path: &Path, passphrase: Option<&str>) -> Result<Content, KeyError> {
     let name = || path.display().to_string();
     let malformed = |reason| KeyError::Malformed {
         file: name(),
@@ -27,16 +37,37 @@ pub(super) fn read(path: &Path, passphrase: Option<&str>) -> Result<Zeroizing<Ve
             file: name(),
             source,
         })?;
+    if text.starts_with(SCHEME.as_bytes()) {
+        return address(path, &text).map(|uri| Content::Token(Box::new(uri)));
+    }
     let (label, bytes) = pem::decode_vec(&text).map_err(|_| malformed("not a PEM file"))?;
     let bytes = Zeroizing::new(bytes);
     match (label, passphrase) {
-        (LABEL, _) => Ok(bytes),
+        (LABEL, _) => Ok(Content::Pkcs8(bytes)),
         (LABEL_ENCRYPTED, None) => Err(KeyError::Encrypted(name())),
-        (LABEL_ENCRYPTED, Some(passphrase)) => {
-            encrypted::open(&bytes, passphrase).map_err(|()| KeyError::Passphrase(name()))
-        }
+        (LABEL_ENCRYPTED, Some(passphrase)) => encrypted::open(&bytes, passphrase)
+            .map(Content::Pkcs8)
+            .map_err(|()| KeyError::Passphrase(name())),
         _ => Err(malformed("not a PKCS#8 private key (PRIVATE KEY)")),
     }
+}
+
+fn address(path: &Path, text: &[u8]) -> Result<TokenUri, KeyError> {
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    std::str::from_utf8(text)
+        .map_err(|_| UriError::Form)
+        .and_then(|text| TokenUri::parse(text.trim_end_matches(['\r', '\n']), base))
+        .map_err(|source| KeyError::Uri {
+            file: path.display().to_string(),
+            source,
+        })
+}
+
+/// Writes the address of a key in a token as a key file.
+#[cfg(feature = "pkcs11")]
+pub(super) fn write_uri(path: &Path, uri: &TokenUri) -> Result<(), KeyError> {
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    write_private(path, format!("{}\n", uri.seen_from(folder)).as_bytes())
 }
 
 /// Writes PKCS#8 bytes as PEM.

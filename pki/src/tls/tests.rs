@@ -297,3 +297,36 @@ fn an_identity_must_fit_together() {
     assert!(new(&other, &a.key).is_err(), "another name");
     assert!(new(&a.name, &stray).is_err(), "another key");
 }
+
+#[cfg(feature = "pkcs11")]
+#[test]
+fn stations_meet_with_keys_that_lie_in_tokens() {
+    let name = concat!(
+        module_path!(),
+        "::stations_meet_with_keys_that_lie_in_tokens"
+    );
+    crate::softhsm::with_store(name, |store| {
+        use crate::key::Algorithm;
+        let mut country = Country::new();
+        let mut station = |algorithm, name: &str| {
+            let uri = store.uri("Root", name);
+            let key = SigningKey::generate_in_token(&uri, None, algorithm).unwrap();
+            let (_, template) = Country::template(Role::StationTls, name);
+            let spki_der = key.spki_der().to_vec();
+            let template = crate::profile::Template {
+                spki_der,
+                ..template
+            };
+            let cert = issue(&mut country.ledger, &country.national, template);
+            let chain = vec![cert, country.national.certificate().clone()];
+            let name = StationName::parse(name).unwrap();
+            StationIdentity::new(name, chain, key, &country.domain).unwrap()
+        };
+        let a = station(Algorithm::EcdsaP256, "node-a.tram.test");
+        let b = station(Algorithm::RsaPss3072, "relay-b.tram.test");
+        let validator = country.validator();
+        let client = client_config(&a, &b.name, current(&validator), clock()).unwrap();
+        let server = server_config(&b, current(&validator), clock()).unwrap();
+        meet(client, server, "relay-b.tram.test").unwrap();
+    });
+}

@@ -13,6 +13,7 @@ use formats::record::{self, Record, StationKind, Subject, TrustList};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::chain::{TrustStore, Validator};
+use pki::record::{Beside, TrustPin};
 use pki::role::Role;
 
 use super::agencies::AgencyTable;
@@ -26,13 +27,17 @@ use crate::route::{Graph, Vertex};
 impl Snapshot {
     pub(crate) fn build(
         folder: &Folder,
-        pinned: &Certificate,
+        pinned: &TrustPin,
         last: Option<&Self>,
         now: Timestamp,
     ) -> Result<Self, DirectoryError> {
         let mut refused: Vec<Refused> = folder.refused().collect();
         let authorities = authorities(folder);
-        let trust = judge::trust_list(folder.claims(), pinned, &authorities, &mut refused);
+        let beside = Beside {
+            authorities: authorities.clone(),
+            crls: folder.crls().cloned().collect(),
+        };
+        let trust = judge::trust_list(folder.claims(), pinned, &beside, &mut refused);
         let trust = trust.ok_or_else(|| DirectoryError::NoTrustList {
             refused: refused
                 .iter()

@@ -13,8 +13,8 @@ use formats::id::Digest;
 use formats::limits;
 use formats::record::{Record, Subject, TrustList};
 use formats::time::Timestamp;
-use pki::cert::Certificate;
 use pki::chain::Validator;
+use pki::record::{Beside, TrustPin};
 
 use super::folder::{Claim, Refused};
 use super::lapse::Lapses;
@@ -59,31 +59,45 @@ fn judge(claim: &Claim, validator: &Validator, now: Timestamp) -> Result<(), Str
     verified.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The trust list in force: signed by the pinned key, highest sequence. One past its end still
-/// counts, for traffic must not stop because nobody signed a new one; it is shown to the operator.
+/// The trust list in force: the highest sequence that enough pinned signers signed. One past its end
+/// still counts, for traffic must not stop because nobody signed a new one; it is shown to the
+/// operator. Lists are followed from the oldest on, because one may hand over to other signers; only
+/// faults above the one in force are worth a word.
 pub(crate) fn trust_list<'c>(
     claims: impl Iterator<Item = &'c Arc<Claim>>,
-    pinned: &Certificate,
-    authorities: &[Certificate],
+    pinned: &TrustPin,
+    beside: &Beside,
     refused: &mut Vec<Refused>,
 ) -> Option<TrustList> {
     let mut lists: Vec<&Arc<Claim>> = claims
         .filter(|claim| matches!(claim.record, Record::TrustList(_)))
         .collect();
-    lists.sort_by_key(|claim| std::cmp::Reverse(claim.record.sequence()));
+    lists.sort_by_key(|claim| claim.record.sequence());
+    let mut pin = pinned.clone();
+    let mut faults: Vec<Refused> = Vec::new();
+    let mut in_force = None;
     for claim in lists {
         let at = claim.record.issued();
-        match pki::record::verify_trust_list(&claim.signed, pinned, authorities, at) {
-            Ok(list) => return Some(list),
-            Err(error) => {
-                refused.push(Refused {
-                    file: claim.file.clone(),
-                    reason: error.to_string(),
-                });
+        let said = pki::record::verify_trust_list(&claim.signed, &pin, beside, at)
+            .map_err(|error| error.to_string())
+            .and_then(|list| {
+                let next = pin.after(&list).map_err(|error| error.to_string())?;
+                Ok((list, next))
+            });
+        match said {
+            Ok((list, next)) => {
+                in_force = Some(list);
+                pin = next;
+                faults.clear();
             }
+            Err(reason) => faults.push(Refused {
+                file: claim.file.clone(),
+                reason,
+            }),
         }
     }
-    None
+    refused.extend(faults);
+    in_force
 }
 
 /// Claims by subject, highest sequence first; those out of force are refused, and remembered if nothing

@@ -24,6 +24,7 @@ use formats::id::{AgencyCode, Digest, StationName};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::chain::{Validator, VerifiedCert};
+use pki::record::TrustPin;
 use tokio::sync::watch;
 
 pub use agencies::AgencyEntry;
@@ -44,19 +45,20 @@ pub struct Directory {
 struct Shared {
     current: RwLock<Arc<Snapshot>>,
     folder: Mutex<Folder>,
-    pinned: Certificate,
+    pinned: TrustPin,
     version: watch::Sender<u64>,
 }
 
 impl Directory {
-    /// Loads `folder`. `pinned` is the certificate of the trust list's signer, known since
-    /// enrolment; without a valid trust list signed by it nothing else can be believed, so that is
-    /// the one error.
+    /// Loads `folder`. `pinned` says who signs the trust list, known since enrolment: one
+    /// certificate, or k of n. Without a list that enough of them signed nothing else can be
+    /// believed, so that is the one error.
     pub fn open(
         folder: PathBuf,
-        pinned: Certificate,
+        pinned: impl Into<TrustPin>,
         now: Timestamp,
     ) -> Result<Self, DirectoryError> {
+        let pinned = pinned.into();
         let mut folder = Folder::new(folder);
         folder.scan()?;
         let snapshot = Snapshot::build(&folder, &pinned, None, now)?;

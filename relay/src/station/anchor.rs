@@ -1,20 +1,22 @@
-//! Anchor: the pinned signer of the trust list. From the configuration, or from the identity folder
-//! where enrolment puts it, or, where neither has it, the only one in the records folder at the
-//! very first start: that one is written down in the data folder and never changed by itself again.
+//! Anchor: the pinned signers of the trust list, k of n (a file or a folder). From the configuration,
+//! or from the identity folder where enrolment puts it, or, where neither has it, the only one in the
+//! records folder at the very first start: that one is written down in the data folder and never
+//! changed by itself again.
 //!
 //! Fails at start. Must not know what the trust list says.
 
 use std::path::Path;
 
 use pki::cert::Certificate;
+use pki::record::TrustPin;
 use pki::role::Role;
 
 use super::StartError;
 use super::core::identity_error;
 use crate::config::StationConfig;
 
-/// The certificate that signs the trust list.
-pub(super) fn pinned(config: &StationConfig) -> Result<Certificate, StartError> {
+/// Who signs the trust list, and how many must.
+pub(super) fn pinned(config: &StationConfig) -> Result<TrustPin, StartError> {
     if let Some(path) = &config.trust_list_certificate {
         return load(path);
     }
@@ -31,11 +33,11 @@ pub(super) fn pinned(config: &StationConfig) -> Result<Certificate, StartError> 
     );
     std::fs::create_dir_all(&config.data).map_err(|error| identity_error(&config.data, &error))?;
     store(&enrolled, &found)?;
-    Ok(found)
+    Ok(found.into())
 }
 
-fn load(path: &Path) -> Result<Certificate, StartError> {
-    Certificate::load(path).map_err(|error| identity_error(path, &error))
+fn load(path: &Path) -> Result<TrustPin, StartError> {
+    TrustPin::load(path).map_err(|error| identity_error(path, &error))
 }
 
 fn only_in(records: &Path) -> Result<Certificate, StartError> {

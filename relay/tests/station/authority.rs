@@ -88,6 +88,7 @@ impl Authority {
                 created_behind_s: 604_800,
                 created_ahead_s: 600,
             },
+            signers: None,
         }
     }
 

@@ -145,3 +145,83 @@ fn revocation_data_goes_stale_only_after_the_window_beyond_its_end() {
         [false, false, false, true]
     );
 }
+
+#[test]
+fn a_list_of_k_signers_counts_and_hands_over_to_others() {
+    use formats::record::{Der, ListSigners};
+    use pki::record::{TrustPin, add_signature};
+    use pki::role::Role;
+
+    let mut world = World::new();
+    let authority = &mut world.authority;
+    let mut signer = |name: &str| {
+        let party = formats::id::Party::Station(name.parse().unwrap());
+        authority.credential(Role::TrustList, Some(party))
+    };
+    let old = [
+        "trust-1.tram.test",
+        "trust-2.tram.test",
+        "trust-3.tram.test",
+    ]
+    .map(&mut signer);
+    let new = ["trust-4.tram.test", "trust-5.tram.test"].map(&mut signer);
+    let bytes = std::fs::read(world.authority.records.join("trust-list.rec")).unwrap();
+    let Record::TrustList(first) = pki::record::open(&bytes).unwrap().record else {
+        panic!("a trust list");
+    };
+    let list = |sequence: u64| formats::record::TrustList {
+        sequence,
+        ..first.clone()
+    };
+    let put = |file: &str,
+               list: formats::record::TrustList,
+               who: &[&crate::authority::Credential]| {
+        let mut bytes = Record::TrustList(list).to_json();
+        for one in who {
+            bytes = add_signature(&bytes, &one.key, &one.certificate, world.authority.now).unwrap();
+        }
+        world.authority.put(file, &bytes);
+    };
+    let certificates = old.iter().map(|one| one.certificate.clone()).collect();
+    let pin = TrustPin::new(2, certificates).unwrap();
+    let open = || Directory::open(world.authority.records.clone(), &pin, world.authority.now);
+    // The first list is by one signer who is not pinned; one of two is not enough either.
+    put("one.rec", list(2), &[&old[0]]);
+    let Err(error) = open() else { panic!("opened") };
+    let said = error.to_string();
+    assert!(
+        said.contains("1 of 2") && said.contains("one.rec"),
+        "{said}"
+    );
+    put("two.rec", list(3), &[&old[0], &old[2]]);
+    let directory = open().unwrap();
+    assert_eq!(directory.snapshot().trust_list().sequence, 3);
+    // Handing over: the old signers name the new ones, who then sign alone.
+    let ders = new
+        .iter()
+        .map(|one| Der::new(one.certificate.der().to_vec()).unwrap());
+    let signers = Some(ListSigners {
+        needed: 2,
+        certificates: ders.collect(),
+    });
+    put(
+        "over.rec",
+        formats::record::TrustList { signers, ..list(4) },
+        &[&old[1], &old[2]],
+    );
+    put("old.rec", list(6), &[&old[0], &old[1], &old[2]]);
+    put("new.rec", list(5), &[&new[0], &new[1]]);
+    assert!(directory.poll(world.authority.now).unwrap());
+    let snapshot = directory.snapshot();
+    assert_eq!(
+        snapshot.trust_list().sequence,
+        5,
+        "the old signers have no say any more"
+    );
+    let named: Vec<&str> = snapshot
+        .refused()
+        .iter()
+        .map(|one| one.file.as_str())
+        .collect();
+    assert_eq!(named, ["old.rec"]);
+}
