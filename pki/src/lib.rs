@@ -38,6 +38,7 @@ pub mod enrol;
 pub mod issue;
 pub mod key;
 pub mod ledger;
+pub mod lint;
 pub mod note;
 pub mod ocsp;
 pub mod pair;

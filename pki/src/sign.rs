@@ -48,7 +48,7 @@ pub use verify::{
 
 pub(crate) use algorithm::signature_algorithm;
 pub(crate) use parsed::{CertificateNames, SIGNED_DATA};
-pub(crate) use structure::{Outer, open_content_info, strict, wrap_content_info};
+pub(crate) use structure::{Outer, check_der, open_content_info, strict, wrap_content_info};
 pub(crate) use verify::check_signature;
 
 /// Why a signature cannot be made.
