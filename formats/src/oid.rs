@@ -14,6 +14,8 @@ pub const CT_CHECKPOINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.
 pub const CT_RECORD: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1.3");
 /// Content type of an agency's signed wish for new certificates.
 pub const CT_RENEWAL: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1.4");
+/// Content type of the transcript of a key ceremony, signed by the root that it made.
+pub const CT_TRANSCRIPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1.5");
 
 /// Role: the agency's key that documents are encrypted to.
 pub const EKU_AGENCY_ENCRYPTION: ObjectIdentifier =

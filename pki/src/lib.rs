@@ -43,6 +43,7 @@ pub mod note;
 pub mod ocsp;
 pub mod pair;
 pub mod pdf;
+pub mod permit;
 pub mod plan;
 pub mod profile;
 pub mod record;

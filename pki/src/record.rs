@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::cert::{CertError, Certificate};
 use crate::chain::{ChainError, TrustStore, Validator, VerifiedCert};
 use crate::key::SigningKey;
+use crate::permit::Object;
 use crate::role::Role;
 use crate::sign::{self, Embed, ParseError, Parsed, SignError, VerifyError};
 
@@ -91,13 +92,7 @@ impl VerifiedRecord {
 /// The role that says this kind of record.
 #[must_use]
 pub fn role_of(record: &Record) -> Role {
-    match record {
-        Record::Agencies(_) => Role::Registry,
-        Record::Attachment(_) => Role::AgencySignature,
-        Record::Delegation(_) => Role::Delegate,
-        Record::Station(_) => Role::StationEvidence,
-        Record::TrustList(_) => Role::TrustList,
-    }
+    Object::of_record(record).signer()
 }
 
 /// Signs a record. The signer's role and name are checked, so that nothing is written that every
@@ -248,4 +243,4 @@ fn refusal(cert: &Certificate, role: Role, reason: &'static str) -> RecordError 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
