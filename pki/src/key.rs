@@ -24,6 +24,11 @@ use crate::algorithm::{Curve, SignatureAlgorithm};
 
 pub use file::write_private;
 
+/// Opens an EncryptedPrivateKeyInfo, or what has its two parts, in the one form that is read here.
+pub(crate) fn open_encrypted(bytes: &[u8], passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
+    encrypted::open(bytes, passphrase).ok()
+}
+
 /// Why a key cannot be made, read, written or used.
 #[derive(Debug, Error)]
 pub enum KeyError {

@@ -35,6 +35,7 @@ pub mod chain;
 pub mod clock;
 pub mod csr;
 pub mod enrol;
+pub mod inspect;
 pub mod issue;
 pub mod key;
 pub mod ledger;
