@@ -1,6 +1,8 @@
 //! The linter: every rule fires on an object made to break it, alone; what we issue breaks none;
 //! and what breaks one is never signed.
 
+mod pkilint;
+
 use std::collections::BTreeSet;
 
 use der::asn1::{BitString, Ia5String, OctetString, SetOfVec};
