@@ -258,6 +258,12 @@ impl SignatureAlgorithm {
         })
     }
 
+    /// Whether a key of this kind makes such signatures.
+    #[must_use]
+    pub fn fits(self, kind: KeyKind) -> bool {
+        self.verification(kind).is_some()
+    }
+
     fn verification(self, kind: KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
         #[cfg(test)]
         if let Some(old) = legacy::verification(self, kind) {
@@ -294,6 +300,13 @@ struct PssParameters {
     salt: u8,
     #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
     trailer: Option<u8>,
+}
+
+/// RSAPublicKey (RFC 8017 appendix A.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+struct RsaKey {
+    modulus: der::asn1::Uint,
+    exponent: der::asn1::Uint,
 }
 
 /// A public key that was parsed once and checks many signatures. Cheap to clone.
@@ -378,6 +391,19 @@ impl PublicKey {
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.0.raw
+    }
+
+    /// Bits of an RSA modulus; none for other kinds.
+    #[must_use]
+    pub fn modulus_bits(&self) -> Option<u32> {
+        if self.0.kind != KeyKind::Rsa {
+            return None;
+        }
+        let key = RsaKey::from_der(&self.0.raw).ok()?;
+        let bytes = key.modulus.as_bytes();
+        let unused = bytes.first()?.leading_zeros();
+        let bits = u32::try_from(bytes.len()).ok()?.checked_mul(8)?;
+        bits.checked_sub(unused)
     }
 
     /// The algorithm that our own signers use with such a key.

@@ -25,6 +25,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::cert::{CertError, Certificate};
 use crate::ocsp;
+use crate::profile::IssuerKind;
 use crate::revoke::Crl;
 use crate::role::{NameKind, Role};
 
@@ -157,7 +158,7 @@ impl Validator {
         let party = self.check_profile(cert, role)?;
         let question = Question::strict(at, self.0.policy);
         let path = path::build(&self.0.store, extra, cert, &question)?;
-        self.check_issuers(cert, role, &path)?;
+        check_issuers(cert, role, &path, &self.0.domain)?;
         let key = cert.public_key().map_err(|source| refused(cert, source))?;
         Ok(VerifiedCert::new(Verified {
             cert: cert.clone(),
@@ -171,20 +172,6 @@ impl Validator {
 
     fn check_profile(&self, cert: &Certificate, role: Role) -> Result<Option<Party>, ChainError> {
         check_profile(cert, role, &self.0.domain)
-    }
-
-    /// Who may issue this role: an authority whose permitted names are narrower than the trust
-    /// domain is delegated and certifies only roles of its own agencies and stations.
-    fn check_issuers(
-        &self,
-        cert: &Certificate,
-        role: Role,
-        path: &[Certificate],
-    ) -> Result<(), ChainError> {
-        if role.may_be_delegated() || role.is_authority() {
-            return Ok(());
-        }
-        check_delegation(cert, role, path, &self.0.domain)
     }
 
     /// How old the revocation data for the known authorities is at `now`.
@@ -275,22 +262,38 @@ fn check_profile(
     }
 }
 
-fn check_delegation(
+/// Who may issue this role, by the table of profiles. An authority whose permitted names are
+/// narrower than the trust domain is delegated, and so is whatever stands below it. A trust anchor
+/// that certifies ends itself stands for a national CA: foreign authorities are anchored so.
+fn check_issuers(
     cert: &Certificate,
     role: Role,
-    authorities: &[Certificate],
+    path: &[Certificate],
     domain: &TrustDomain,
 ) -> Result<(), ChainError> {
-    if authorities
+    let above = path.len().saturating_sub(1);
+    let delegated = path
         .iter()
-        .any(|authority| is_delegated(authority, domain))
-    {
+        .take(above)
+        .any(|authority| is_delegated(authority, domain));
+    if delegated && !role.may_be_delegated() {
         return Err(ChainError::NotDelegable {
             subject: cert.subject(),
             role,
         });
     }
     Ok(())
+}
+
+/// What kind of issuer an authority is.
+pub(crate) fn issuer_kind(authority: &Certificate, domain: &TrustDomain) -> IssuerKind {
+    if is_delegated(authority, domain) {
+        IssuerKind::Delegated
+    } else if authority.is_self_issued() {
+        IssuerKind::Root
+    } else {
+        IssuerKind::National
+    }
 }
 
 fn is_delegated(authority: &Certificate, domain: &TrustDomain) -> bool {
@@ -313,6 +316,11 @@ fn is_delegated(authority: &Certificate, domain: &TrustDomain) -> bool {
             .any(|base| base.eq_ignore_ascii_case(domain.as_str()))
 }
 
+/// Whether the names of a certificate lie inside its issuer's constraints.
+pub(crate) fn check_names(issuer: &Certificate, cert: &Certificate) -> Result<(), ChainError> {
+    link::check_names(&[issuer.clone(), cert.clone()], link::FROM_ROOT)
+}
+
 /// What the verifier would say of a certificate under this issuer, signature and time apart.
 pub(crate) fn lint(
     cert: &Certificate,
@@ -323,11 +331,8 @@ pub(crate) fn lint(
     structure::check(cert, structure::Criticality::Demanded)?;
     check_profile(cert, role, domain)?;
     let Some(issuer) = issuer else { return Ok(()) };
-    link::check_names(&[issuer.clone(), cert.clone()], link::FROM_ROOT)?;
-    if role.may_be_delegated() || role.is_authority() {
-        return Ok(());
-    }
-    check_delegation(cert, role, std::slice::from_ref(issuer), domain)
+    check_names(issuer, cert)?;
+    check_issuers(cert, role, &[issuer.clone(), cert.clone()], domain)
 }
 
 fn refused(cert: &Certificate, source: CertError) -> ChainError {
@@ -338,4 +343,4 @@ fn refused(cert: &Certificate, source: CertError) -> ChainError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,11 +11,14 @@ mod grants;
 mod init;
 mod inspect;
 mod inventory;
+mod lint;
 mod monitor;
 mod pdf;
+mod profile;
 mod records;
 mod serve;
 mod trust_list;
+mod verify;
 mod workshop;
 
 use std::fmt;
@@ -120,13 +123,25 @@ enum Command {
         #[command(subcommand)]
         command: inventory::AuditCommand,
     },
-    /// Say in words what a file is: certificate, list, record, request, PDF (giải thích tệp).
+    /// Say in words what a file is: certificate, list, request, key, CMS, time-stamp, OCSP, PKCS#12, record,
+    /// checkpoint, PDF (giải thích tệp).
     #[command(alias = "show")]
     Inspect {
-        /// PEM or DER, or a PDF whose signatures are checked.
+        /// PEM (several blocks as well) or DER, or a PDF whose signatures are checked.
         file: PathBuf,
         #[command(flatten)]
         pdf: PdfArguments,
+        #[command(flatten)]
+        store: inspect::StoreArguments,
+    },
+    /// Judge a file step by step: path, times, revocation, signature (xác minh từng bước).
+    Verify(verify::VerifyArguments),
+    /// Look for breaches of the rules in certificates and lists (kiểm tra quy tắc chứng thư).
+    Lint(lint::LintArguments),
+    /// What certificates of each role contain (hồ sơ chứng thư theo vai trò).
+    Profile {
+        #[command(subcommand)]
+        command: profile::ProfileCommand,
     },
     /// Check the signatures inside a PDF (kiểm tra chữ ký trong tệp PDF).
     Pdf {
@@ -206,13 +221,18 @@ enum Lang {
     Vi,
 }
 
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::English,
+            Lang::Vi => Self::Vietnamese,
+        }
+    }
+}
+
 impl PdfArguments {
     fn check(&self, file: &Path, now: Timestamp) -> Result<Output, Failure> {
-        let language = match self.lang {
-            Lang::En => Language::English,
-            Lang::Vi => Language::Vietnamese,
-        };
-        pdf::run(file, self.anchors.as_deref(), language, now)
+        pdf::run(file, self.anchors.as_deref(), self.lang.into(), now)
     }
 }
 
@@ -244,6 +264,8 @@ enum CrlCommand {
 pub(crate) struct Output {
     text: String,
     json: Option<Value>,
+    /// Whether what was looked at is bad: the program then ends with exit code 1.
+    bad: bool,
 }
 
 impl Output {
@@ -251,7 +273,18 @@ impl Output {
         Self {
             text,
             json: Some(json),
+            bad: false,
         }
+    }
+
+    /// The same about something that is bad.
+    fn bad_if(self, bad: bool) -> Self {
+        Self { bad, ..self }
+    }
+
+    /// Whether the program ends with exit code 1.
+    pub(crate) fn is_bad(&self) -> bool {
+        self.bad
     }
 
     fn choose(self, json: bool) -> Self {
@@ -314,9 +347,11 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Monitor(arguments) => monitor::run(arguments, clock())?,
         Command::Export(arguments) => inventory::export(arguments, clock())?,
         Command::Audit { command } => inventory::audit(command, clock())?,
-        Command::Inspect { file, pdf } if inspect::is_pdf(file) => pdf.check(file, clock())?,
-        Command::Inspect { file, .. } => inspect::run(file)?,
+        Command::Inspect { file, pdf, .. } if inspect::is_pdf(file) => pdf.check(file, clock())?,
+        Command::Inspect { file, pdf, store } => inspect::run(file, store, pdf.lang.into())?,
         Command::Directory { command } => directory::run(command, clock())?,
+        Command::Lint(arguments) => lint::run(arguments)?,
+        Command::Profile { command } => profile::run(command)?,
         Command::Pdf { file, pdf } => pdf.check(file, clock())?,
         Command::Records { command } => records::run(command, clock())?,
         Command::Backup { dir, out } => workshop::backup(dir, out, clock())?,
@@ -331,6 +366,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
             workshop::restore(from, out, published, database, clock())?
         }
         Command::Serve { dir, listen, api } => serve::run(dir, *listen, *api, clock)?,
+        Command::Verify(arguments) => verify::run(arguments, clock())?,
     };
     Ok(output.choose(arguments.json))
 }

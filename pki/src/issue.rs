@@ -1,27 +1,36 @@
 //! Issuing certificates and revocation lists.
 //!
-//! Owns: the order *prepare → plan in the ledger → sign*. A [`Prepared`] is linted; only the ledger
-//! turns it into a [`Planned`], and only a [`Planned`] can be signed, once: each step consumes its
-//! input. So there is no certificate that the ledger does not know.
+//! Owns: the one order in which a certificate comes to be, each step consuming what the step before
+//! made:
+//!
+//! ```text
+//! Template ─lint─► Prepared ─recorded─► Planned ─signed─► Certificate
+//! ```
+//!
+//! Only [`crate::lint`] makes what a [`Prepared`] holds; only [`Prepared::recorded`], which the
+//! ledger calls after its commit, makes a [`Planned`]; only a [`Planned`] is signed, once. So no
+//! certificate exists that was not linted and that the ledger does not know.
 //! Fails with [`IssueError`]. Must not know: where keys and certificates lie.
 
 use aws_lc_rs::rand;
-use der::asn1::{BitString, OctetString};
-use der::{Any, Decode, Encode};
+use der::Encode;
+use der::asn1::OctetString;
 use formats::id::{Digest, TrustDomain};
 use formats::time::Timestamp;
-use spki::AlgorithmIdentifierOwned;
 use thiserror::Error;
 use x509_cert::Version;
-use x509_cert::crl::{CertificateList, RevokedCert, TbsCertList};
+use x509_cert::crl::{RevokedCert, TbsCertList};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
 
+use crate::algorithm::{AlgorithmError, PublicKey};
 use crate::cert::{CertError, Certificate, hex};
 use crate::key::{KeyError, SigningKey};
-use crate::profile::{self, ProfileError, Signed, Template};
+use crate::lint::{self, Beside, Finding, LintError, Linted};
+use crate::profile::{self, ProfileError, Profiles, Template};
 use crate::revoke::{Crl, CrlError};
+use crate::role::Role;
 
 /// Why nothing was issued.
 #[derive(Debug, Error)]
@@ -44,9 +53,15 @@ pub enum IssueError {
     /// The template was refused.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// The linter found errors in the revocation list.
+    #[error(transparent)]
+    Lint(#[from] LintError),
     /// The system has no randomness.
     #[error("no randomness")]
     Random,
+    /// The key made a signature that does not verify: a broken device or library.
+    #[error("the key made a signature that does not verify: {0}")]
+    Signature(#[from] AlgorithmError),
 }
 
 /// An authority: certificate and key.
@@ -55,15 +70,17 @@ pub struct Issuer {
     cert: Certificate,
     key: SigningKey,
     domain: TrustDomain,
+    profiles: Profiles,
 }
 
 /// A linted certificate without a signature, not yet in the ledger.
 #[derive(Debug)]
 pub struct Prepared {
-    pub(crate) tbs: Vec<u8>,
-    pub(crate) serial: Vec<u8>,
-    pub(crate) issuer: Option<Digest>,
+    linted: Linted,
+    serial: Vec<u8>,
+    issuer: Option<Digest>,
     template: Template,
+    profiles: Digest,
 }
 
 impl Prepared {
@@ -78,11 +95,41 @@ impl Prepared {
     pub fn template(&self) -> &Template {
         &self.template
     }
+
+    /// SHA-256 of the issuer's certificate; none for a root.
+    #[must_use]
+    pub fn issuer_sha256(&self) -> Option<Digest> {
+        self.issuer
+    }
+
+    /// SHA-256 of the profiles that it was linted against ([`Profiles::sha256`]): to be recorded.
+    #[must_use]
+    pub fn profiles_sha256(&self) -> Digest {
+        self.profiles
+    }
+
+    /// SHA-256 of the bytes that will be signed: to be recorded.
+    #[must_use]
+    pub fn tbs_sha256(&self) -> Digest {
+        Digest::of(self.linted.tbs())
+    }
+
+    /// What the linter said that is no error.
+    #[must_use]
+    pub fn warnings(&self) -> &[Finding] {
+        self.linted.warnings()
+    }
+
+    /// The plan is durable. For the ledger alone, after its commit: whoever calls this says that
+    /// the serial number is known for ever, whatever happens to the signature.
+    pub(crate) fn recorded(self) -> Planned {
+        Planned(self)
+    }
 }
 
 /// A certificate whose plan is durable in the ledger. Signed once.
 #[derive(Debug)]
-pub struct Planned(pub(crate) Prepared);
+pub struct Planned(Prepared);
 
 impl Issuer {
     /// Joins an authority's certificate and key.
@@ -95,10 +142,27 @@ impl Issuer {
         domain: TrustDomain,
     ) -> Result<Self, IssueError> {
         if cert.spki_der() == key.spki_der() {
-            Ok(Self { cert, key, domain })
+            Ok(Self {
+                cert,
+                key,
+                domain,
+                profiles: Profiles::built_in().clone(),
+            })
         } else {
             Err(IssueError::KeyMismatch)
         }
+    }
+
+    /// Issues under profiles that an operator has narrowed.
+    #[must_use]
+    pub fn with_profiles(self, profiles: Profiles) -> Self {
+        Self { profiles, ..self }
+    }
+
+    /// The profiles that it issues under.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// The authority's certificate.
@@ -107,12 +171,38 @@ impl Issuer {
         &self.cert
     }
 
+    /// A template with the validity that the role has under this authority.
+    #[must_use]
+    pub fn template(
+        &self,
+        role: Role,
+        common_name: &str,
+        spki_der: &[u8],
+        now: Timestamp,
+    ) -> Template {
+        self.limited(Template::new(role, common_name, spki_der, now))
+    }
+
+    /// Brings the end of a template forward to what this authority's profiles and its own validity
+    /// allow; the linter would refuse a later one.
+    #[must_use]
+    pub fn limited(&self, template: Template) -> Template {
+        let profile = self.profiles.of(template.role);
+        let longest = profile.last_moment(template.not_before);
+        let not_after = template.not_after.min(longest).min(self.cert.not_after());
+        Template {
+            not_after,
+            ..template
+        }
+    }
+
     /// Builds and lints a certificate.
     ///
     /// # Errors
     /// [`IssueError::Profile`] when our own verifiers would refuse it.
     pub fn prepare(&self, template: Template) -> Result<Prepared, IssueError> {
-        prepare(template, Some(&self.cert), &self.key, &self.domain)
+        let (key, domain) = (&self.key, &self.domain);
+        prepare(template, Some(&self.cert), key, domain, &self.profiles)
     }
 
     /// Signs a planned certificate.
@@ -154,13 +244,14 @@ impl Issuer {
             revoked_certificates: (!revoked.is_empty()).then_some(revoked),
             crl_extensions: Some(extensions),
         };
-        let signature = BitString::from_bytes(&self.key.sign(&tbs.to_der()?)?)?;
-        let list: CertificateList = CertificateList {
-            tbs_cert_list: tbs,
-            signature_algorithm: algorithm,
-            signature,
+        let beside = Beside {
+            issuer: Some(&self.cert),
+            domain: Some(&self.domain),
+            profiles: Some(&self.profiles),
         };
-        let crl = Crl::parse(&list.to_der()?)?;
+        let linted = lint::pass_crl(tbs.to_der()?, algorithm, &beside)?;
+        let signature = self.key.sign(linted.tbs())?;
+        let crl = Crl::parse(&linted.with_signature(&signature)?)?;
         crl.verify(&self.cert)?;
         Ok(crl)
     }
@@ -175,7 +266,7 @@ pub fn prepare_root(
     key: &SigningKey,
     domain: &TrustDomain,
 ) -> Result<Prepared, IssueError> {
-    prepare(template, None, key, domain)
+    prepare(template, None, key, domain, Profiles::built_in())
 }
 
 /// Signs a planned root with its own key.
@@ -194,42 +285,37 @@ fn prepare(
     issuer: Option<&Certificate>,
     key: &SigningKey,
     domain: &TrustDomain,
+    profiles: &Profiles,
 ) -> Result<Prepared, IssueError> {
     let serial = new_serial()?;
     let algorithm = key.signature_algorithm().identifier()?;
     let tbs = profile::to_be_signed(&template, issuer, &serial, algorithm.clone(), domain)?;
-    // The lint sees the certificate as it will be, with an empty value where the signature goes.
-    let candidate = assemble(&tbs, algorithm, &[0])?;
-    profile::lint(&candidate, &template, issuer, domain)?;
-    let issuer = issuer.map(Certificate::sha256);
-    Ok(Prepared {
-        tbs,
-        serial,
+    let beside = Beside {
         issuer,
+        domain: Some(domain),
+        profiles: Some(profiles),
+    };
+    let linted =
+        lint::pass_certificate(tbs, algorithm, &template, &beside).map_err(ProfileError::Lint)?;
+    Ok(Prepared {
+        linted,
+        serial,
+        issuer: issuer.map(Certificate::sha256),
         template,
+        profiles: profiles.sha256(),
     })
 }
 
 fn sign(planned: Planned, key: &SigningKey) -> Result<Certificate, IssueError> {
-    let signature = key.sign(&planned.0.tbs)?;
-    assemble(
-        &planned.0.tbs,
-        key.signature_algorithm().identifier()?,
+    let linted = &planned.0.linted;
+    let signature = key.sign(linted.tbs())?;
+    // A key in a device may fail silently; what does not verify never leaves this function.
+    PublicKey::from_spki(key.spki_der())?.verify(
+        key.signature_algorithm(),
+        linted.tbs(),
         &signature,
-    )
-}
-
-fn assemble(
-    tbs: &[u8],
-    algorithm: AlgorithmIdentifierOwned,
-    signature: &[u8],
-) -> Result<Certificate, IssueError> {
-    let signed = Signed {
-        tbs: Any::from_der(tbs)?,
-        algorithm,
-        signature: BitString::from_bytes(signature)?,
-    };
-    Ok(Certificate::parse(&signed.to_der()?)?)
+    )?;
+    Ok(Certificate::parse(&linted.with_signature(&signature)?)?)
 }
 
 /// 127 random bits and never zero: positive in DER without a padding byte, impossible to guess.

@@ -27,6 +27,11 @@ pub use log::LogKey;
 pub use signing::SigningKey;
 pub use uri::{TokenUri, UriError};
 
+/// Opens an EncryptedPrivateKeyInfo, or what has its two parts, in the one form that is read here.
+pub(crate) fn open_encrypted(bytes: &[u8], passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
+    encrypted::open(bytes, passphrase).ok()
+}
+
 /// Why a key cannot be made, read, written or used.
 #[derive(Debug, Error)]
 pub enum KeyError {

@@ -72,6 +72,9 @@ enum Event {
         role: String,
         name: String,
         not_after: String,
+        /// SHA-256 of the profiles that it was linted against; absent in ledgers of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profiles: Option<String>,
     },
     Issued {
         serial: String,
@@ -198,6 +201,7 @@ impl Ledger {
                 role,
                 name,
                 not_after,
+                profiles: _,
             } => {
                 let entry = Entry {
                     serial: serial.clone(),
@@ -287,15 +291,16 @@ impl Ledger {
             Event::Planned {
                 serial: one.serial_hex(),
                 issuer: one
-                    .issuer
+                    .issuer_sha256()
                     .map_or_else(|| "self".to_owned(), |id| id.to_string()),
                 role: template.role.to_string(),
                 name,
                 not_after: template.not_after.rfc3339(),
+                profiles: Some(one.profiles_sha256().to_string()),
             }
         });
         self.append(events.collect(), now)?;
-        Ok(prepared.into_iter().map(Planned).collect())
+        Ok(prepared.into_iter().map(Prepared::recorded).collect())
     }
 
     /// Notes that certificates were signed.

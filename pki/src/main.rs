@@ -1,7 +1,7 @@
 //! `tram-pki`: the certification authority at the command line.
 //!
 //! Owns: the process's edge: arguments, the one clock of the authority, exit codes (0 done, 1
-//! refused or failed, 2 wrong usage). Everything else is in `cli` and the library.
+//! refused, failed or found bad, 2 wrong usage). Everything else is in `cli` and the library.
 
 #![expect(
     clippy::print_stdout,
@@ -22,7 +22,11 @@ fn main() -> ExitCode {
     match cli::run(&arguments, now) {
         Ok(output) => {
             println!("{output}");
-            ExitCode::SUCCESS
+            if output.is_bad() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            }
         }
         Err(failure) if arguments.json => {
             println!("{}", failure.json());

@@ -25,7 +25,7 @@ mod range;
 mod report;
 mod signature;
 mod source;
-mod tlv;
+pub(crate) mod tlv;
 mod trust;
 mod xref;
 

@@ -1,357 +1,344 @@
-//! What each role's certificate contains, in one place, and the lint that runs before a signature.
+//! Profiles: what a certificate of each role contains and who may issue it, as data.
 //!
-//! Owns: subject, extensions and validity of everything that we issue. A [`Template`] is checked
-//! when it becomes a to-be-signed certificate; [`lint`] looks at the finished bytes again with the
-//! verifier's own eyes, so that nothing is signed that our verifiers would refuse.
-//! Fails with [`ProfileError`]. Must not know: private keys, files, the ledger.
+//! Owns: the table `pki/profiles.toml`, which is built into the program and is the one truth that
+//! [`Role`]'s own methods read, and an operator's file over it, which may only narrow. What is
+//! built from a profile is in `profile/template.rs`; what is checked against it is in
+//! [`crate::lint`]. The table has a SHA-256, which is recorded with every certificate.
+//! Fails with [`TableError`] (every problem of a file at once) and [`ProfileError`].
+//! Must not know: private keys, the ledger.
 
-use const_oid::AssociatedOid;
-use der::asn1::{BitString, Ia5String, ObjectIdentifier, OctetString, SetOfVec};
-use der::{Any, Decode, Encode, Sequence, Tag};
-use formats::id::{Digest, Party, TrustDomain};
+mod table;
+mod template;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use der::asn1::ObjectIdentifier;
+use der::flagset::FlagSet;
+use formats::id::Digest;
 use formats::time::Timestamp;
-use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
-use thiserror::Error;
-use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::certificate::Version;
-use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::constraints::name::{GeneralSubtree, NameConstraints};
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
-    SubjectKeyIdentifier,
-};
-use x509_cert::name::Name;
-use x509_cert::serial_number::SerialNumber;
-use x509_cert::time::{Time, Validity};
+use x509_cert::ext::pkix::KeyUsages;
 
-use crate::algorithm::AlgorithmError;
-use crate::cert::{CertError, Certificate};
-use crate::chain::{self, ChainError};
+use crate::algorithm::{KeyKind, PublicKey};
 use crate::role::{NameKind, Role};
 
-/// Why a certificate is not issued.
-#[derive(Debug, Error)]
-pub enum ProfileError {
-    /// The finished certificate would be refused.
-    #[error("lint: {0}")]
-    Chain(#[from] ChainError),
-    /// The finished bytes do not parse or do not name the party.
-    #[error("lint: {0}")]
-    Certificate(#[from] CertError),
-    /// A value cannot be encoded.
-    #[error("value cannot be encoded: {0}")]
-    Der(#[from] der::Error),
-    /// The key may not be certified.
-    #[error(transparent)]
-    Key(#[from] AlgorithmError),
-    /// The template does not fit its role.
-    #[error("{0}")]
-    Template(String),
+pub use table::TableError;
+pub use template::{ProfileError, Template};
+pub(crate) use template::{Signed, key_id, time, to_be_signed};
+
+/// Who issues a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IssuerKind {
+    /// A CA whose permitted names are narrower than the trust domain: a province's.
+    Delegated,
+    /// The subject itself: roots only.
+    Itself,
+    /// A CA for the whole trust domain.
+    National,
+    /// The offline root.
+    Root,
 }
 
-/// What a certificate is to say.
-#[derive(Clone, Debug)]
-pub struct Template {
-    /// Its role.
-    pub role: Role,
-    /// commonName: at most 64 characters are taken.
-    pub common_name: String,
-    /// organizationName: at most 64 characters are taken.
-    pub organization: Option<String>,
-    /// Agency or station that it names; none for authorities.
-    pub party: Option<Party>,
-    /// Permitted DNS subtrees of an issuing authority; empty otherwise.
-    pub permitted: Vec<String>,
-    /// SubjectPublicKeyInfo (DER).
-    pub spki_der: Vec<u8>,
-    /// Start of validity.
-    pub not_before: Timestamp,
-    /// End of validity.
-    pub not_after: Timestamp,
-}
+impl IssuerKind {
+    /// Every kind, in the order of their names.
+    pub const ALL: [Self; 4] = [Self::Delegated, Self::Itself, Self::National, Self::Root];
 
-impl Template {
-    /// A template with the validity of its role, from an hour before `now` (clocks differ).
+    /// The stable word.
     #[must_use]
-    pub fn new(role: Role, common_name: &str, spki_der: &[u8], now: Timestamp) -> Self {
-        let not_before = now.minus_ms(BACKDATE_MS);
-        Self {
-            role,
-            common_name: common_name.to_owned(),
-            organization: None,
-            party: None,
-            permitted: Vec::new(),
-            spki_der: spki_der.to_vec(),
-            not_before,
-            not_after: not_before.plus_ms(i64::from(role.validity_days()).saturating_mul(DAY_MS)),
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delegated => "delegated",
+            Self::Itself => "itself",
+            Self::National => "national",
+            Self::Root => "root",
         }
     }
 
-    /// Names the party.
+    /// In Vietnamese.
     #[must_use]
-    pub fn for_party(mut self, party: Party) -> Self {
-        self.party = Some(party);
-        self
+    pub const fn vietnamese(self) -> &'static str {
+        match self {
+            Self::Delegated => "CA được ủy quyền",
+            Self::Itself => "chính nó",
+            Self::National => "CA quốc gia",
+            Self::Root => "CA gốc",
+        }
     }
+}
 
-    /// Sets organizationName.
+impl fmt::Display for IssuerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A kind of key that a profile allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRule {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// RSA with a modulus of this many bits or more.
+    Rsa(u32),
+}
+
+impl KeyRule {
+    /// Whether a key is of this kind.
     #[must_use]
-    pub fn of_organization(mut self, name: &str) -> Self {
-        self.organization = Some(name.to_owned());
-        self
+    pub fn allows(self, key: &PublicKey) -> bool {
+        match (self, key.kind()) {
+            (Self::P256, KeyKind::EcP256) | (Self::P384, KeyKind::EcP384) => true,
+            (Self::Rsa(least), KeyKind::Rsa) => key.modulus_bits().is_some_and(|has| has >= least),
+            _ => false,
+        }
     }
 
-    /// Limits an authority to a DNS subtree.
-    #[must_use]
-    pub fn permitting(mut self, subtree: &str) -> Self {
-        self.permitted.push(subtree.to_owned());
-        self
+    /// Whether every key of this kind is of the other kind too.
+    fn is_within(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Rsa(least), Self::Rsa(wider)) => least >= wider,
+            (one, other) => one == other,
+        }
     }
 }
 
-/// TBSCertificate of version 3 as we write it.
-#[derive(Clone, Debug, Sequence)]
-pub(crate) struct ToBeSigned {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    version: Version,
-    serial: SerialNumber,
-    signature: AlgorithmIdentifierOwned,
-    issuer: Name,
-    validity: Validity,
-    subject: Name,
-    spki: SubjectPublicKeyInfoOwned,
-    #[asn1(context_specific = "3", tag_mode = "EXPLICIT")]
-    extensions: Vec<Extension>,
+impl fmt::Display for KeyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::P256 => f.write_str("P-256"),
+            Self::P384 => f.write_str("P-384"),
+            Self::Rsa(bits) => write!(f, "RSA-{bits}"),
+        }
+    }
 }
 
-/// A finished certificate as we write it.
-#[derive(Clone, Debug, Sequence)]
-pub(crate) struct Signed {
-    pub(crate) tbs: Any,
-    pub(crate) algorithm: AlgorithmIdentifierOwned,
-    pub(crate) signature: BitString,
-}
+impl FromStr for KeyRule {
+    type Err = String;
 
-/// Builds the to-be-signed bytes. `issuer` is none for a self-signed root.
-pub(crate) fn to_be_signed(
-    template: &Template,
-    issuer: Option<&Certificate>,
-    serial: &[u8],
-    algorithm: AlgorithmIdentifierOwned,
-    domain: &TrustDomain,
-) -> Result<Vec<u8>, ProfileError> {
-    check_template(template, issuer)?;
-    let subject = subject_name(template)?;
-    let issuer_name = issuer.map_or_else(|| subject.clone(), |ca| ca.subject_name().clone());
-    let tbs = ToBeSigned {
-        version: Version::V3,
-        serial: SerialNumber::new(serial)?,
-        signature: algorithm,
-        issuer: issuer_name,
-        validity: Validity::new(time(template.not_before)?, time(template.not_after)?),
-        subject,
-        spki: SubjectPublicKeyInfoOwned::from_der(&template.spki_der)?,
-        extensions: extensions(template, issuer, domain)?,
-    };
-    Ok(tbs.to_der()?)
-}
-
-fn check_template(template: &Template, issuer: Option<&Certificate>) -> Result<(), ProfileError> {
-    let refuse = |text: String| Err(ProfileError::Template(text));
-    let role = template.role;
-    match (role.name_kind(), &template.party) {
-        (NameKind::Agency, Some(Party::Agency(_)))
-        | (NameKind::Station, Some(Party::Station(_)))
-        | (NameKind::None, None) => {}
-        (kind, party) => return refuse(format!("role {role} needs {kind:?}, not {party:?}")),
-    }
-    if !template.permitted.is_empty() && role != Role::IssuingCa {
-        return refuse(format!("role {role} has no permitted names"));
-    }
-    if role == Role::IssuingCa && template.permitted.is_empty() {
-        return refuse("an issuing authority needs permitted names".to_owned());
-    }
-    if (role == Role::Root) != issuer.is_none() {
-        return refuse("a root, and only a root, signs itself".to_owned());
-    }
-    if template.not_after <= template.not_before {
-        return refuse("validity ends before it begins".to_owned());
-    }
-    if let Some(issuer) = issuer
-        && template.not_after > issuer.not_after()
-    {
-        return refuse(format!(
-            "validity to {} is longer than the issuer's to {}",
-            template.not_after,
-            issuer.not_after()
-        ));
-    }
-    Ok(())
-}
-
-fn extensions(
-    template: &Template,
-    issuer: Option<&Certificate>,
-    domain: &TrustDomain,
-) -> Result<Vec<Extension>, ProfileError> {
-    let role = template.role;
-    let own = key_id(&template.spki_der)?;
-    let mut list = Vec::new();
-    if role.is_authority() {
-        // An issuing authority certifies ends only; the root may have one level below.
-        let path_len_constraint = Some(if role == Role::Root { 1 } else { 0 });
-        list.push(extension(
-            true,
-            &BasicConstraints {
-                ca: true,
-                path_len_constraint,
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "P-256" => Ok(Self::P256),
+            "P-384" => Ok(Self::P384),
+            other => match other.strip_prefix("RSA-").map(str::parse) {
+                Some(Ok(bits @ 2048..=8192)) => Ok(Self::Rsa(bits)),
+                _ => Err(format!(
+                    "unknown kind of key {text:?}; write P-256, P-384 or RSA-n with n from 2048 to 8192"
+                )),
             },
-        )?);
-    }
-    list.push(extension(true, &KeyUsage(role.key_usage()))?);
-    if let Some(eku) = role.eku() {
-        // RFC 3161 section 2.3 wants timeStamping critical; the others stay readable for tools.
-        list.push(extension(
-            role == Role::TimeStamping,
-            &ExtendedKeyUsage(vec![eku]),
-        )?);
-    }
-    if let Some(party) = &template.party {
-        let name = match party {
-            Party::Agency(code) => code.dns_name(domain),
-            Party::Station(name) => name.to_string(),
-        };
-        let name = GeneralName::DnsName(Ia5String::new(&name)?);
-        list.push(extension(false, &SubjectAltName(vec![name]))?);
-    }
-    if !template.permitted.is_empty() {
-        list.push(extension(true, &constraints(&template.permitted)?)?);
-    }
-    let authority = match issuer {
-        None => own.clone(),
-        Some(ca) => {
-            let id = ca.extensions().subject_key();
-            id.ok_or_else(|| ProfileError::Template("issuer has no key identifier".to_owned()))?
-                .to_vec()
-        }
-    };
-    list.push(extension(
-        false,
-        &SubjectKeyIdentifier(OctetString::new(own)?),
-    )?);
-    let authority = AuthorityKeyIdentifier {
-        key_identifier: Some(OctetString::new(authority)?),
-        ..AuthorityKeyIdentifier::default()
-    };
-    list.push(extension(false, &authority)?);
-    if role == Role::Ocsp {
-        list.push(Extension {
-            extn_id: OCSP_NO_CHECK,
-            critical: false,
-            extn_value: OctetString::new(Any::null().to_der()?)?,
-        });
-    }
-    Ok(list)
-}
-
-fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> der::Result<Extension> {
-    let extn_value = OctetString::new(value.to_der()?)?;
-    Ok(Extension {
-        extn_id: T::OID,
-        critical,
-        extn_value,
-    })
-}
-
-fn constraints(permitted: &[String]) -> der::Result<NameConstraints> {
-    let subtrees = permitted.iter().map(|name| {
-        let base = GeneralName::DnsName(Ia5String::new(name)?);
-        Ok(GeneralSubtree {
-            base,
-            minimum: 0,
-            maximum: None,
-        })
-    });
-    Ok(NameConstraints {
-        permitted_subtrees: Some(subtrees.collect::<der::Result<_>>()?),
-        excluded_subtrees: None,
-    })
-}
-
-/// Key identifier: the first 160 bits of SHA-256 over the key (RFC 7093 section 2, method 1).
-pub(crate) fn key_id(spki_der: &[u8]) -> der::Result<Vec<u8>> {
-    let spki = SubjectPublicKeyInfoRef::from_der(spki_der)?;
-    let digest = Digest::of(spki.subject_public_key.raw_bytes());
-    Ok(digest.as_bytes().iter().take(20).copied().collect())
-}
-
-/// C=VN, organizationName, organizationIdentifier (agencies only), commonName.
-fn subject_name(template: &Template) -> der::Result<Name> {
-    let mut parts = vec![(COUNTRY, Any::new(Tag::PrintableString, *b"VN")?)];
-    let text = |text: &str| {
-        // ub-common-name and ub-organization-name are 64 characters (RFC 5280 appendix A).
-        let short: String = text.chars().take(64).collect();
-        Any::new(Tag::Utf8String, short.into_bytes())
-    };
-    if let Some(name) = &template.organization {
-        parts.push((ORGANIZATION, text(name)?));
-    }
-    if let Some(Party::Agency(code)) = &template.party {
-        parts.push((ORGANIZATION_IDENTIFIER, text(code.as_str())?));
-    }
-    parts.push((COMMON_NAME, text(&template.common_name)?));
-    let mut sequence = Vec::new();
-    for (oid, value) in parts {
-        sequence.push(SetOfVec::try_from(vec![AttributeTypeAndValue {
-            oid,
-            value,
-        }])?);
-    }
-    Name::from_der(&sequence.to_der()?)
-}
-
-/// Whole seconds, UTCTime up to 2049 and GeneralizedTime after (RFC 5280 section 4.1.2.5).
-pub(crate) fn time(at: Timestamp) -> der::Result<Time> {
-    let seconds = u64::try_from(at.unix_s()).map_err(|_| der::ErrorKind::DateTime)?;
-    let at = der::DateTime::from_unix_duration(std::time::Duration::from_secs(seconds))?;
-    Ok(Time::from(at))
-}
-
-/// Looks at a finished (or not yet signed) certificate with the verifier's eyes: its own structure,
-/// its role and name, and the name constraints of its issuer.
-///
-/// # Errors
-/// [`ProfileError`] with what the verifier would say.
-pub fn lint(
-    cert: &Certificate,
-    template: &Template,
-    issuer: Option<&Certificate>,
-    domain: &TrustDomain,
-) -> Result<(), ProfileError> {
-    chain::lint(cert, template.role, issuer, domain)?;
-    if let Some(party) = &template.party {
-        let found = cert.party(domain)?;
-        if found != *party {
-            return Err(ProfileError::Template(format!(
-                "names {found}, wanted {party}"
-            )));
         }
     }
-    if cert.spki_der() != template.spki_der {
-        return Err(ProfileError::Template(
-            "the key is not the one asked for".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
-const OCSP_NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
-const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
-const ORGANIZATION_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.97");
+/// What a certificate of one role contains. Only this module makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    role: Role,
+    words: (String, String),
+    eku: Option<Usage>,
+    eku_critical: bool,
+    key_usage: FlagSet<KeyUsages>,
+    needs: KeyUsages,
+    name: NameKind,
+    issuers: Vec<IssuerKind>,
+    path_length: Option<u8>,
+    no_check: bool,
+    validity_days: u32,
+    keys: Vec<KeyRule>,
+    approvals: u8,
+    remark: Option<String>,
+}
 
-/// One hour: verifiers' clocks may run behind ours.
-const BACKDATE_MS: i64 = 60 * 60 * 1000;
+/// An extended key usage with its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Usage {
+    word: &'static str,
+    id: ObjectIdentifier,
+}
+
+impl Profile {
+    /// Whose profile it is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What the role does, in English and Vietnamese.
+    #[must_use]
+    pub fn words(&self) -> (&str, &str) {
+        (&self.words.0, &self.words.1)
+    }
+
+    /// The one extended key usage; none for authorities.
+    #[must_use]
+    pub fn eku(&self) -> Option<ObjectIdentifier> {
+        self.eku.map(|usage| usage.id)
+    }
+
+    /// The word of the extended key usage.
+    #[must_use]
+    pub fn eku_word(&self) -> Option<&'static str> {
+        self.eku.map(|usage| usage.word)
+    }
+
+    /// Whether the extended key usage is marked critical.
+    #[must_use]
+    pub const fn eku_critical(&self) -> bool {
+        self.eku_critical
+    }
+
+    /// Exactly these key usage bits.
+    #[must_use]
+    pub const fn key_usage(&self) -> FlagSet<KeyUsages> {
+        self.key_usage
+    }
+
+    /// The bit without which the role cannot do its work.
+    #[must_use]
+    pub const fn needs(&self) -> KeyUsages {
+        self.needs
+    }
+
+    /// What the one dNSName is.
+    #[must_use]
+    pub const fn name(&self) -> NameKind {
+        self.name
+    }
+
+    /// Who may issue it.
+    #[must_use]
+    pub fn issuers(&self) -> &[IssuerKind] {
+        &self.issuers
+    }
+
+    /// pathLenConstraint; authorities only.
+    #[must_use]
+    pub const fn path_length(&self) -> Option<u8> {
+        self.path_length
+    }
+
+    /// Whether it carries id-pkix-ocsp-nocheck.
+    #[must_use]
+    pub const fn no_check(&self) -> bool {
+        self.no_check
+    }
+
+    /// Days of validity, at most.
+    #[must_use]
+    pub const fn validity_days(&self) -> u32 {
+        self.validity_days
+    }
+
+    /// The latest notAfter for this notBefore. Both belong to the validity (RFC 5280 section
+    /// 4.1.2.5), hence a second less than the days.
+    #[must_use]
+    pub fn last_moment(&self, not_before: Timestamp) -> Timestamp {
+        let life = i64::from(self.validity_days).saturating_mul(DAY_MS);
+        not_before.plus_ms(life.saturating_sub(1000))
+    }
+
+    /// Allowed kinds of key.
+    #[must_use]
+    pub fn keys(&self) -> &[KeyRule] {
+        &self.keys
+    }
+
+    /// Whether a key is of an allowed kind.
+    #[must_use]
+    pub fn allows_key(&self, key: &PublicKey) -> bool {
+        self.keys.iter().any(|rule| rule.allows(key))
+    }
+
+    /// Persons who must agree before a certificate is issued.
+    #[must_use]
+    pub const fn approvals(&self) -> u8 {
+        self.approvals
+    }
+
+    /// What the operator wants approvers to read.
+    #[must_use]
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+}
+
+/// The profiles of all roles. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profiles(Arc<Table>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Table {
+    version: u32,
+    sha256: Digest,
+    each: table::Each,
+}
+
+impl Profiles {
+    /// The profiles that are built into the program.
+    #[must_use]
+    pub fn built_in() -> &'static Self {
+        &BUILT_IN
+    }
+
+    /// The built-in profiles under an operator's file, which may only narrow.
+    ///
+    /// # Errors
+    /// [`TableError`] with every problem of the file.
+    pub fn narrowed(operator: &str) -> Result<Self, TableError> {
+        table::narrow(Self::built_in(), operator)
+    }
+
+    /// The same from a file.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn load(path: &std::path::Path) -> Result<Self, TableError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TableError::File {
+            file: path.display().to_string(),
+            source,
+        })?;
+        Self::narrowed(&text)
+    }
+
+    /// The profile of a role.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &Profile {
+        self.0.each.of(role)
+    }
+
+    /// All profiles, in the order of the roles' names.
+    pub fn iter(&self) -> impl Iterator<Item = &Profile> {
+        Role::ALL.into_iter().map(|role| self.of(role))
+    }
+
+    /// The version of the built-in table.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.0.version
+    }
+
+    /// SHA-256 of the built-in table; with an operator's file, of `tram-profiles-1`, that digest
+    /// and the file's digest. Recorded with every certificate.
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        self.0.sha256
+    }
+}
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The table as it is built in.
+pub const BUILT_IN_TOML: &str = include_str!("../profiles.toml");
+
+static BUILT_IN: LazyLock<Profiles> = LazyLock::new(|| {
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is part of the program, and the first test of every build reads it"
+    )]
+    let read = table::read(BUILT_IN_TOML).expect("the built-in profiles are whole");
+    read
+});
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::cert::{CertError, Certificate};
 use crate::chain::{ChainError, Validator, VerifiedCert};
 use crate::key::SigningKey;
+use crate::permit::Object;
 use crate::role::Role;
 use crate::sign::{self, Embed, ParseError, Parsed, SignError, VerifyError};
 
@@ -110,13 +111,7 @@ impl VerifiedRecord {
 /// The role that says this kind of record.
 #[must_use]
 pub fn role_of(record: &Record) -> Role {
-    match record {
-        Record::Agencies(_) => Role::Registry,
-        Record::Attachment(_) => Role::AgencySignature,
-        Record::Delegation(_) => Role::Delegate,
-        Record::Station(_) => Role::StationEvidence,
-        Record::TrustList(_) => Role::TrustList,
-    }
+    Object::of_record(record).signer()
 }
 
 /// Signs a record. The signer's role and name are checked, so that nothing is written that every
@@ -270,4 +265,4 @@ fn refusal(cert: &Certificate, role: Role, reason: &'static str) -> RecordError 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -128,6 +128,11 @@ impl Crl {
         self.issuer_name().to_string()
     }
 
+    /// The decoded structure.
+    pub(crate) fn list(&self) -> &CertificateList {
+        &self.0.list
+    }
+
     pub(crate) fn issuer_name(&self) -> &Name {
         &self.0.list.tbs_cert_list.issuer
     }

@@ -1,7 +1,7 @@
 //! Roles: what a certificate is for. One end certificate has one role, said by its one EKU.
 //!
-//! Owns: the list of roles, the EKU and key usage of each, what kind of name each carries, and who
-//! may issue it (national CA only, or also a delegated CA inside its name constraint).
+//! Owns: the list of roles and their words. What each is (EKU, key usage, kind of name, who may
+//! issue it) is read from the table of [`crate::profile`], the one truth about it.
 //! Fails: not at all; these are tables.
 //! Must not know: certificates' bytes, keys, time.
 
@@ -10,8 +10,9 @@ use std::str::FromStr;
 
 use const_oid::ObjectIdentifier;
 use der::flagset::FlagSet;
-use formats::oid;
 use x509_cert::ext::pkix::KeyUsages;
+
+use crate::profile::{IssuerKind, Profile, Profiles};
 
 /// What a certificate is for (architecture, section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,21 +68,16 @@ impl Role {
         Self::TrustList,
     ];
 
+    /// What is said of this role in the built-in table, the one truth about it.
+    #[must_use]
+    pub fn profile(self) -> &'static Profile {
+        Profiles::built_in().of(self)
+    }
+
     /// The one extended key usage of this role; none for authorities.
     #[must_use]
     pub fn eku(self) -> Option<ObjectIdentifier> {
-        match self {
-            Self::AgencyEncryption => Some(oid::EKU_AGENCY_ENCRYPTION),
-            Self::AgencySignature => Some(oid::EKU_DOCUMENT_SIGNING),
-            Self::Delegate => Some(oid::EKU_DELEGATE),
-            Self::IssuingCa | Self::Root => None,
-            Self::Ocsp => Some(oid::EKU_OCSP_SIGNING),
-            Self::Registry => Some(oid::EKU_REGISTRY),
-            Self::StationEvidence => Some(oid::EKU_STATION_EVIDENCE),
-            Self::StationTls => Some(oid::EKU_STATION_TLS),
-            Self::TimeStamping => Some(oid::EKU_TIME_STAMPING),
-            Self::TrustList => Some(oid::EKU_TRUST_LIST),
-        }
+        self.profile().eku()
     }
 
     /// The role that an EKU stands for.
@@ -93,36 +89,13 @@ impl Role {
     /// Key usage bits of this role, exactly these in what we issue.
     #[must_use]
     pub fn key_usage(self) -> FlagSet<KeyUsages> {
-        match self {
-            Self::AgencyEncryption => KeyUsages::KeyAgreement.into(),
-            Self::AgencySignature | Self::StationEvidence => {
-                KeyUsages::DigitalSignature | KeyUsages::NonRepudiation
-            }
-            Self::IssuingCa | Self::Root => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-            Self::Delegate
-            | Self::Ocsp
-            | Self::Registry
-            | Self::StationTls
-            | Self::TimeStamping
-            | Self::TrustList => KeyUsages::DigitalSignature.into(),
-        }
+        self.profile().key_usage()
     }
 
     /// The key usage bit without which a certificate cannot do this role's work.
     #[must_use]
     pub fn needed_usage(self) -> KeyUsages {
-        match self {
-            Self::AgencyEncryption => KeyUsages::KeyAgreement,
-            Self::IssuingCa | Self::Root => KeyUsages::KeyCertSign,
-            Self::AgencySignature
-            | Self::Delegate
-            | Self::Ocsp
-            | Self::Registry
-            | Self::StationEvidence
-            | Self::StationTls
-            | Self::TimeStamping
-            | Self::TrustList => KeyUsages::DigitalSignature,
-        }
+        self.profile().needs()
     }
 
     /// Whether this role is a certification authority.
@@ -134,16 +107,7 @@ impl Role {
     /// What kind of dNSName the certificate carries.
     #[must_use]
     pub fn name_kind(self) -> NameKind {
-        match self {
-            Self::AgencyEncryption | Self::AgencySignature | Self::Delegate => NameKind::Agency,
-            Self::IssuingCa | Self::Root => NameKind::None,
-            Self::Ocsp
-            | Self::Registry
-            | Self::StationEvidence
-            | Self::StationTls
-            | Self::TimeStamping
-            | Self::TrustList => NameKind::Station,
-        }
+        self.profile().name()
     }
 
     /// Whether a CA whose name constraint is narrower than the trust domain may issue this role. A
@@ -151,37 +115,13 @@ impl Role {
     /// time-stamps, trust list) is certified by a national CA only.
     #[must_use]
     pub fn may_be_delegated(self) -> bool {
-        match self {
-            Self::AgencyEncryption
-            | Self::AgencySignature
-            | Self::Delegate
-            | Self::StationEvidence
-            | Self::StationTls => true,
-            Self::IssuingCa
-            | Self::Ocsp
-            | Self::Registry
-            | Self::Root
-            | Self::TimeStamping
-            | Self::TrustList => false,
-        }
+        self.profile().issuers().contains(&IssuerKind::Delegated)
     }
 
     /// Days that a new certificate of this role is valid for.
     #[must_use]
     pub fn validity_days(self) -> u32 {
-        match self {
-            // Short-lived, renewed at two thirds of their life (architecture, section 7).
-            Self::AgencyEncryption
-            | Self::AgencySignature
-            | Self::Delegate
-            | Self::Registry
-            | Self::StationEvidence => 365,
-            Self::Ocsp | Self::StationTls => 90,
-            Self::TimeStamping => 3 * 365,
-            Self::TrustList => 5 * 365,
-            Self::IssuingCa => 10 * 365,
-            Self::Root => 20 * 365,
-        }
+        self.profile().validity_days()
     }
 
     /// The stable word for this role in files and on the command line.
@@ -205,19 +145,7 @@ impl Role {
     /// What the role does, in one English and one Vietnamese line.
     #[must_use]
     pub fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::AgencyEncryption => ("receives sealed documents", "nhận văn bản mã hóa"),
-            Self::AgencySignature => ("signs documents for an agency", "ký số văn bản của cơ quan"),
-            Self::Delegate => ("delegates receiving", "ủy quyền nhận văn bản"),
-            Self::IssuingCa => ("issues certificates", "cấp chứng thư"),
-            Self::Ocsp => ("answers for revocation", "trả lời trạng thái chứng thư"),
-            Self::Registry => ("signs the agency directory", "ký danh bạ cơ quan"),
-            Self::Root => ("root of trust", "gốc tin cậy"),
-            Self::StationEvidence => ("signs a station's evidence", "ký bằng chứng của trạm"),
-            Self::StationTls => ("authenticates a station", "xác thực trạm"),
-            Self::TimeStamping => ("signs time-stamps", "cấp dấu thời gian"),
-            Self::TrustList => ("signs the trust list", "ký danh sách tin cậy"),
-        }
+        self.profile().words()
     }
 }
 

@@ -37,6 +37,7 @@ use formats::time::Timestamp;
 
 use crate::cert::Certificate;
 use crate::key::SigningKey;
+use crate::permit::Object;
 use crate::role::Role;
 
 pub use algorithm::HashAlgorithm;
@@ -52,7 +53,7 @@ pub use verify::{
 
 pub(crate) use algorithm::signature_algorithm;
 pub(crate) use parsed::{CertificateNames, SIGNED_DATA};
-pub(crate) use structure::{Outer, open_content_info, strict, wrap_content_info};
+pub(crate) use structure::{Outer, check_der, open_content_info, strict, wrap_content_info};
 pub(crate) use verify::check_signature;
 
 /// Why a signature cannot be made.
@@ -121,25 +122,27 @@ impl Content<'_> {
         }
     }
 
+    /// What it is in the table of who may sign what. The bytes of a record do not say yet which
+    /// record it is; [`crate::record`] asks again when it knows.
+    fn objects(&self) -> &'static [Object] {
+        match self {
+            Self::Checkpoint(_) => &[Object::Checkpoint],
+            Self::Header(header) => match header.context().class {
+                Class::Control => &[Object::ControlHeader],
+                Class::Document => &[Object::DocumentHeader],
+                Class::Receipt => &[Object::ReceiptHeader],
+                Class::Status => &[Object::StatusHeader],
+            },
+            Self::Packet(_) => &[Object::Packet],
+            Self::Record(_) => &Object::RECORDS,
+            Self::Renewal(_) => &[Object::RenewalRequest],
+        }
+    }
+
     /// Whether this role may sign this content at all.
     #[must_use]
     pub fn permits(&self, role: Role) -> bool {
-        match self {
-            Self::Checkpoint(_) => role == Role::StationEvidence,
-            Self::Header(header) => match header.context().class {
-                Class::Document | Class::Status => role == Role::AgencySignature,
-                Class::Control | Class::Receipt => role == Role::StationEvidence,
-            },
-            Self::Packet(_) | Self::Renewal(_) => role == Role::AgencySignature,
-            Self::Record(_) => matches!(
-                role,
-                Role::AgencySignature
-                    | Role::Delegate
-                    | Role::Registry
-                    | Role::StationEvidence
-                    | Role::TrustList
-            ),
-        }
+        self.objects().iter().any(|object| object.permits(role))
     }
 
     /// The content's digest, `None` for a packet that was hashed with another algorithm.

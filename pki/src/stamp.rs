@@ -228,6 +228,13 @@ pub fn claimed_time(token: &[u8]) -> Result<Timestamp, StampError> {
     read_info(&Parsed::parse(token)?)?.time()
 }
 
+/// The SHA-256 imprint that a token claims to be over, unverified.
+pub(crate) fn claimed_imprint(token: &[u8]) -> Option<Digest> {
+    let info = read_info(&Parsed::parse(token).ok()?).ok()?;
+    let imprint = info.message_imprint.hashed_message.as_bytes();
+    Some(Digest::from_bytes(imprint.try_into().ok()?))
+}
+
 /// Issues tokens with one key.
 #[derive(Debug, Clone)]
 pub struct TokenIssuer {

@@ -7,12 +7,12 @@
 //! back, so that refusal is not for good. What a refusal means for the sender is told to it with the reason,
 //! and its node keeps the document. Pure over a snapshot; must not know links, the store.
 
-use formats::header::{Class, Context};
+use formats::header::Context;
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use pki::chain::{ChainError, VerifiedCert};
+use pki::permit::Object;
 use pki::revoke::CrlReason;
-use pki::role::Role;
 
 use crate::directory::{Snapshot, UnknownSigner};
 use crate::refusal::{RETRY_MS, Refusal};
@@ -24,10 +24,7 @@ pub(crate) fn judge(
     first: bool,
     now: Timestamp,
 ) -> Result<VerifiedCert, Refusal> {
-    let role = match context.class {
-        Class::Document | Class::Status => Role::AgencySignature,
-        Class::Control | Class::Receipt => Role::StationEvidence,
-    };
+    let role = Object::of_class(context.class).signer();
     let verified = snapshot
         .signer(&context.signer, role, context.created)
         .map_err(|error| match error {

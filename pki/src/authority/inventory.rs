@@ -337,7 +337,7 @@ pub(super) async fn plan_in(
         let name = template.party.as_ref();
         let name = name.map_or_else(|| template.common_name.clone(), ToString::to_string);
         let issuer = one
-            .issuer
+            .issuer_sha256()
             .map_or_else(|| SELF.to_owned(), |id| id.to_string());
         let role = template.role.as_str();
         let key = Digest::of(&template.spki_der).to_string();
@@ -363,11 +363,13 @@ pub(super) async fn plan_in(
         let facts = json!({
             "serial": one.serial_hex(), "issuer": issuer, "role": role, "name": name,
             "not_after": template.not_after.rfc3339(), "spki_sha256": key,
+            "tbs_sha256": one.tbs_sha256().to_string(),
+            "profiles_sha256": one.profiles_sha256().to_string(),
         });
         events.push(("planned", facts));
     }
     audit::append(tx, actor, now, events).await?;
-    Ok(prepared.into_iter().map(Planned).collect())
+    Ok(prepared.into_iter().map(Prepared::recorded).collect())
 }
 
 /// Notes signed certificates inside a transaction, in both logs.

@@ -22,7 +22,7 @@ use crate::issue::{CRL_VALID_MS, CrlTemplate, IssueError, Issuer, Prepared};
 use crate::key::{KeyError, LogKey, SigningKey};
 use crate::ledger::Ledger;
 use crate::plan::{Plan, PlanError};
-use crate::profile::Template;
+use crate::profile::{Profiles, TableError, Template};
 use crate::revoke::{Crl, CrlError};
 use crate::role::Role;
 
@@ -75,6 +75,9 @@ pub enum OfficeError {
     /// The plan that the folder was made from.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// `authority/profiles.toml`, the operator's own.
+    #[error(transparent)]
+    Profiles(#[from] TableError),
     /// `authority/authority.toml`.
     #[error("{file}: {reason}")]
     Settings {
@@ -168,10 +171,12 @@ impl Office {
             issuers: BTreeMap::new(),
             inventory,
         };
+        let profiles = load_profiles(&home)?;
         for name in office.issuer_names() {
             // The root's key is normally elsewhere; what is absent cannot sign, and says so later.
             if home.join(format!("{name}.key")).exists() {
                 let issuer = load_issuer(&home, &name, office.domain())?;
+                let issuer = issuer.with_profiles(profiles.clone());
                 office.issuers.insert(name, issuer);
             }
         }
@@ -272,22 +277,21 @@ impl Office {
         Ok(issuer)
     }
 
-    /// Lints what is asked for. A certificate never outlives its authority: its end is brought
-    /// forward.
+    /// Lints what is asked for. A certificate never outlives its authority nor its profile: its end
+    /// is brought forward.
     ///
     /// # Errors
     /// [`OfficeError::Issue`] naming for whom, [`OfficeError::NoKey`], [`OfficeError::Ended`].
     pub fn prepare(
         &self,
         name: &str,
-        mut template: Template,
+        template: Template,
         now: Timestamp,
     ) -> Result<Prepared, OfficeError> {
         let who = template.party.as_ref();
         let who = who.map_or_else(|| template.common_name.clone(), Party::to_string);
         let issuer = self.issuer(name, now)?;
-        template.not_after = template.not_after.min(issuer.certificate().not_after());
-        let prepared = issuer.prepare(template);
+        let prepared = issuer.prepare(issuer.limited(template));
         prepared.map_err(|source| OfficeError::Issue { who, source })
     }
 
@@ -467,6 +471,16 @@ async fn open_inventory(dir: &Path) -> Result<Inventory, OfficeError> {
     let own = dir.join("authority/authority.db").display().to_string();
     let place = Settings::load(dir)?.database.unwrap_or(own);
     Ok(Inventory::open(&place).await?)
+}
+
+/// The operator's profiles over the built-in ones; the file need not be there.
+fn load_profiles(home: &Path) -> Result<Profiles, OfficeError> {
+    let file = home.join("profiles.toml");
+    if file.exists() {
+        Ok(Profiles::load(&file)?)
+    } else {
+        Ok(Profiles::built_in().clone())
+    }
 }
 
 fn load_issuer(home: &Path, name: &str, domain: &TrustDomain) -> Result<Issuer, OfficeError> {

@@ -5,8 +5,10 @@ mod anchors;
 mod boringssl;
 mod limbo;
 mod pkits;
-mod profile;
+pub(crate) mod profile;
 mod revocation;
+
+pub(crate) use profile::ENDS;
 
 use std::path::Path;
 

@@ -370,11 +370,167 @@ fn inspect_says_what_a_file_is_and_never_shows_a_key() {
     assert_eq!(inspect("records/ca.crt").unwrap()["kind"], "certificate");
     assert_eq!(inspect("records/ca.crl").unwrap()["kind"], "crl");
     assert_eq!(inspect("records/agencies-1.rec").unwrap()["kind"], "record");
-    let refused = inspect("authority/ca.key").unwrap_err();
+    let key = inspect("authority/ca.key").unwrap();
+    assert_eq!(key["kind"], "private-key");
+    assert_eq!(key["objects"][0]["content"], "private keys are never shown");
+    let pem = std::fs::read_to_string(out.join("authority/ca.key")).unwrap();
+    let secret = pem.lines().nth(1).unwrap();
+    assert!(!key.to_string().contains(secret));
+    for (lang, word) in [("vi", "Chứng thư số"), ("en", "Certificate")] {
+        let file = out.join("records/ca.crt");
+        let all = ["tram-pki", "inspect", text(&file), "--lang", lang];
+        let said = run(&Arguments::try_parse_from(all).unwrap(), now).unwrap();
+        assert!(said.to_string().starts_with(word), "{said}");
+    }
+}
+
+/// Runs a command and says whether the program would end with exit code 1.
+fn judged(arguments: &[&str]) -> (Value, bool) {
+    let all = ["tram-pki", "--json"].iter().chain(arguments);
+    let output = run(&Arguments::try_parse_from(all).unwrap(), now).unwrap();
+    let bad = output.is_bad();
+    (serde_json::from_str(&output.to_string()).unwrap(), bad)
+}
+
+#[test]
+fn everything_that_init_makes_passes_the_linter_and_is_verified() {
+    let (_dir, out) = made();
+    let records = out.join("records");
+    let mut seen = 0;
+    for file in files(&records) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".crt") || name.ends_with(".crl") {
+            let (said, bad) = judged(&["lint", text(&file), "--domain", "tram.test"]);
+            assert!(!bad, "{name}: {said}");
+            assert_eq!(said["objects"][0]["findings"].as_array().unwrap().len(), 0);
+        }
+        let verify = ["verify", text(&file), "--anchors", text(&records)];
+        let (said, bad) = judged(&verify);
+        assert!(!bad, "{name}: {said}");
+        let late = [&verify[..], &["--at", "2099-01-01T00:00:00Z"]].concat();
+        assert!(judged(&late).1, "{name} is not believed for ever");
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen}");
+    let issuer = records.join("ca-H01.crt");
+    let cert = records.join("H02.signature.crt");
+    let (said, bad) = judged(&[
+        "lint",
+        text(&cert),
+        "--issuer",
+        text(&issuer),
+        "--domain",
+        "tram.test",
+    ]);
+    assert!(bad, "another authority's certificate");
+    let codes = said["objects"][0]["findings"].to_string();
+    for code in ["L-SIG-VALUE", "L-AKI-MATCH", "L-NAMES-PERMITTED"] {
+        assert!(codes.contains(code), "{codes}");
+    }
+    let wrong = [
+        "verify",
+        text(&cert),
+        "--anchors",
+        text(&records),
+        "--role",
+        "registry",
+    ];
+    let (said, bad) = judged(&wrong);
     assert!(
-        refused.contains("private keys are never shown"),
-        "{refused}"
+        bad && said["steps"].to_string().contains("needed registry"),
+        "{said}"
     );
+    let record = records.join("agencies-1.rec");
+    assert!(
+        tram_pki(&["lint", text(&record)])
+            .unwrap_err()
+            .contains("no certificate")
+    );
+}
+
+#[test]
+fn an_operator_s_profiles_bind_the_authority() {
+    let (dir, out) = made();
+    let key = dir.path().join("new.key");
+    let csr = dir.path().join("new.csr");
+    let request = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ];
+    let made = Process::new("openssl")
+        .args(request)
+        .args(["-subj", "/CN=x", "-keyout", text(&key), "-out", text(&csr)])
+        .output();
+    assert!(made.unwrap().status.success());
+    let crt = dir.path().join("new.crt");
+    let issue = [
+        "issue",
+        "--dir",
+        text(&out),
+        "--role",
+        "agency-signature",
+        "--name",
+        "H02",
+        "--csr",
+        text(&csr),
+        "--out",
+        text(&crt),
+    ];
+    let profiles = out.join("authority/profiles.toml");
+    let narrow = "version = 1\n[profile.agency-signature]\nvalidity_days = 30\n";
+    std::fs::write(&profiles, narrow).unwrap();
+    tram_pki(&issue).unwrap();
+    let cert = Certificate::load(&crt).unwrap();
+    assert_eq!(
+        cert.not_after().minus(cert.not_before()),
+        30 * 86_400_000 - 1000
+    );
+    std::fs::write(&profiles, format!("{narrow}keys = [\"P-384\"]\n")).unwrap();
+    let refused = tram_pki(&issue).unwrap_err();
+    assert!(refused.contains("L-KEY"), "{refused}");
+    std::fs::write(&profiles, narrow.replace("30", "3000")).unwrap();
+    let refused = tram_pki(&issue).unwrap_err();
+    assert!(refused.contains("longer than the 365"), "{refused}");
+}
+
+#[test]
+fn profiles_are_listed_compared_and_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a.toml"), dir.path().join("b.toml"));
+    std::fs::write(&a, "version = 1\n[profile.delegate]\nvalidity_days = 30\n").unwrap();
+    std::fs::write(&b, "version = 1\n[profile.delegate]\napprovals = 2\n").unwrap();
+    let list = tram_pki(&["profile", "list"]).unwrap();
+    assert_eq!(list["profiles"].as_array().unwrap().len(), 11);
+    let shown = tram_pki(&["profile", "show", "delegate", "--profiles", text(&a)]).unwrap();
+    assert_eq!(shown["profile"]["validity_days"], 30);
+    assert_ne!(shown["sha256"], list["sha256"]);
+    let good = tram_pki(&["profile", "lint", text(&a)]).unwrap();
+    assert_eq!(good["narrowed"][0]["after"], "30");
+    let changes = tram_pki(&["profile", "diff", text(&a), text(&b)]).unwrap();
+    assert_eq!(changes["changes"].as_array().unwrap().len(), 2, "{changes}");
+    let back = tram_pki(&["profile", "diff", text(&a), "built-in"]).unwrap();
+    assert_eq!(back["changes"][0]["before"], "30");
+    std::fs::write(
+        &b,
+        "version = 1\n[profile.delegate]\nvalidity_days = 3000\n",
+    )
+    .unwrap();
+    let refused = tram_pki(&["profile", "lint", text(&b)]).unwrap_err();
+    assert!(refused.contains("longer than the 365"), "{refused}");
+    let table = tram_pki(&["profile", "table"]).unwrap();
+    assert!(
+        table["markdown"]
+            .as_str()
+            .unwrap()
+            .contains("tls-handshake")
+    );
+    let built_in = tram_pki(&["profile", "built-in"]).unwrap();
+    assert_eq!(built_in["sha256"], list["sha256"]);
 }
 
 #[test]

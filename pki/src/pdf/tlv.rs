@@ -12,16 +12,16 @@ use formats::time::Timestamp;
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tlv<'b> {
-    pub(super) tag: u8,
-    pub(super) content: &'b [u8],
+pub(crate) struct Tlv<'b> {
+    pub(crate) tag: u8,
+    pub(crate) content: &'b [u8],
     /// With tag and length.
-    pub(super) whole: &'b [u8],
+    pub(crate) whole: &'b [u8],
 }
 
 impl<'b> Tlv<'b> {
     /// The first value of some bytes, and what follows it.
-    pub(super) fn first(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
+    pub(crate) fn first(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
         Self::nested(bytes, INDEFINITE_DEPTH_MAX)
     }
 
@@ -87,7 +87,7 @@ impl<'b> Tlv<'b> {
     }
 
     /// The values inside, at most this many; none if one is malformed or there are more.
-    pub(super) fn children(&self, most: usize) -> Option<Vec<Self>> {
+    pub(crate) fn children(&self, most: usize) -> Option<Vec<Self>> {
         let mut rest = self.content;
         let mut all = Vec::new();
         while !rest.is_empty() {
@@ -102,21 +102,21 @@ impl<'b> Tlv<'b> {
     }
 
     /// The value if it has this tag.
-    pub(super) fn tagged(self, tag: u8) -> Option<Self> {
+    pub(crate) fn tagged(self, tag: u8) -> Option<Self> {
         (self.tag == tag).then_some(self)
     }
 }
 
-pub(super) fn oid(value: Tlv<'_>) -> Option<ObjectIdentifier> {
+pub(crate) fn oid(value: Tlv<'_>) -> Option<ObjectIdentifier> {
     ObjectIdentifier::from_der(value.tagged(OID)?.whole).ok()
 }
 
-pub(super) fn identifier(value: Tlv<'_>) -> Option<AlgorithmIdentifierOwned> {
+pub(crate) fn identifier(value: Tlv<'_>) -> Option<AlgorithmIdentifierOwned> {
     AlgorithmIdentifierOwned::from_der(value.whole).ok()
 }
 
 /// An implicitly tagged identifier: its two parts without the SEQUENCE around them.
-pub(super) fn identifier_content(content: &[u8]) -> Option<AlgorithmIdentifierOwned> {
+pub(crate) fn identifier_content(content: &[u8]) -> Option<AlgorithmIdentifierOwned> {
     let (kind, rest) = Tlv::first(content)?;
     let parameters = match rest {
         [] => None,
@@ -129,7 +129,7 @@ pub(super) fn identifier_content(content: &[u8]) -> Option<AlgorithmIdentifierOw
 }
 
 /// UTCTime or GeneralizedTime with seconds.
-pub(super) fn time(value: Tlv<'_>) -> Option<Timestamp> {
+pub(crate) fn time(value: Tlv<'_>) -> Option<Timestamp> {
     let text = std::str::from_utf8(value.content).ok()?.strip_suffix('Z')?;
     let text = text.split_once('.').map_or(text, |(whole, _)| whole);
     let year = match value.tag {
@@ -160,13 +160,14 @@ pub(super) fn time(value: Tlv<'_>) -> Option<Timestamp> {
 
 /// ContentInfo, its content, SignedData, its sets: five levels, and some room.
 const INDEFINITE_DEPTH_MAX: usize = 8;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OID: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const SET: u8 = 0x31;
-pub(super) const UTC_TIME: u8 = 0x17;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OID: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
+pub(crate) const UTC_TIME: u8 = 0x17;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ fn code(text: &str) -> AgencyCode {
     AgencyCode::parse(text).unwrap()
 }
 
-fn attachment(agency: &str) -> Record {
+pub(crate) fn attachment(agency: &str) -> Record {
     Record::Attachment(Attachment {
         agency: code(agency),
         sequence: 1,

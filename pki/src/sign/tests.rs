@@ -370,6 +370,60 @@ fn broken(world: &World) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
+/// Each of the four signed attributes, in every way that it can be wrong, signed again with the
+/// real key so that nothing but the rule refuses it.
+#[test]
+fn each_signed_attribute_is_there_once_with_one_value_in_der() {
+    let world = world();
+    let good = world.signature();
+    let names = [
+        ("1.2.840.113549.1.9.3", "content-type"),
+        ("1.2.840.113549.1.9.4", "message-digest"),
+        ("1.2.840.113549.1.9.5", "signing-time"),
+        ("1.2.840.113549.1.9.16.2.47", "signing-certificate-v2"),
+    ];
+    for (id, name) in names {
+        let one = |spoil: &dyn Fn(&mut Attribute)| {
+            resigned(&world, &good, |attributes| {
+                let attribute = attributes.iter_mut().find(|a| a.oid == oid(id)).unwrap();
+                spoil(attribute);
+            })
+        };
+        let refused = |what: &str, cms: &[u8], reason: &str| {
+            let error = world.verify(cms).expect_err(name).to_string();
+            assert!(error.contains(reason), "{name} {what}: {error}");
+        };
+        let missing = resigned(&world, &good, |all| all.retain(|a| a.oid != oid(id)));
+        refused("missing", &missing, "is missing");
+        let doubled = resigned(&world, &good, |all| {
+            let mut again = all.iter().find(|a| a.oid == oid(id)).unwrap().clone();
+            // The same attribute once more; another value, because a set has no twins.
+            let other = Any::new(der::Tag::OctetString, vec![7; 3]).unwrap();
+            again.values = SetOfVec::try_from(vec![other]).unwrap();
+            all.push(again);
+        });
+        refused("doubled", &doubled, "exactly once");
+        let two_values = one(&|attribute| {
+            let other = Any::new(der::Tag::OctetString, vec![7; 3]).unwrap();
+            attribute.values.insert(other).unwrap();
+        });
+        refused("with two values", &two_values, "exactly once");
+        let no_value = one(&|attribute| attribute.values = SetOfVec::new());
+        refused("without a value", &no_value, "exactly once");
+        let other_type = one(&|attribute| {
+            let other = Any::new(der::Tag::Boolean, vec![0xff]).unwrap();
+            attribute.values = SetOfVec::try_from(vec![other]).unwrap();
+        });
+        refused("of another type", &other_type, "malformed");
+        let ber = one(&|attribute| {
+            // A boolean that is true in BER only, inside a sequence that the decoder keeps as it is.
+            let ber = Any::new(der::Tag::Sequence, vec![1, 1, 1]).unwrap();
+            attribute.values = SetOfVec::try_from(vec![ber]).unwrap();
+        });
+        refused("in BER", &ber, "DER");
+    }
+}
+
 /// The same value with an indefinite outer length, as streaming tools write it.
 fn indefinite(der: &[u8]) -> Vec<u8> {
     let header = match der[1] {
@@ -678,7 +732,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(Parsed::parse(&bytes).is_err());
-        let _walked = structure::check_der(&bytes);
+        let _walked = check_der(&bytes);
     }
 
     #[test]

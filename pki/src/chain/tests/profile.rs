@@ -13,7 +13,7 @@ use crate::profile::Template;
 use crate::role::Role;
 use crate::testing::{Country, NOW, forge, issue};
 
-const ENDS: [(Role, &str); 9] = [
+pub(crate) const ENDS: [(Role, &str); 9] = [
     (Role::AgencyEncryption, "H01.36.04"),
     (Role::AgencySignature, "H01.36.04"),
     (Role::Delegate, "H01"),
