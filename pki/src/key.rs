@@ -18,6 +18,7 @@ mod uri;
 use std::fmt;
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::algorithm::SignatureAlgorithm;
 

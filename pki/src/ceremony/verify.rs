@@ -21,7 +21,7 @@ use crate::algorithm::{KeyKind, PublicKey, SignatureAlgorithm};
 use crate::cert::Certificate;
 use crate::chain::{TrustStore, Validator};
 use crate::key::Algorithm;
-use crate::profile;
+use crate::lint::{self, Beside};
 use crate::revoke::Crl;
 use crate::role::Role;
 use crate::sign::verify_transcript;
@@ -297,10 +297,17 @@ fn judge(
 ) -> Result<(), String> {
     let domain = &plan.trust_domain;
     let at = Timestamp::parse_rfc3339(&named.line.time).map_err(|error| error.to_string())?;
-    let template = one.template(domain, cert.spki_der(), at);
     let is_root = one.subtrees.is_empty();
     let issuer = (!is_root).then_some(root);
-    profile::lint(cert, &template, issuer, domain).map_err(|error| error.to_string())?;
+    let beside = Beside {
+        issuer,
+        domain: Some(domain),
+        profiles: None,
+    };
+    let found = lint::certificate(cert.der(), &beside);
+    if let Some(error) = found.iter().find(|one| one.is_error()) {
+        return Err(error.to_string());
+    }
     let years = cert
         .not_after()
         .unix_ms()
@@ -342,6 +349,7 @@ fn judge(
         roots: vec![root.clone()],
         intermediates: Vec::new(),
         crls: Vec::new(),
+        ocsp: Vec::new(),
     });
     let believed = validator.verify(cert, Role::IssuingCa, at);
     believed.map(drop).map_err(|error| error.to_string())

@@ -75,7 +75,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("record", attachment.unwrap()),
         ("checkpoint", signed.note.clone().into_bytes()),
         ("checkpoint", signed.encode()),
-        ("private-key", key.pkcs8_der().to_vec()),
+        ("private-key", key.pkcs8_der().unwrap().to_vec()),
         ("public-key", key.spki_der().to_vec()),
         ("capsule", capsule(&mut country)),
     ]
@@ -241,7 +241,7 @@ fn files_of_openssl_are_told_and_keys_never_shown() {
             "{name}: {said}"
         );
     }
-    let secret = hex(signer.key.pkcs8_der().get(36..68).unwrap());
+    let secret = hex(signer.key.pkcs8_der().unwrap().get(36..68).unwrap());
     let all = ["store.p12", "plain.p12", "sec1.pem", "locked.pem"];
     for name in all {
         let said = read(name, Some("correct horse"))[0].json().to_string();

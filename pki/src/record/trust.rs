@@ -210,6 +210,7 @@ impl From<&[Certificate]> for Beside {
         Self {
             authorities: authorities.to_vec(),
             crls: Vec::new(),
+            ocsp: Vec::new(),
         }
     }
 }

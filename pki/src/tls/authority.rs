@@ -16,6 +16,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
+use super::key;
 use super::{CHAIN_MAX, CurrentValidator, PeerVerifier, StationIdentity, Time, TlsClock, TlsError};
 use crate::cert::Certificate;
 use crate::chain::{TrustStore, Validator};
@@ -57,7 +58,7 @@ pub fn authority_client_config(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
-        Some(own) => builder.with_client_auth_cert(own.chain_der(), own.key_der())?,
+        Some(own) => builder.with_client_cert_resolver(key::identity(&own.chain, &own.key)),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
