@@ -28,13 +28,16 @@ use crate::cert::{Certificate, hex};
 use crate::ocsp::{CertId, ErrorStatus, Request, Responder, Status, error_response};
 use crate::revoke::Revocation;
 
+/// An answer, and until when it is given.
+type Made = (Timestamp, Arc<Vec<u8>>);
+
 /// What answers need besides the service.
 #[derive(Debug)]
 pub struct Answers {
     responders: Vec<Responder>,
     log: Option<LogSigner>,
     /// Answers by question, with the time until which they are given.
-    made: Mutex<HashMap<String, (Timestamp, Arc<Vec<u8>>)>>,
+    made: Mutex<HashMap<String, Made>>,
 }
 
 impl Answers {

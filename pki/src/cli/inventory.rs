@@ -159,7 +159,7 @@ pub(super) fn list(order: &ListArguments, now: Timestamp) -> Result<Output, Fail
         Ok(())
     })?;
     if more {
-        text += &format!("… more: narrow the search or give --limit 0 (còn nữa)\n");
+        text += "… more: narrow the search or give --limit 0 (còn nữa)\n";
     }
     if all.is_empty() {
         text += "nothing found (không có)\n";

@@ -210,7 +210,6 @@ impl From<&[Certificate]> for Beside {
         Self {
             authorities: authorities.to_vec(),
             crls: Vec::new(),
-            ocsp: Vec::new(),
         }
     }
 }
@@ -258,6 +257,7 @@ pub fn verify_trust_list(
         roots: roots.collect::<Result<_, _>>()?,
         intermediates: beside.authorities,
         crls: beside.crls,
+        ocsp: Vec::new(),
     });
     let mut counted: Vec<Certificate> = Vec::new();
     let mut faults = Vec::new();

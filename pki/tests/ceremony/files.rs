@@ -5,6 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use super::hall::{Hall, PASSPHRASE, PROVINCE, SHARES, copy, files, plan};
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 fn two_parts_with_divided_passphrase_are_believed_by_openssl_and_by_us() {
     let hall = Hall::new(&plan(SHARES, "file", "file", PROVINCE));
     let digest = hall.ask(&["plan", "ceremony.toml"]).unwrap()["digest"].clone();

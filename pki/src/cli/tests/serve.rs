@@ -200,6 +200,10 @@ fn a_station_renews_its_own_and_an_agency_by_its_current_key() {
     renewal(&scene);
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 fn renewal(scene: &Scene) {
     let home = scene
         .station(STATION)
@@ -659,6 +663,10 @@ fn a_restore_moves_an_authority_to_postgresql() {
     restore(Some(&database.url("authority")));
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 fn restore(database: Option<&str>) {
     let scene = Scene::new(None);
     let dir = text(&scene.out);

@@ -106,6 +106,10 @@ fn openssl_believes(dir: &Path, out: &Path, list: &Path) {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 fn signers_in_different_places_sign_one_after_another_and_hand_over() {
     let (dir, out) = made();
     let (home, records) = (dir.path(), out.join("records"));

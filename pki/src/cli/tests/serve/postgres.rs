@@ -13,6 +13,10 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one story told from beginning to end"
+    )]
     pub(super) fn start() -> Self {
         let bin = binaries();
         let dir = tempfile::Builder::new()
