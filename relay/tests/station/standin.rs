@@ -140,7 +140,7 @@ impl Standin {
         let own = state.certify(Role::StationTls, &Party::Station(name), key.spki_der());
         let chain = [&own, state.ca.certificate(), &state.root]
             .map(|one| CertificateDer::from(one.der().to_vec()));
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8_der().to_vec()));
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8_der().unwrap().to_vec()));
         let mut config = rustls::ServerConfig::builder_with_provider(pki::tls::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
@@ -374,7 +374,7 @@ impl State {
         news.truncate(PAGE);
         let sequence = news
             .last()
-            .map_or(after.min(self.sequence), |(last, ..)| *last);
+            .map_or_else(|| after.min(self.sequence), |(last, ..)| *last);
         let files = news.into_iter().map(|(_, name, sha256)| PublishedFile {
             bytes: std::fs::metadata(self.records.join(&name)).map_or(0, |about| about.len()),
             name,
