@@ -141,6 +141,23 @@ impl Agencies {
         Ok(())
     }
 
+    /// Whether its folder holds other certificates than those in use.
+    pub(crate) fn is_behind(&self, code: &AgencyCode) -> bool {
+        let Some(served) = self.all.get(code) else {
+            return false;
+        };
+        let keys = served.keys();
+        let (signature, encryption) = (served.files.signature(), served.files.encryption());
+        let current = keys.encryption.first().map(|(_, certificate)| certificate);
+        let differs = |pair: &Pair, held: Option<&Certificate>| {
+            pair.current().is_ok_and(|found| found.as_ref() != held)
+        };
+        let waiting = encryption.next().is_ok_and(|next| next.is_some());
+        differs(&signature, Some(&keys.signature_certificate))
+            || differs(&encryption, current)
+            || waiting != keys.knows_next
+    }
+
     /// Whether an envelope that none of these keys opens may be for one that is just coming: a
     /// certificate is public a moment before its issuer's answer is here.
     pub(crate) fn is_changing(&self, agency: &Arc<Agency>) -> bool {

@@ -5,6 +5,7 @@
 //! rests or was never started: they write beside it, or make its store first.
 
 mod enrol;
+mod import;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -40,6 +41,9 @@ enum Verb {
     /// Set up this node with a one-time token from the authority, then run it. Khởi tạo trạm bằng mã
     /// dùng một lần, rồi chạy.
     Enrol(enrol::EnrolNode),
+    /// Put a certificate that another authority issued in the place of one of an agency's. Đưa vào dùng
+    /// chứng thư do nơi khác cấp.
+    Import(import::Import),
     /// Keys of systems that call the REST door.
     #[command(subcommand)]
     Key(KeyVerb),
@@ -125,6 +129,7 @@ async fn verb(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Check(common) => check(&common).await,
         Verb::Enrol(arguments) => enrol_node(&arguments).await,
+        Verb::Import(arguments) => import_certificate(&arguments).await,
         Verb::Key(verb) => add_key(verb).await,
         Verb::Run(common) => run_node(&common).await,
         Verb::User(verb) => add_user(verb).await,
@@ -161,15 +166,7 @@ fn unusable(error: &dyn std::error::Error) -> Failure {
 async fn enrol_node(arguments: &enrol::EnrolNode) -> Result<(), Failure> {
     let json = arguments.options.json;
     let enrolled = Box::pin(enrol::carry_out(arguments)).await;
-    let (config, said) = enrolled.map_err(|stopped| {
-        if json {
-            say(&stopped.json().to_string());
-        }
-        Failure {
-            code: 1,
-            text: stopped.text(),
-        }
-    })?;
+    let (config, said) = enrolled.map_err(|stopped| stop(&stopped, json))?;
     let file = config.display();
     if json {
         say(&said.to_string());
@@ -185,6 +182,49 @@ async fn enrol_node(arguments: &enrol::EnrolNode) -> Result<(), Failure> {
         return Ok(());
     }
     run_node(&Common { config, json }).await
+}
+
+async fn import_certificate(arguments: &import::Import) -> Result<(), Failure> {
+    let done = Box::pin(import::carry_out(arguments)).await;
+    let said = done.map_err(|stopped| stop(&stopped, arguments.json))?;
+    if arguments.json {
+        say(&said.to_string());
+        return Ok(());
+    }
+    let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+    say(&format!(
+        "imported (đã nhận): {} of {}, valid to (hiệu lực đến) {}",
+        text("role"),
+        text("agency"),
+        text("not_after")
+    ));
+    for authority in said["without_revocation_list"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        complain(&format!(
+            "no revocation list of {authority} is here; have it published in the records, or its \
+             certificates will not be believed (cần đưa danh sách thu hồi vào danh bạ)"
+        ));
+    }
+    if let Some(trouble) = said["trouble"].as_str() {
+        complain(&format!(
+            "not published: {trouble}\n  next: {}",
+            text("next")
+        ));
+    }
+    Ok(())
+}
+
+fn stop(stopped: &relay::cli::Stopped, json: bool) -> Failure {
+    if json {
+        say(&stopped.json().to_string());
+    }
+    Failure {
+        code: 1,
+        text: stopped.text(),
+    }
 }
 
 async fn run_node(common: &Common) -> Result<(), Failure> {

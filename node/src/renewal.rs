@@ -72,9 +72,7 @@ async fn round(core: &Core, forced: bool) -> Result<Duration, String> {
         retire::older_pairs(core, files, now).await?;
     }
     let timing = core.station().timing();
-    let Some(authority) = core.station().authority() else {
-        return Ok(timing.renew);
-    };
+    let authority = core.station().authority();
     let mut outcome = Ok(timing.renew);
     for files in &all {
         // One agency's trouble is not another's.
@@ -93,20 +91,19 @@ async fn round(core: &Core, forced: bool) -> Result<Duration, String> {
 /// What operators see of the agencies' certificates.
 fn show(core: &Core) {
     let station = core.station();
-    for agency in core.agencies.all() {
+    for files in core.agencies.files() {
+        let (Some(agency), Ok(slots)) = (core.agencies.of(&files.code), slots(files)) else {
+            continue;
+        };
         let encryption = agency
             .encryption
             .first()
             .map(|(_, certificate)| certificate);
-        let both = [
-            (Role::AgencySignature, Some(&agency.signature_certificate)),
-            (Role::AgencyEncryption, encryption),
-        ];
-        for (role, certificate) in both {
+        let both = [Some(&agency.signature_certificate), encryption];
+        for (slot, certificate) in slots.into_iter().zip(both) {
             if let Some(certificate) = certificate {
-                let renewal = station.renewal_of(certificate, role);
-                let party = Party::Agency(agency.code.clone());
-                let standing = Standing::of(certificate, role, party, renewal);
+                let renewal = slot.renewal(station.renewal_of(certificate, slot.role));
+                let standing = Standing::of(certificate, slot.role, slot.party, renewal);
                 station.certificates().put(standing);
             }
         }
@@ -116,23 +113,19 @@ fn show(core: &Core) {
 /// One agency; whether something waits for its day.
 async fn agency(
     core: &Core,
-    authority: &Authority,
+    authority: Option<&Authority>,
     files: &AgencyFiles,
     now: Timestamp,
     forced: bool,
 ) -> Result<bool, String> {
-    let passphrase = files.passphrase().map_err(in_words)?;
-    let slot = |role, pair: Pair| Slot {
-        role,
-        party: Party::Agency(files.code.clone()),
-        pair,
-        passphrase: passphrase.clone(),
-    };
-    let slots = [
-        slot(Role::AgencySignature, files.signature()),
-        slot(Role::AgencyEncryption, files.encryption()),
-    ];
-    ask(core, authority, &files.code, &slots, now, forced).await?;
+    let slots = slots(files)?;
+    if core.agencies.is_behind(&files.code) {
+        // Brought by a person (`tram-node import`), or put in place while nobody looked.
+        core.agencies.reload(&files.code).map_err(in_words)?;
+    }
+    if let Some(authority) = authority {
+        ask(core, authority, &files.code, &slots, now, forced).await?;
+    }
     let mut waits = false;
     for slot in &slots {
         let Some(next) = slot.pair.next().map_err(in_words)? else {
@@ -148,8 +141,24 @@ async fn agency(
         let (role, until) = (slot.role, next.not_after().rfc3339());
         tracing::info!(agency = %files.code, %role, sha256 = %next.sha256(), until, "certificate renewed");
     }
-    attach(core, authority, &files.code, now).await?;
+    if let Some(authority) = authority {
+        attach(core, authority, &files.code, now).await?;
+    }
     Ok(waits)
+}
+
+fn slots(files: &AgencyFiles) -> Result<[Slot; 2], String> {
+    let passphrase = files.passphrase().map_err(in_words)?;
+    let slot = |role, pair: Pair| Slot {
+        role,
+        party: Party::Agency(files.code.clone()),
+        pair,
+        passphrase: passphrase.clone(),
+    };
+    Ok([
+        slot(Role::AgencySignature, files.signature()),
+        slot(Role::AgencyEncryption, files.encryption()),
+    ])
 }
 
 /// Old encryption pairs stay, named after the certificate's serial number.

@@ -137,3 +137,31 @@ fn in_words(error: impl std::fmt::Display) -> String {
 
 /// Legs read at once.
 const STEP: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pairs_with_older_names_are_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [
+            "encryption.crt",
+            "encryption.key",
+            "encryption.next.crt",
+            "encryption-7a.crt",
+            "encryption-7a.key",
+            "signature.crt",
+        ];
+        for name in names {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let found = older(dir.path());
+        let file = |name: &str| dir.path().join(name);
+        assert_eq!(
+            found,
+            [(file("encryption-7a.crt"), file("encryption-7a.key"))]
+        );
+        assert!(older(&dir.path().join("absent")).is_empty());
+    }
+}

@@ -44,6 +44,7 @@ pub mod lint;
 pub mod note;
 pub mod ocsp;
 pub mod pair;
+pub mod parcel;
 pub mod pdf;
 pub mod permit;
 pub mod plan;

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::cert::{CertError, Certificate};
 use crate::csr::{self, CsrError};
-use crate::key::{Algorithm, KeyError, SigningKey};
+use crate::key::{Algorithm, DecryptionKey, KeyError, SigningKey, write_private};
 
 /// Why a pair is not what it should be.
 #[derive(Debug, Error)]
@@ -47,6 +47,17 @@ pub enum PairError {
     /// The certificate is for another key.
     #[error("the certificate is not for the key in {0}")]
     KeyMismatch(String),
+}
+
+/// A key that comes from elsewhere.
+#[derive(Clone, Debug)]
+pub enum BroughtKey<'a> {
+    /// It opens.
+    Decryption(&'a DecryptionKey),
+    /// It signs.
+    Signing(&'a SigningKey),
+    /// It stays in its token; this is its address (RFC 7512).
+    Token(&'a str),
 }
 
 /// The files of one key and its certificate, and of their successors.
@@ -185,6 +196,41 @@ impl Pair {
         })
     }
 
+    /// Takes a key that was made elsewhere as the one that comes next; one that waits is given up.
+    ///
+    /// # Errors
+    /// [`PairError`].
+    pub fn bring(&self, key: &BroughtKey<'_>, passphrase: Option<&str>) -> Result<(), PairError> {
+        self.recover()?;
+        self.forget_next()?;
+        let file = self.next_key_file();
+        let part = file.with_extension("part");
+        remove(&part)?;
+        match key {
+            BroughtKey::Decryption(key) => key.save(&part, passphrase)?,
+            BroughtKey::Signing(key) => key.save(&part, passphrase)?,
+            BroughtKey::Token(uri) => write_private(&part, uri.as_bytes())?,
+        }
+        rename(&part, &file)
+    }
+
+    /// Keeps the certificate of a key that was brought, whose fit its bringer has checked.
+    ///
+    /// # Errors
+    /// [`PairError::File`].
+    pub fn brought(&self, certificate: &Certificate) -> Result<(), PairError> {
+        replace(&self.next_certificate_file(), certificate.pem().as_bytes())
+    }
+
+    /// Whether the key in use lies in a token: its file holds nothing but an address (RFC 7512).
+    #[must_use]
+    pub fn is_in_token(&self) -> bool {
+        let mut start = [0; TOKEN.len()];
+        File::open(&self.key)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok_and(|()| start == *TOKEN)
+    }
+
     /// Keeps the certificate that came for the new key.
     ///
     /// # Errors
@@ -219,6 +265,11 @@ impl Pair {
     /// [`PairError::File`]; [`Pair::recover`] finishes what was decided.
     pub fn switch(&self, keep: Option<&str>) -> Result<(), PairError> {
         self.recover()?;
+        for file in [self.next_key_file(), self.next_certificate_file()] {
+            if !file.exists() {
+                return Err(fault(&file, ErrorKind::NotFound.into()));
+            }
+        }
         self.steps(keep)
             .into_iter()
             .try_for_each(|step| step.take())
@@ -344,6 +395,8 @@ fn fault(path: &Path, source: std::io::Error) -> PairError {
     }
 }
 
+/// How the address of a key in a token begins.
+const TOKEN: &[u8; 7] = b"pkcs11:";
 /// A request of ours has under 1 KiB.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
 

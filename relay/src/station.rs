@@ -79,6 +79,16 @@ pub async fn check(config: StationConfig) -> Result<serde_json::Value, StartErro
     core::check(config, Clock::system()).await
 }
 
+/// What a station knows of others, without starting it.
+pub async fn records(config: &StationConfig) -> Result<Directory, StartError> {
+    core::records(config, Clock::system().now()).await
+}
+
+/// Who this station is towards its authority, without starting it.
+pub async fn identity(config: &StationConfig) -> Result<StationIdentity, StartError> {
+    core::identity(config, Clock::system()).await
+}
+
 /// Opens the store of a station that does not run, making it if there is none: for commands that
 /// write the desk's tables before the first start. [`OpenError::InUse`] while the station runs.
 pub async fn prepare(

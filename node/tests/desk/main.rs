@@ -12,13 +12,11 @@ mod acts;
 mod attachments;
 mod directory;
 mod evidence;
+mod foreign;
 mod forged;
 mod promises;
 mod receipts;
 mod rotation;
-#[path = "../../../relay/tests/station/standin.rs"]
-#[allow(dead_code, reason = "the stories of stations use the rest of it")]
-mod standin;
 mod story;
 mod windows;
 mod world;

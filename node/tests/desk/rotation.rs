@@ -9,6 +9,7 @@ use std::time::Duration;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use node::desk::{Desk, Submission};
 use node::view::{InboxState, RecipientState};
+use pki::role::Role;
 use relay::station::Station;
 
 use crate::world::{RECIPIENT, World, draft, load, recipient, sender};
@@ -178,15 +179,73 @@ async fn one_line_sets_a_node_up_and_documents_reach_its_agency() {
     world.stop().await;
 }
 
+/// Old pairs of which one has nothing left to open, one may have, and one was half retired by a crash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_key_goes_a_document_s_longest_life_after_its_certificate_and_not_before() {
+    let world = World::start().await;
+    let folder = world.dir.path().join("pki/agencies").join(RECIPIENT);
+    let day = 86_400_000;
+    let now = world.b.now();
+    let pair = |name: &str, ended_days: i64| {
+        let key = pki::key::DecryptionKey::generate().unwrap();
+        let template = pki::profile::Template {
+            not_before: now.minus_ms(200 * day),
+            not_after: now.minus_ms(ended_days * day),
+            ..pki::profile::Template::new(Role::AgencyEncryption, RECIPIENT, key.spki_der(), now)
+                .for_party(recipient().into())
+        };
+        let certificate = issue(&world, template);
+        key.save(&folder.join(format!("{name}.key")), None).unwrap();
+        std::fs::write(folder.join(format!("{name}.crt")), certificate.pem()).unwrap();
+    };
+    pair("encryption-waits", 29);
+    pair("encryption-cut", 31);
+    std::fs::remove_file(folder.join("encryption-cut.key")).unwrap();
+    pair("encryption-over", 31);
+    world
+        .until("two to be retired", async |_| {
+            let gone = |name: &str| !folder.join(name).exists();
+            let over = gone("encryption-over.key") && gone("encryption-over.crt");
+            (over && gone("encryption-cut.crt")).then_some(())
+        })
+        .await;
+    for name in [
+        "encryption-waits.key",
+        "encryption-waits.crt",
+        "encryption.key",
+    ] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+    let id = send(&world.a, 1, RECIPIENT).await;
+    until_delivered(&world, &[id]).await;
+    world.stop().await;
+}
+
+fn issue(world: &World, template: pki::profile::Template) -> pki::cert::Certificate {
+    let folder = world.dir.path().join("pki/authority");
+    let now = world.b.now();
+    let key = pki::key::SigningKey::load(&folder.join("ca.key"), None).unwrap();
+    let certificate = pki::cert::Certificate::load(&folder.join("ca.crt")).unwrap();
+    let domain = "tram.test".parse().unwrap();
+    let issuer = pki::issue::Issuer::new(certificate, key, domain).unwrap();
+    let ledger = world.dir.path().join("old.ledger");
+    let mut ledger = pki::ledger::Ledger::open(&ledger).unwrap();
+    let prepared = issuer.prepare(template).unwrap();
+    let planned = ledger.plan(vec![prepared], now).unwrap().remove(0);
+    issuer.sign(planned).unwrap()
+}
+
 fn enrol(world: &World, home: &Path) -> serde_json::Value {
     let authority = world.authority.as_ref().unwrap();
+    let token = authority.grant("H01.38", "node-c.tram.test");
     let link = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = format!("--listen={}", link.local_addr().unwrap());
     drop(link);
     let output = Command::new(env!("CARGO_BIN_EXE_tram-node"))
-        .args(["enrol", "--no-start", "--json", "--token=TOKEN-1", &listen])
-        .arg(format!("--authority={}", authority.url()))
-        .arg(format!("--fingerprint={}", authority.fingerprint()))
+        .args(["enrol", "--no-start", "--json", &listen])
+        .arg(format!("--token={token}"))
+        .arg(format!("--authority={}", authority.url))
+        .arg(format!("--fingerprint={}", authority.fingerprint))
         .arg(format!("--dir={}", home.display()))
         .output()
         .unwrap();

@@ -12,8 +12,6 @@ use node::desk::{Desk, Draft, DraftFile, Submission};
 use node::view::{Accepted, RecipientState};
 use relay::config::Timing;
 
-use crate::standin::{self, Parts, Standin};
-
 pub const SENDER: &str = "H01.36";
 pub const RECIPIENT: &str = "H01.36.04";
 
@@ -24,7 +22,7 @@ pub struct World {
     pub dir: tempfile::TempDir,
     tsa: tokio::task::JoinHandle<()>,
     /// Renews and publishes, where every station has records of its own.
-    pub authority: Option<Standin>,
+    pub authority: Option<Authority>,
 }
 
 impl World {
@@ -80,7 +78,7 @@ impl World {
         );
         let tsa = serve_tsa(&out, listener);
         let authority = match renewing {
-            true => Some(serve_authority(&out).await),
+            true => Some(Authority::serve(&out).await),
             false => None,
         };
         let config = |name: &str, link: u16, agencies: &[&str]| {
@@ -266,30 +264,70 @@ async fn start_relay(dir: &Path) -> relay::station::Station {
     relay::station::Station::start(config, None).await.unwrap()
 }
 
-/// The authority's part of `tram-pki` over the folder that `init` made.
-async fn serve_authority(pki: &Path) -> Standin {
-    let folder = pki.join("authority");
-    let certificate = |name: &str| pki::cert::Certificate::load(&folder.join(name)).unwrap();
-    let key = pki::key::SigningKey::load(&folder.join("ca.key"), None).unwrap();
-    let domain: formats::id::TrustDomain = "tram.test".parse().unwrap();
-    let clock = relay::clock::Clock::system();
-    Standin::start(Parts {
-        domain: domain.clone(),
-        root: certificate("root.crt"),
-        ca: pki::issue::Issuer::new(certificate("ca.crt"), key, domain).unwrap(),
-        ledger: pki::ledger::Ledger::open(&pki.join("standin.ledger")).unwrap(),
-        trust_list: certificate("trust-list.crt"),
-        records: pki.join("records"),
-        grant: standin::grant(
-            "node-c.tram.test",
-            "tram.test",
-            &[("H01.38", "Sở Y tế tỉnh A")],
-            &["relay-bac.tram.test"],
-        ),
-        name: "authority-1.tram.test".parse().unwrap(),
-        now: std::sync::Arc::new(move || clock.now()),
-    })
-    .await
+/// The authority's own server over the folder that `init` made.
+pub struct Authority {
+    pub url: String,
+    pub fingerprint: String,
+    folder: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Authority {
+    async fn serve(pki: &Path) -> Self {
+        let clock = relay::clock::Clock::system();
+        let (now, any) = (clock.now(), (Ipv4Addr::LOCALHOST, 0).into());
+        let clock: pki::authority::tsa::Clock = std::sync::Arc::new(move || Some(clock.now()));
+        let server = pki::authority::server::Server::bind(pki, any, Some(any), clock, now)
+            .await
+            .unwrap();
+        let address = server.api_address().unwrap().unwrap();
+        let root = pki::cert::Certificate::load(&pki.join("authority/root.crt")).unwrap();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "owned by the world, aborted at its end"
+        )]
+        let task = tokio::spawn(async move {
+            let stop = tokio_util::sync::CancellationToken::new();
+            server.run(stop).await.unwrap();
+        });
+        Self {
+            url: format!("https://{address}"),
+            fingerprint: root.sha256().to_string(),
+            folder: pki.to_owned(),
+            task,
+        }
+    }
+
+    /// A token for a node with one agency.
+    pub fn grant(&self, code: &str, station: &str) -> String {
+        let folder = self.folder.to_str().unwrap();
+        let line = [
+            "grant",
+            code,
+            "--dir",
+            folder,
+            "--station",
+            station,
+            "--json",
+        ];
+        let said: serde_json::Value = serde_json::from_str(&run(&tram_pki(), &line)).unwrap();
+        said["token"].as_str().unwrap().to_owned()
+    }
+}
+
+fn files_of(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap());
+    entries
+        .map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap()))
+        .collect()
 }
 
 fn config(
@@ -298,7 +336,7 @@ fn config(
     link: u16,
     agencies: &[&str],
     tsa: &str,
-    authority: Option<&Standin>,
+    authority: Option<&Authority>,
 ) -> PathBuf {
     let pki = dir.join("pki");
     let mut records = pki.join("records");
@@ -306,14 +344,13 @@ fn config(
     if let Some(authority) = authority {
         let own = dir.join(format!("{name}-records"));
         std::fs::create_dir_all(&own).unwrap();
-        for (file, bytes) in standin::files_of(&records) {
+        for (file, bytes) in files_of(&records) {
             std::fs::write(own.join(file), bytes).unwrap();
         }
         records = own;
         section = format!(
             "[authority]\nurl = \"{}\"\nfingerprint = \"{}\"\n",
-            authority.url(),
-            authority.fingerprint()
+            authority.url, authority.fingerprint
         );
     }
     let http = if agencies.is_empty() {

@@ -136,9 +136,9 @@ impl ServerCertVerifier for AuthorityVerifier {
             .cloned()
             .collect();
         let peer = PeerVerifier {
-            mandatory: true,
             validator,
             expected: None,
+            mandatory: true,
             provider: super::provider(),
         };
         peer.check(end, &between, now)?;

@@ -213,7 +213,7 @@ impl Enrolment {
         for slot in slots {
             match slot.stage(Renewal::Automatic, now, true)? {
                 Stage::Wants(request) => requests.push(*request),
-                Stage::Ready(_) | Stage::Rests | Stage::Foreign => {
+                Stage::Ready(_) | Stage::Rests | Stage::ByHand => {
                     return Err(EnrolError::Disk(format!(
                         "{} holds a certificate of another enrolment",
                         slot.pair.certificate_file().display()

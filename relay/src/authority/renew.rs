@@ -54,8 +54,8 @@ pub struct Slot {
 pub enum Stage {
     /// Not due.
     Rests,
-    /// Not issued by our authority: a person renews it.
-    Foreign,
+    /// A person renews it: another authority issued it, or its key lies in a token.
+    ByHand,
     /// To be asked for; a proof is the agency's to add.
     Wants(Box<Request>),
     /// Its successor is here and waits until others know it.
@@ -83,8 +83,8 @@ impl Slot {
             self.pair.forget_next()?;
         }
         if let Some(current) = self.pair.current()? {
-            if renewal == Renewal::Foreign {
-                return Ok(Stage::Foreign);
+            if self.renewal(renewal) != Renewal::Automatic {
+                return Ok(Stage::ByHand);
             }
             let spread = spread(&current.sha256());
             let due = renewal_at(current.not_before(), current.not_after(), spread);
@@ -99,6 +99,16 @@ impl Slot {
             csr: wanted.csr,
             proof: None,
         })))
+    }
+
+    /// Who renews it, when the certificate alone says `judged`.
+    #[must_use]
+    pub fn renewal(&self, judged: Renewal) -> Renewal {
+        match judged {
+            // The token's successor is made where the token is.
+            Renewal::Automatic if self.pair.is_in_token() => Renewal::ByHand,
+            other => other,
+        }
     }
 
     /// Keeps what the authority issued for this slot, if it is what was asked for.

@@ -108,11 +108,7 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
     let passphrase = passphrase(&config.identity)?;
     let passphrase = passphrase.as_deref();
     finish_switches(&config.identity)?;
-    let pinned = super::anchor::pinned(config)?;
-    let folder = config.records.clone();
-    let directory = tokio::task::spawn_blocking(move || Directory::open(folder, pinned, now))
-        .await
-        .map_err(|error| StartError::Listen(error.to_string()))??;
+    let directory = records(config, now).await?;
     let evidence = evidence(config, passphrase, &directory)?;
     let identity = tls_identity(config, passphrase, &directory)?;
     let tls = LinkTls {
@@ -125,6 +121,28 @@ async fn load(config: &StationConfig, clock: &Clock) -> Result<Loaded, StartErro
         evidence,
         tls,
     })
+}
+
+/// See [`super::records`].
+pub(super) async fn records(
+    config: &StationConfig,
+    now: Timestamp,
+) -> Result<Directory, StartError> {
+    let pinned = super::anchor::pinned(config)?;
+    let folder = config.records.clone();
+    let opened = tokio::task::spawn_blocking(move || Directory::open(folder, pinned, now)).await;
+    let opened = opened.map_err(|error| StartError::Listen(error.to_string()))?;
+    Ok(opened?)
+}
+
+/// See [`super::identity`].
+pub(super) async fn identity(
+    config: &StationConfig,
+    clock: Clock,
+) -> Result<StationIdentity, StartError> {
+    let passphrase = passphrase(&config.identity)?;
+    let directory = records(config, clock.now()).await?;
+    tls_identity(config, passphrase.as_deref(), &directory)
 }
 
 /// See [`super::prepare`].
@@ -296,16 +314,12 @@ impl Core {
     fn show_certificates(&self) {
         let tls = self.tls.identity();
         let evidence = self.evidence.signer();
-        let both = [
-            (Role::StationTls, tls.chain.first()),
-            (Role::StationEvidence, Some(&evidence.certificate)),
-        ];
-        for (role, certificate) in both {
+        let both = [tls.chain.first(), Some(&evidence.certificate)];
+        for (slot, certificate) in self.slots().into_iter().flatten().zip(both) {
             if let Some(certificate) = certificate {
-                let party = Party::Station(self.name.clone());
-                let renewal = self.renewal_of(certificate, role);
+                let renewal = slot.renewal(self.renewal_of(certificate, slot.role));
                 self.certificates
-                    .put(Standing::of(certificate, role, party, renewal));
+                    .put(Standing::of(certificate, slot.role, slot.party, renewal));
             }
         }
     }

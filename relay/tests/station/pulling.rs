@@ -171,6 +171,45 @@ fn state_refused(station: &Station) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_see_certificates_and_the_authority() {
+    let mut pulling = Pulling::new().await;
+    let ops = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = ops.local_addr().unwrap();
+    drop(ops);
+    pulling.config.ops = Some(address);
+    let station = pulling.start().await;
+    until("the first pull", || sequence(&station) > 0).await;
+    let ask = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}"))
+            .await
+            .unwrap();
+        answer.text().await.unwrap()
+    };
+    let status: serde_json::Value = serde_json::from_str(&ask("/status").await).unwrap();
+    let authority = &status["authority"];
+    assert_eq!(authority["url"], pulling.standin.url());
+    assert!(authority["age_s"].as_i64().unwrap() < 60, "{authority}");
+    let roles: Vec<&str> = status["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["station-evidence", "station-tls"]);
+    assert_eq!(status["certificates"][1]["renewal"], "automatic");
+    assert!(status["certificates"][1]["warning_days"].is_null());
+    let metrics = ask("/metrics").await;
+    for line in [
+        "tram_certificate_expires_seconds{role=\"station-tls\"} ",
+        "tram_certificate_expires_seconds{role=\"station-evidence\"} ",
+        "tram_authority_pull_age_seconds ",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    station.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_authority_changes_nothing_and_stops_nothing() {
     let mut pulling = Pulling::new().await;
     let station = pulling.start().await;
