@@ -3,6 +3,7 @@
 //! Owns: nothing but its parts. Everything else of the crate opens no socket and no database.
 
 mod api;
+pub mod approvals;
 pub mod audit;
 pub mod backup;
 pub mod clock_guard;
@@ -22,6 +23,7 @@ pub mod published;
 mod refusal;
 pub mod server;
 pub mod service;
+mod settings;
 pub mod tsa;
 
 pub use db::DbError;

@@ -16,6 +16,7 @@ mod monitor;
 mod pdf;
 mod profile;
 mod records;
+mod requests;
 mod serve;
 mod trust_list;
 mod verify;
@@ -73,6 +74,12 @@ enum Command {
         /// folder by default.
         #[arg(long)]
         database: Option<String>,
+        /// Folder of a ceremony: its root and authorities are taken over, none are made.
+        #[arg(long)]
+        from_ceremony: Option<PathBuf>,
+        /// File whose first line opens the ceremony's keys.
+        #[arg(long, requires = "from_ceremony")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Issue a certificate for a request (cấp chứng thư).
     Issue {
@@ -110,6 +117,11 @@ enum Command {
     },
     /// One-time tokens for setting up stations (mã ghi danh dùng một lần).
     Grant(grants::GrantArguments),
+    /// What waits for the approval of several persons (yêu cầu chờ phê duyệt).
+    Request {
+        #[command(subcommand)]
+        command: requests::RequestCommand,
+    },
     /// Look through everything that was issued (tìm, liệt kê chứng thư).
     List(inventory::ListArguments),
     /// What ends soon and has no successor; exit code 1 if there is any (sắp hết hạn).
@@ -322,9 +334,15 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
             out,
             digest,
             database,
+            from_ceremony,
+            passphrase_file,
         } => {
-            let (digest, database) = (digest.as_deref(), database.as_deref());
-            init::run(&load_plan(plan)?, out, digest, database, clock())?
+            let places = init::Places {
+                database: database.as_deref(),
+                ceremony: from_ceremony.as_deref(),
+                passphrase_file: passphrase_file.as_deref(),
+            };
+            init::run(&load_plan(plan)?, out, digest.as_deref(), &places, clock())?
         }
         Command::Issue {
             dir,
@@ -341,6 +359,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Output, Failure
         Command::Crl {
             command: CrlCommand::Publish { dir },
         } => workshop::publish_crls(dir, clock())?,
+        Command::Request { command } => requests::run(command, clock())?,
         Command::Grant(arguments) => grants::run(arguments, clock())?,
         Command::List(arguments) => inventory::list(arguments, clock())?,
         Command::Expiring(arguments) => inventory::expiring(arguments, clock())?,

@@ -165,6 +165,12 @@ impl Issuer {
         &self.profiles
     }
 
+    /// The authority's key, for answers that it signs itself.
+    #[cfg(feature = "authority")]
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     /// The authority's certificate.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {

@@ -12,8 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use formats::id::{Digest, Party, StationName};
 use formats::time::Timestamp;
+use serde_json::{Value as Json, json};
 use thiserror::Error;
 
+use super::approvals::{self, ApprovalError, Outcome};
 use super::audit::Actor;
 use super::db::{DbError, Tx};
 use super::folder::write_public;
@@ -32,6 +34,9 @@ use crate::sign::{self, Content, Parsed};
 /// Why no certificates are given.
 #[derive(Debug, Error)]
 pub enum EnrolError {
+    /// The approvals.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -62,6 +67,9 @@ pub enum EnrolError {
     /// Issuing failed.
     #[error(transparent)]
     Office(#[from] OfficeError),
+    /// An approver refused.
+    #[error("request {0} was refused by an approver")]
+    Rejected(String),
     /// A request is unreadable or proves nothing.
     #[error("{party}, {role}: {source}")]
     Request {
@@ -72,6 +80,16 @@ pub enum EnrolError {
         /// What is wrong.
         #[source]
         source: CsrError,
+    },
+    /// More persons must agree first.
+    #[error("request {id} waits for approval: {have} of {needed} agreed")]
+    Waiting {
+        /// Which.
+        id: String,
+        /// How many agreed.
+        have: u32,
+        /// How many must.
+        needed: u32,
     },
     /// Not the certificates that the grant names.
     #[error("the requests are not those of the grant: {0}")]
@@ -92,13 +110,17 @@ impl EnrolError {
             Self::NotYours { .. } => ("not_yours", 403),
             Self::Request { .. } => ("request_invalid", 400),
             Self::Wrong(_) => ("requests_wrong", 400),
+            Self::Rejected(_) => ("approval_refused", 403),
+            Self::Waiting { .. } => ("waiting", 202),
             Self::Office(OfficeError::Issue { .. }) => ("profile_refused", 400),
             Self::Office(OfficeError::NoKey(_) | OfficeError::Ended { .. }) => {
                 ("authority_unavailable", 503)
             }
-            Self::Db(_) | Self::Grant(_) | Self::Inventory(_) | Self::Office(_) => {
-                ("internal", 500)
-            }
+            Self::Approval(_)
+            | Self::Db(_)
+            | Self::Grant(_)
+            | Self::Inventory(_)
+            | Self::Office(_) => ("internal", 500),
         }
     }
 }
@@ -127,11 +149,19 @@ impl Office {
         exactly_granted(&kept, &asked.requests)?;
         let orders = self.orders(&asked.requests, now)?;
         refuse_used_keys(&mut tx, &asked.requests, &orders).await?;
-        let (names, prepared) = self.lint(orders, now)?;
         let actor = Actor {
             who: format!("grant {} for {}", kept.id, kept.allowed.station),
             from: from.to_owned(),
         };
+        let outcome = self
+            .approved(&mut tx, &asked.requests, &orders, &actor, now)
+            .await?;
+        if let Some(waits) = outcome {
+            // The token stays bound to these requests, and the question to the approvers is kept.
+            tx.commit().await?;
+            return Err(waits);
+        }
+        let (names, prepared) = self.lint(orders, now)?;
         let planned = plan_in(&mut tx, prepared, &actor, now).await?;
         tx.commit().await?;
 
@@ -144,6 +174,65 @@ impl Office {
         tx.commit().await?;
         self.publish(&certs)?;
         Ok(answer)
+    }
+
+    /// Why these certificates are not given yet, if their profiles need more persons to agree.
+    async fn approved(
+        &self,
+        tx: &mut Tx,
+        requests: &[Request],
+        orders: &[(String, Template)],
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<EnrolError>, EnrolError> {
+        let mut needed = 1;
+        let mut asked = Vec::with_capacity(requests.len());
+        for (request, (name, template)) in requests.iter().zip(orders) {
+            let issuer = self.issuer(name, now)?;
+            needed = needed.max(u32::from(issuer.profiles().of(request.role).approvals()));
+            asked.push(json!({
+                "role": request.role.as_str(), "name": request.party.to_string(), "issuer": name,
+                "key_sha256": Digest::of(&template.spki_der).to_string(),
+            }));
+        }
+        if needed < 2 {
+            return Ok(None);
+        }
+        let body = Json::Array(asked);
+        let hash = Digest::of(body.to_string().as_bytes());
+        let outcome = approvals::judge(tx, self, &hash, (body, needed), actor, now).await?;
+        Ok(match outcome {
+            Outcome::Approved => None,
+            Outcome::Rejected(id) => Some(EnrolError::Rejected(id)),
+            Outcome::Waiting { id, have, needed } => Some(EnrolError::Waiting { id, have, needed }),
+        })
+    }
+
+    /// Issues one certificate for a request at the console, after the approvals that its profile
+    /// needs.
+    ///
+    /// # Errors
+    /// [`EnrolError::Waiting`], [`EnrolError::Rejected`], [`EnrolError::Office`].
+    pub async fn issue_asked(
+        &self,
+        request: &Request,
+        order: (String, Template),
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Certificate, EnrolError> {
+        let orders = [order];
+        let mut tx = self.inventory.db.write().await?;
+        let requests = std::slice::from_ref(request);
+        let waits = self
+            .approved(&mut tx, requests, &orders, actor, now)
+            .await?;
+        tx.commit().await?;
+        if let Some(waits) = waits {
+            return Err(waits);
+        }
+        let certs = self.issue(orders.to_vec(), actor, now).await?;
+        let cert = certs.into_iter().next();
+        cert.ok_or_else(|| EnrolError::Wrong("nothing was issued".to_owned()))
     }
 
     /// Gives successors of current certificates to a station that showed its own.

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use formats::id::{Digest, Party, StationName, TrustDomain};
 use formats::time::Timestamp;
-use serde::Deserialize;
 use thiserror::Error;
 
 use super::audit::Actor;
 use super::folder::{self, write_public};
 use super::inventory::{Inventory, InventoryError};
 use super::log::LogSigner;
+pub use super::settings::{ClockSettings, Settings};
 use crate::cert::{CertError, Certificate};
 use crate::chain::{TrustStore, Validator};
 use crate::issue::{CRL_VALID_MS, CrlTemplate, IssueError, Issuer, Prepared};
@@ -88,61 +88,6 @@ pub enum OfficeError {
     },
 }
 
-/// `authority/authority.toml`; everything has a default.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A file, or `postgres://user@host/database`; `authority.db` in the folder by default.
-    pub database: Option<String>,
-    /// What the clock is compared with.
-    #[serde(default)]
-    pub clock: ClockSettings,
-}
-
-/// `[clock]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClockSettings {
-    /// Other time-stamp authorities (`http://…`) that are asked every few minutes. Without any, only a
-    /// step of the machine's clock is noticed.
-    #[serde(default)]
-    pub references: Vec<String>,
-    /// What tokens say of their accuracy, milliseconds; a clock that is further off stamps nothing.
-    #[serde(default = "one_second")]
-    pub accuracy_ms: u64,
-}
-
-impl Default for ClockSettings {
-    fn default() -> Self {
-        Self {
-            references: Vec::new(),
-            accuracy_ms: one_second(),
-        }
-    }
-}
-
-const fn one_second() -> u64 {
-    1000
-}
-
-impl Settings {
-    /// Reads the settings of a folder made by `init`.
-    ///
-    /// # Errors
-    /// [`OfficeError::Settings`], [`OfficeError::File`].
-    pub fn load(dir: &Path) -> Result<Self, OfficeError> {
-        let file = dir.join("authority/authority.toml");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => toml::from_str(&text).map_err(|error| OfficeError::Settings {
-                file: file.display().to_string(),
-                reason: error.to_string(),
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(folder::failed(&file, source)),
-        }
-    }
-}
-
 /// The open folder.
 #[derive(Debug)]
 pub struct Office {
@@ -172,10 +117,12 @@ impl Office {
             inventory,
         };
         let profiles = load_profiles(&home)?;
+        let passphrase = Settings::load(dir)?.passphrase(dir)?;
+        let passphrase = passphrase.as_deref().map(String::as_str);
         for name in office.issuer_names() {
             // The root's key is normally elsewhere; what is absent cannot sign, and says so later.
             if home.join(format!("{name}.key")).exists() {
-                let issuer = load_issuer(&home, &name, office.domain())?;
+                let issuer = load_issuer(&home, &name, passphrase, office.domain())?;
                 let issuer = issuer.with_profiles(profiles.clone());
                 office.issuers.insert(name, issuer);
             }
@@ -483,9 +430,19 @@ fn load_profiles(home: &Path) -> Result<Profiles, OfficeError> {
     }
 }
 
-fn load_issuer(home: &Path, name: &str, domain: &TrustDomain) -> Result<Issuer, OfficeError> {
+fn load_issuer(
+    home: &Path,
+    name: &str,
+    passphrase: Option<&str>,
+    domain: &TrustDomain,
+) -> Result<Issuer, OfficeError> {
     let cert = Certificate::load(&home.join(format!("{name}.crt")))?;
-    let key = SigningKey::load(&home.join(format!("{name}.key")), None)?;
+    let key = home.join(format!("{name}.key"));
+    // A passphrase opens what is encrypted; a plain key needs none.
+    let key = match SigningKey::load(&key, None) {
+        Err(KeyError::Encrypted(_)) if passphrase.is_some() => SigningKey::load(&key, passphrase)?,
+        loaded => loaded?,
+    };
     Issuer::new(cert, key, domain.clone()).map_err(|source| OfficeError::Issue {
         who: name.to_owned(),
         source,

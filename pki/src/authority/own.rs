@@ -66,18 +66,19 @@ impl Office {
     pub fn responders(&self) -> Result<Vec<Responder>, OfficeError> {
         let mut all = Vec::new();
         for name in self.issuer_names() {
-            let key = self.file(&format!("{name}.key"));
             let (key, cert, issuer) = match name.as_str() {
                 "ca" if self.file("ocsp.key").exists() => (
                     SigningKey::load(&self.file("ocsp.key"), None)?,
                     Certificate::load(&self.file("ocsp.crt"))?,
                     self.authority("ca")?,
                 ),
-                _ if key.exists() => {
-                    let issuer = self.authority(&name)?;
-                    (SigningKey::load(&key, None)?, issuer.clone(), issuer)
-                }
-                _ => continue,
+                _ => match self.issuers.get(&name) {
+                    Some(own) => {
+                        let issuer = own.certificate();
+                        (own.key().clone(), issuer.clone(), issuer.clone())
+                    }
+                    None => continue,
+                },
             };
             match Responder::new(key, cert, issuer) {
                 Ok(responder) => all.push(responder),

@@ -68,6 +68,15 @@ impl From<EnrolError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        if self.code == "waiting" {
+            // No refusal: the caller asks again (RFC 9110 section 15.3.3).
+            let body = serde_json::json!({ "waiting": self.detail.unwrap_or_default() });
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::RETRY_AFTER, "60"),
+            ];
+            return (StatusCode::ACCEPTED, headers, body.to_string()).into_response();
+        }
         let known = TABLE.iter().find(|row| row.0 == self.code);
         let (code, status, title, detail, next) = known.copied().unwrap_or(INTERNAL);
         let problem = Problem {
@@ -106,6 +115,13 @@ const INTERNAL: Row = (
 /// Code, status, title, detail in Vietnamese, next step in English.
 const TABLE: &[Row] = &[
     INTERNAL,
+    (
+        "approval_refused",
+        403,
+        "an approver refused the request",
+        "Yêu cầu đã bị người phê duyệt từ chối.",
+        "ask the authority's administrator why; a new request needs a new grant",
+    ),
     (
         "authority_unavailable",
         503,

@@ -288,7 +288,8 @@ impl Authority {
         for subtree in &self.subtrees {
             template = template.permitting(subtree);
         }
-        template.not_after = template.not_before.plus_ms(self.valid_ms());
+        // Both ends count (RFC 5280 section 4.1.2.5): the last second is one before.
+        template.not_after = template.not_before.plus_ms(self.valid_ms()).minus_ms(1000);
         template
     }
 

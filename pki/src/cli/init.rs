@@ -21,12 +21,22 @@ use super::records;
 use super::workshop::{Workshop, write_public};
 use super::{Failure, Output};
 
+/// Where things come from and go to, besides plan and folder.
+pub(super) struct Places<'a> {
+    /// The inventory's database; a file in the folder by default.
+    pub(super) database: Option<&'a str>,
+    /// A ceremony's folder: root and issuing authorities are taken from it, not made.
+    pub(super) ceremony: Option<&'a Path>,
+    /// File whose first line opens the ceremony's keys.
+    pub(super) passphrase_file: Option<&'a Path>,
+}
+
 /// Carries out the plan.
 pub(super) fn run(
     plan: &Plan,
     out: &Path,
     digest: Option<&str>,
-    database: Option<&str>,
+    places: &Places<'_>,
     now: Timestamp,
 ) -> Result<Output, Failure> {
     let digest_now = plan.digest.to_string();
@@ -53,7 +63,11 @@ pub(super) fn run(
         ));
     }
     make_folders(&part)?;
-    let workshop = authorities(plan, &part, database, now)?;
+    settings(&part, places)?;
+    let workshop = match places.ceremony {
+        Some(ceremony) => taken_over(plan, ceremony, &part, now)?,
+        None => authorities(plan, &part, now)?,
+    };
     services(&workshop, now)?;
     stations(&workshop, now)?;
     agencies(&workshop, now)?;
@@ -106,21 +120,11 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Root, national authority, delegated authorities.
-fn authorities(
-    plan: &Plan,
-    dir: &Path,
-    database: Option<&str>,
-    now: Timestamp,
-) -> Result<Workshop, Failure> {
+fn authorities(plan: &Plan, dir: &Path, now: Timestamp) -> Result<Workshop, Failure> {
     let home = dir.join("authority");
     let step = "look at the disk and start again";
     let domain = &plan.authority.trust_domain;
     write_public(&home.join("plan.toml"), plan.text.as_bytes())?;
-    if let Some(place) = database {
-        // A JSON text is a TOML text as well.
-        let settings = format!("database = {}\n", Value::from(place));
-        write_private(&home.join("authority.toml"), settings.as_bytes()).next(step)?;
-    }
     let mut workshop = Workshop::found(dir, plan)?;
     let organization = &plan.authority.name;
     let root_key = SigningKey::generate(Algorithm::EcdsaP256).next(step)?;
@@ -154,6 +158,97 @@ fn authorities(
             save(dir, &file, &cert, &key)?;
             let issuer = Issuer::new(cert, key.clone(), domain.clone()).next(step)?;
             workshop.office.issuers.insert(file.clone(), issuer);
+        }
+    }
+    Ok(workshop)
+}
+
+/// `authority.toml`, if there is anything to say in it.
+fn settings(dir: &Path, places: &Places<'_>) -> Result<(), Failure> {
+    let step = "look at the disk and start again";
+    // A JSON text is a TOML text as well.
+    let mut text = String::new();
+    if let Some(place) = places.database {
+        text += &format!("database = {}\n", Value::from(place));
+    }
+    if let Some(file) = places.passphrase_file {
+        let file = file
+            .canonicalize()
+            .next("give the path of the passphrase file")?;
+        text += &format!(
+            "passphrase_file = {}\n",
+            Value::from(file.display().to_string())
+        );
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    write_private(&dir.join("authority/authority.toml"), text.as_bytes()).next(step)
+}
+
+/// Root and issuing authorities as a ceremony made them. Its ledger becomes the beginning of the
+/// inventory.
+fn taken_over(
+    plan: &Plan,
+    ceremony: &Path,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Workshop, Failure> {
+    let step = "give the folder that `tram-pki ceremony run --out` made";
+    let home = dir.join("authority");
+    write_public(&home.join("plan.toml"), plan.text.as_bytes())?;
+    let mut names = vec![
+        "root.crt".to_owned(),
+        "ca.crt".to_owned(),
+        "ca.key".to_owned(),
+    ];
+    for one in &plan.authority.delegated {
+        names.extend(["crt", "key"].map(|end| format!("ca-{}.{end}", one.code)));
+    }
+    for name in names {
+        let from = ceremony.join("authority").join(&name);
+        // A province may keep its key at its own place.
+        if !from.exists() && name.starts_with("ca-") && name.ends_with(".key") {
+            continue;
+        }
+        let bytes = std::fs::read(&from).next(&format!("{step}; it must hold authority/{name}"))?;
+        if name.ends_with(".key") {
+            write_private(&home.join(&name), &bytes).next(step)?;
+        } else {
+            write_public(&home.join(&name), &bytes)?;
+            write_public(&dir.join("records").join(&name), &bytes)?;
+        }
+    }
+    for entry in std::fs::read_dir(ceremony.join("records")).next(step)? {
+        let path = entry.next(step)?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path
+            .extension()
+            .is_some_and(|end| end == "crl" || end == "crt")
+        {
+            let bytes = std::fs::read(&path).next(step)?;
+            write_public(&dir.join("records").join(name), &bytes)?;
+        }
+    }
+    let ledger = std::fs::read(ceremony.join("ledger.jsonl")).next(step)?;
+    write_private(&home.join("ledger.jsonl"), &ledger).next(step)?;
+    let workshop = Workshop::open(dir, now)?;
+    let root = workshop.office.authority("root").next(step)?;
+    for name in workshop.office.issuer_names() {
+        let cert = workshop.office.authority(&name).next(step)?;
+        let role = if cert == root {
+            Role::Root
+        } else {
+            Role::IssuingCa
+        };
+        let judged = workshop
+            .office
+            .validator()
+            .next(step)?
+            .verify(&cert, role, now);
+        if role == Role::IssuingCa {
+            judged
+                .next("compare the plan's trust domain and delegated codes with the ceremony's")?;
         }
     }
     Ok(workshop)

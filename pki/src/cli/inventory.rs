@@ -336,7 +336,13 @@ fn verify(
         met |= noted
             .as_ref()
             .is_some_and(|noted| *noted == (count, hash.to_string()));
-        Ok(())
+        match logged.remove(&count) {
+            Some(known) if known != hash.to_string() => Err(Failure::new(
+                format!("audit line {count} is not the one that a checkpoint was signed over"),
+                "restore the database from a backup and find out who changed it",
+            )),
+            _ => Ok(()),
+        }
     };
     match (&workshop, file) {
         (Some(workshop), _) => {

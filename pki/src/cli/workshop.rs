@@ -9,10 +9,12 @@ use formats::id::{AgencyCode, Party, StationName, TrustDomain};
 use formats::time::Timestamp;
 use pki::authority::audit::Actor;
 use pki::authority::backup;
+use pki::authority::enrolment::EnrolError;
 use pki::authority::folder;
 use pki::authority::office::Office;
 use pki::cert::Certificate;
 use pki::csr;
+use pki::enrol::Request;
 use pki::ledger::{REASONS, reason_from, reason_word};
 use pki::plan::Plan;
 use pki::profile::Template;
@@ -162,9 +164,23 @@ pub(super) fn issue_for_request(
     {
         template = template.of_organization(&agency.name);
     }
-    let certs = workshop.issue(vec![(issuer.clone(), template)], now)?;
-    let Some(cert) = certs.first() else {
-        return Err(Failure::new("nothing was issued", "try again"));
+    let asked = Request {
+        role,
+        party: party.clone(),
+        csr: String::from_utf8_lossy(&bytes).into_owned(),
+        proof: None,
+    };
+    let order = (issuer.clone(), template);
+    let issued = workshop
+        .office
+        .issue_asked(&asked, order, workshop.actor(), now);
+    let cert = match workshop.wait(issued) {
+        Ok(cert) => cert,
+        Err(error @ EnrolError::Waiting { .. }) => {
+            let step = "let the approvers run `tram-pki request approve`, then run this again";
+            return Err(error).next(step);
+        }
+        Err(error) => return Err(error).next("correct what is named"),
     };
     write_public(out, cert.pem().as_bytes())?;
     let file = format!("{party}.{role}.{}.crt", cert.serial_hex());

@@ -28,7 +28,7 @@ pub(super) fn check(crl: &Crl, beside: &Beside<'_>, stage: Stage, found: &mut Fi
         format!("{:?}", tbs.version),
     );
     found.demand(!tbs.issuer.is_empty(), &rules::ISSUER_NAME, "empty");
-    check_times(crl, found);
+    check_times(crl, beside, found);
     check_extensions(list, found);
     check_entries(crl, found);
     // Crl::parse has refused unknown algorithms and two different ones.
@@ -42,7 +42,7 @@ pub(super) fn check(crl: &Crl, beside: &Beside<'_>, stage: Stage, found: &mut Fi
     }
 }
 
-fn check_times(crl: &Crl, found: &mut Findings) {
+fn check_times(crl: &Crl, beside: &Beside<'_>, found: &mut Findings) {
     let tbs = &crl.list().tbs_cert_list;
     check_time("thisUpdate", tbs.this_update, found);
     match (tbs.next_update, crl.next_update()) {
@@ -51,8 +51,11 @@ fn check_times(crl: &Crl, found: &mut Findings) {
             found.demand(at > crl.this_update(), &rules::CRL_NEXT, at);
             let life = at.minus(crl.this_update());
             let hours = life / 3_600_000;
+            // An offline root signs its list at ceremonies; an issuing authority's lives two days.
+            let root = beside.issuer.is_some_and(Certificate::is_self_issued);
+            let most = if root { ROOT_LIST_MS } else { CRL_VALID_MS };
             found.demand(
-                life <= CRL_VALID_MS,
+                life <= most,
                 &rules::CRL_LIFE,
                 format!("{hours} hours"),
             );
@@ -185,3 +188,6 @@ fn check_issuer(crl: &Crl, issuer: &Certificate, stage: Stage, found: &mut Findi
 
 const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
 const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+
+/// A root's list is made at a ceremony, once a year.
+const ROOT_LIST_MS: i64 = 400 * 24 * 60 * 60 * 1000;

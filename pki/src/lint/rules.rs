@@ -109,8 +109,8 @@ rules! {
         "only authorityKeyIdentifier, cRLNumber and a critical issuingDistributionPoint",
         "chỉ được có authorityKeyIdentifier, cRLNumber và issuingDistributionPoint critical";
     CRL_LIFE = "L-CRL-LIFE", Error, Crl, "ARCHITECTURE 7",
-        "a list of this network is valid for 48 hours at most",
-        "danh sách của mạng có hiệu lực tối đa 48 giờ";
+        "an issuing authority's list is valid for 48 hours at most, a root's for 400 days",
+        "danh sách của nơi cấp có hiệu lực tối đa 48 giờ, của gốc tối đa 400 ngày";
     CRL_NEXT = "L-CRL-NEXT", Error, Crl, "RFC 5280 5.1.2.5",
         "nextUpdate is there and later than thisUpdate",
         "phải có nextUpdate và sau thisUpdate";

@@ -10,6 +10,7 @@
 
 mod files;
 mod hall;
+mod online;
 mod stopped;
 #[cfg(feature = "pkcs11")]
 mod tokens;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::hall::{Hall, copy, plan};
 
-fn hall() -> Option<Hall> {
+pub(crate) fn hall() -> Option<Hall> {
     let places = [
         "/usr/lib/softhsm",
         "/usr/lib/x86_64-linux-gnu/softhsm",

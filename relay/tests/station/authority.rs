@@ -108,7 +108,7 @@ impl Authority {
                 .sign_crl(&CrlTemplate {
                     number,
                     this_update: self.now.minus_ms(60_000),
-                    next_update: self.now.plus_ms(48 * 3_600_000),
+                    next_update: self.now.plus_ms(48 * 3_600_000 - 60_000),
                     entries,
                 })
                 .unwrap();

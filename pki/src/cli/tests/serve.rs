@@ -806,3 +806,130 @@ fn equipment_of_other_makers_enrols_by_est() {
         401
     );
 }
+
+#[test]
+fn two_persons_agree_before_a_certificate_of_such_a_profile_is_issued() {
+    let narrowed = "version = 1\n[profile.agency-signature]\napprovals = 2\n";
+    let scene = Scene::with(None, Some(narrowed));
+    let dir = text(&scene.out);
+    let persons: Vec<(&str, std::path::PathBuf)> = ["truong-phong", "pho-phong", "nguoi-la"]
+        .into_iter()
+        .map(|name| (name, scene.private_key(name)))
+        .collect();
+    for (name, key) in persons.iter().take(2) {
+        let added = [
+            "request",
+            "approver",
+            "--dir",
+            dir,
+            name,
+            "--key",
+            text(key),
+        ];
+        tram_pki(&added).expect("an approver");
+    }
+    let token = scene.grant(&[AGENCY], STATION);
+    let asked = json!({ "token": token, "requests": scene.requests(STATION, &[AGENCY]) });
+    let waits = scene.post("/v1/enrol", &asked, None);
+    assert_eq!(waits.status, 202, "{}", waits.json);
+    assert!(
+        waits.json["waiting"]
+            .as_str()
+            .is_some_and(|text| text.contains("0 of 2"))
+    );
+    let list = tram_pki(&["request", "list", "--dir", dir]).expect("a list");
+    let id = list["requests"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let decide = |word: &str, name: &str, key: &std::path::Path| {
+        let all = [
+            "request",
+            word,
+            "--dir",
+            dir,
+            &id,
+            "--as",
+            name,
+            "--key",
+            text(key),
+        ];
+        tram_pki(&all)
+    };
+    let (first, second, stranger) = (&persons[0], &persons[1], &persons[2]);
+    decide("approve", first.0, &first.1).expect("one of two");
+    assert!(
+        decide("approve", first.0, &first.1).is_err(),
+        "one person, one voice"
+    );
+    assert!(
+        decide("approve", second.0, &first.1).is_err(),
+        "with another's key"
+    );
+    assert!(
+        decide("approve", stranger.0, &stranger.1).is_err(),
+        "no approver"
+    );
+    assert_eq!(scene.post("/v1/enrol", &asked, None).status, 202);
+    // A voice written into the database without the key's signature counts nothing.
+    scene.damage(
+        "INSERT INTO approval SELECT id, 'pho-phong', 0, 1, x'00' FROM request; \
+         UPDATE request SET state = 'approved'",
+    );
+    assert_eq!(scene.post("/v1/enrol", &asked, None).status, 202);
+    scene.damage(
+        "DELETE FROM approval WHERE approver = 'pho-phong'; \
+                  UPDATE request SET state = 'waiting'",
+    );
+    let agreed = decide("approve", second.0, &second.1).expect("two of two");
+    assert_eq!(agreed["state"], "approved");
+    let issued = scene.post("/v1/enrol", &asked, None);
+    assert_eq!(issued.status, 200, "{}", issued.json);
+    assert_eq!(certificates(&issued).len(), 4);
+
+    // At the console, and refused.
+    let csr = scene.dir().join("console.csr");
+    std::fs::write(&csr, scene.csr("P-256")).expect("written");
+    let out = scene.dir().join("console.crt");
+    let issue = || {
+        tram_pki(&[
+            "issue",
+            "--dir",
+            dir,
+            "--role",
+            "agency-signature",
+            "--name",
+            "H02",
+            "--csr",
+            text(&csr),
+            "--out",
+            text(&out),
+        ])
+    };
+    assert!(issue().expect_err("waits").contains("0 of 2"));
+    let list = tram_pki(&["request", "list", "--dir", dir]).expect("a list");
+    let waiting = list["requests"].as_array().expect("requests");
+    let waiting = waiting
+        .iter()
+        .find(|one| one["state"] == "waiting")
+        .expect("one waits");
+    let id = waiting["id"].as_str().expect("an id");
+    tram_pki(&[
+        "request",
+        "reject",
+        "--dir",
+        dir,
+        id,
+        "--as",
+        first.0,
+        "--key",
+        text(&first.1),
+    ])
+    .expect("refused");
+    assert!(
+        issue()
+            .expect_err("refused")
+            .contains("refused by an approver")
+    );
+    assert!(!out.exists());
+}

@@ -50,6 +50,11 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(database: Option<&str>) -> Self {
+        Self::with(database, None)
+    }
+
+    /// A scene whose profiles are narrowed.
+    pub(super) fn with(database: Option<&str>, profiles: Option<&str>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (plan, out) = (dir.path().join("plan.toml"), dir.path().join("pki"));
         std::fs::write(&plan, PLAN).expect("written");
@@ -58,6 +63,9 @@ impl Scene {
             arguments.extend(["--database", database]);
         }
         tram_pki(&arguments).expect("an authority");
+        if let Some(profiles) = profiles {
+            std::fs::write(out.join("authority/profiles.toml"), profiles).expect("written");
+        }
         let clock = Arc::new(AtomicI64::new(now().unix_ms()));
         let stop = CancellationToken::new();
         let (told, addresses) = std::sync::mpsc::sync_channel(1);
@@ -124,6 +132,14 @@ impl Scene {
         arguments.extend(["--dir", text(&self.out), "--station", station]);
         let made = tram_pki(&arguments).expect("a grant");
         made["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// A new private key of a person.
+    pub(super) fn private_key(&self, name: &str) -> PathBuf {
+        let file = self.dir().join(format!("{name}.person.key"));
+        let key = SigningKey::generate(pki::key::Algorithm::EcdsaP256).expect("a key");
+        key.save(&file, None).expect("written");
+        file
     }
 
     /// A request of a new key by openssl.
@@ -245,11 +261,14 @@ impl Scene {
             format!("{}{path}", self.api),
             format!("@{}", text(file.path())),
         );
+        // No waiting for 100 Continue: the answer may come before the whole body is sent.
         let mut arguments = vec![
             "--data-binary",
             &data,
             "-H",
             "Content-Type: application/json",
+            "-H",
+            "Expect:",
         ];
         if let Some(home) = home {
             arguments.extend(["--cert", text(&home.chain), "--key", text(&home.key)]);
