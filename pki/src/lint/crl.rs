@@ -54,11 +54,7 @@ fn check_times(crl: &Crl, beside: &Beside<'_>, found: &mut Findings) {
             // An offline root signs its list at ceremonies; an issuing authority's lives two days.
             let root = beside.issuer.is_some_and(Certificate::is_self_issued);
             let most = if root { ROOT_LIST_MS } else { CRL_VALID_MS };
-            found.demand(
-                life <= most,
-                &rules::CRL_LIFE,
-                format!("{hours} hours"),
-            );
+            found.demand(life <= most, &rules::CRL_LIFE, format!("{hours} hours"));
         }
         _ => found.add(&rules::CRL_NEXT, "absent"),
     }

@@ -1,7 +1,6 @@
 //! What agencies say about documents: the answer to a received one, the recall and the update of a sent
 //! one. The node writes the packet; a system that has packets of its own submits those instead.
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -9,8 +8,8 @@ use axum::response::Response;
 use formats::id::{Digest, EnvelopeId};
 
 use super::documents::{idempotency_key, taken};
-use super::id;
 use super::inbox::json;
+use super::{Small, id};
 use crate::body::Body;
 use crate::desk::{RecallDraft, StatusDraft, Submission, UpdateDraft};
 use crate::door::Doors;
@@ -25,7 +24,7 @@ pub(crate) async fn status(
     who: Who,
     Path(text): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Small(body): Small,
 ) -> Answer {
     let id = id(&text)?;
     let draft: StatusDraft = json(&body)?;
@@ -40,7 +39,7 @@ pub(crate) async fn recall(
     who: Who,
     Path(text): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Small(body): Small,
 ) -> Answer {
     let id = id(&text)?;
     let draft: RecallDraft = json(&body)?;
@@ -55,7 +54,7 @@ pub(crate) async fn update(
     who: Who,
     Path(text): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Small(body): Small,
 ) -> Answer {
     let id = id(&text)?;
     let draft: UpdateDraft = json(&body)?;

@@ -1,7 +1,6 @@
 //! Receiving documents: look, claim, fetch, acknowledge.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use formats::time::Timestamp;
 
 use super::documents::{KindFilter, kind};
-use super::{LIMIT, LIMIT_MAX, id, page};
+use super::{LIMIT, LIMIT_MAX, Small, id, page};
 use crate::desk::Topic;
 use crate::door::auth::Who;
 use crate::door::params::Params;
@@ -111,7 +110,12 @@ impl From<Claim> for Leased {
 }
 
 /// `POST /inbox/claims?wait=30`
-pub(crate) async fn claim(State(doors): State<Doors>, who: Who, uri: Uri, body: Bytes) -> Answer {
+pub(crate) async fn claim(
+    State(doors): State<Doors>,
+    who: Who,
+    uri: Uri,
+    Small(body): Small,
+) -> Answer {
     let mut params = Params::of(&uri)?;
     let wait_s = params.number("wait", 0, WAIT_S_MAX).unwrap_or(0);
     params.finish()?;
@@ -190,7 +194,7 @@ pub(crate) async fn ack(
     State(doors): State<Doors>,
     who: Who,
     Path(text): Path<String>,
-    body: Bytes,
+    Small(body): Small,
 ) -> Answer {
     let id = id(&text)?;
     let ack: Ack = json(&body)?;

@@ -11,7 +11,9 @@ pub mod inbox;
 pub mod status;
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -29,6 +31,23 @@ const LIMIT_MAX: u32 = 200;
 /// Reads an id from a path; what is no id is not found.
 pub(crate) fn id(text: &str) -> Result<EnvelopeId, Problem> {
     text.parse().map_err(|_| Problem::new(Kind::NotFound))
+}
+
+/// A small body that is read whole; one that is too large is refused like every other fault.
+pub(crate) struct Small(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Small {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Problem::new(Kind::TooLarge))
+            }
+            Err(_) => Err(Problem::new(Kind::InvalidBody)),
+        }
+    }
 }
 
 /// A page as JSON, with `Link: rel="next"` (RFC 8288) when there is one.

@@ -808,6 +808,10 @@ fn equipment_of_other_makers_enrols_by_est() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 fn two_persons_agree_before_a_certificate_of_such_a_profile_is_issued() {
     let narrowed = "version = 1\n[profile.agency-signature]\napprovals = 2\n";
     let scene = Scene::with(None, Some(narrowed));
@@ -886,8 +890,11 @@ fn two_persons_agree_before_a_certificate_of_such_a_profile_is_issued() {
     let issued = scene.post("/v1/enrol", &asked, None);
     assert_eq!(issued.status, 200, "{}", issued.json);
     assert_eq!(certificates(&issued).len(), 4);
+    refused_at_the_console(&scene, first);
+}
 
-    // At the console, and refused.
+fn refused_at_the_console(scene: &Scene, first: &(&str, std::path::PathBuf)) {
+    let dir = text(&scene.out);
     let csr = scene.dir().join("console.csr");
     std::fs::write(&csr, scene.csr("P-256")).expect("written");
     let out = scene.dir().join("console.crt");
