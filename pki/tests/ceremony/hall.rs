@@ -23,7 +23,7 @@ pub(crate) fn plan(shares: &str, root_key: &str, ca_key: &str, more: &str) -> St
 
 pub(crate) const SHARES: &str = "[shares]\nneeded = 2\nof = 3";
 pub(crate) const PROVINCE: &str = "[[issuing]]\ncode = \"H01\"\nname = \"Tỉnh H01\"\n\
-    algorithm = \"ecdsa-p256\"\nvalid_years = 20\nkey = \"csr\"\n";
+    algorithm = \"ecdsa-p256\"\nvalid_years = 10\nkey = \"csr\"\n";
 
 pub(crate) struct Hall {
     pub(crate) dir: tempfile::TempDir,

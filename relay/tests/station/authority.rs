@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use der::asn1::{BitString, OctetString};
+use der::{Decode, Encode};
 use formats::id::{AgencyCode, Party, StationName, TrustDomain};
 use formats::record::{
     Agencies, Agency, Alias, Attachment, Der, Record, Station, StationKind, StationLimits,
@@ -15,6 +17,7 @@ use pki::ledger::Ledger;
 use pki::profile::Template;
 use pki::revoke::CrlReason;
 use pki::role::Role;
+use x509_cert::crl::CertificateList;
 
 use crate::standin::{Parts, Standin};
 
@@ -24,6 +27,7 @@ pub struct Authority {
     pub now: Timestamp,
     root: Issuer,
     ca: Issuer,
+    ca_key: SigningKey,
     ledger: Ledger,
     sequence: u64,
 }
@@ -60,7 +64,7 @@ impl Authority {
         let template = Template::new(Role::IssuingCa, "CA", ca_key.spki_der(), now)
             .permitting(domain().as_str());
         let certificate = issue(&root, &mut ledger, template, now);
-        let ca = Issuer::new(certificate, ca_key, domain()).unwrap();
+        let ca = Issuer::new(certificate, ca_key.clone(), domain()).unwrap();
         let trust_list_certificate = dir.join("trust-list.crt");
         let mut authority = Self {
             records,
@@ -68,6 +72,7 @@ impl Authority {
             now,
             root,
             ca,
+            ca_key,
             ledger,
             sequence: 1,
         };
@@ -137,11 +142,24 @@ impl Authority {
             at: *at,
             reason: *reason,
         });
+        // Our own linter signs no holds; other authorities do.
+        let plain = |entry: CrlEntry| match entry.reason {
+            CrlReason::CertificateHold => CrlEntry {
+                reason: CrlReason::Superseded,
+                ..entry
+            },
+            _ => entry,
+        };
         let crl = self
             .ca
-            .sign_crl(&list(number, entries.collect(), now))
+            .sign_crl(&list(number, entries.map(plain).collect(), now))
             .unwrap();
-        self.put("ca.crl", crl.der());
+        let held = revoked
+            .iter()
+            .filter(|(.., reason)| *reason == CrlReason::CertificateHold);
+        let held: Vec<Vec<u8>> = held.map(|(one, ..)| bytes(&one.serial_hex())).collect();
+        let der = with_holds(crl.der(), &held, &self.ca_key);
+        self.put("ca.crl", &der);
     }
 
     /// A trust list with this end and the next sequence.
@@ -363,4 +381,23 @@ fn issue(issuer: &Issuer, ledger: &mut Ledger, template: Template, now: Timestam
     let prepared = issuer.prepare(template).unwrap();
     let planned = ledger.plan(vec![prepared], now).unwrap().remove(0);
     issuer.sign(planned).unwrap()
+}
+
+/// A list with these serial numbers on hold, signed again.
+fn with_holds(crl: &[u8], held: &[Vec<u8>], key: &SigningKey) -> Vec<u8> {
+    let mut list: CertificateList = CertificateList::from_der(crl).unwrap();
+    let entries = list.tbs_cert_list.revoked_certificates.iter_mut().flatten();
+    for entry in entries {
+        let serial = entry.serial_number.as_bytes();
+        let serial = serial.strip_prefix(&[0]).unwrap_or(serial);
+        if held.iter().any(|one| one == serial) {
+            for extension in entry.crl_entry_extensions.iter_mut().flatten() {
+                // CRLReason certificateHold (RFC 5280 section 5.3.1).
+                extension.extn_value = OctetString::new([0x0a, 1, 6]).unwrap();
+            }
+        }
+    }
+    let signature = key.sign(&list.tbs_cert_list.to_der().unwrap()).unwrap();
+    list.signature = BitString::from_bytes(&signature).unwrap();
+    list.to_der().unwrap()
 }

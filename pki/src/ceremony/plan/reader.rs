@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Authority, KeyPlace, Participant, Shares};
 use crate::key::{Algorithm, TokenUri};
+use crate::role::Role;
 
 /// Reads the authorities of the file, collecting problems.
 pub(super) struct Reader<'a> {
@@ -26,9 +27,10 @@ impl Reader<'_> {
                     .to_owned(),
             );
         }
-        if !(1..=ROOT_YEARS_MAX).contains(&root.valid_years) {
+        let most = years(Role::Root);
+        if !(1..=most).contains(&root.valid_years) {
             self.problems.push(format!(
-                "root: valid_years is {}: 1 to {ROOT_YEARS_MAX}",
+                "root: valid_years is {}: 1 to {most}",
                 root.valid_years
             ));
         }
@@ -70,6 +72,12 @@ impl Reader<'_> {
             self.problems.push(format!(
                 "{file}: valid_years is {}: 1 to the root's {root_years}",
                 one.valid_years
+            ));
+        } else if one.valid_years > years(Role::IssuingCa) {
+            self.problems.push(format!(
+                "{file}: valid_years is {}: the profile of issuing authorities allows {}",
+                one.valid_years,
+                years(Role::IssuingCa)
             ));
         }
         let own = one.code.as_ref().map_or_else(
@@ -204,7 +212,10 @@ const ALGORITHMS: [(&str, Algorithm); 3] = [
     ("ecdsa-p384", Algorithm::EcdsaP384),
     ("rsa-pss-3072", Algorithm::RsaPss3072),
 ];
-/// Beyond, nobody can say which algorithms still hold.
-const ROOT_YEARS_MAX: u32 = 30;
 /// An offline root signs a list at each of its yearly sessions, with a month to spare.
 const LIST_DAYS_MAX: u32 = 400;
+
+/// Whole years that the profile of an authority allows.
+fn years(role: Role) -> u32 {
+    role.validity_days() / 365
+}

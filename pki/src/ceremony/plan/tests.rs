@@ -29,7 +29,7 @@ key = "file"
 [[issuing]]
 code = "H01"
 algorithm = "rsa-pss-3072"
-valid_years = 20
+valid_years = 10
 key = "csr"
 [[issuing]]
 algorithm = "ecdsa-p256"
@@ -68,7 +68,7 @@ fn a_weak_plan_is_refused_with_all_its_problems_at_once() {
         .replace("\"ecdsa-p384\"", "\"ecdsa-p256\"")
         .replace("list_days = 365", "list_days = 4000")
         .replace(
-            "\"rsa-pss-3072\"\nvalid_years = 20",
+            "\"rsa-pss-3072\"\nvalid_years = 10",
             "\"rsa-1024\"\nvalid_years = 25",
         )
         .replace(
