@@ -15,7 +15,7 @@ use crate::screen;
 
 /// Bytes of a body that is read whole (forms, small JSON). Packets and files are streamed under the
 /// limit of their spool instead.
-const SMALL_BODY_BYTES_MAX: usize = 256 * 1024;
+pub(super) const SMALL_BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,16 +13,20 @@ pub mod status;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use serde::Serialize;
 
 use formats::id::EnvelopeId;
 
 use super::problem::{Kind, Problem};
+use super::routes::SMALL_BODY_BYTES_MAX;
 use crate::screen::address;
 use crate::view::Page;
 
+/// Of a body that is too large, so much is still read.
+const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Rows of a page when the caller does not say.
 const LIMIT: u32 = 50;
 /// Rows of a page at most.
@@ -39,14 +43,24 @@ pub(crate) struct Small(pub(super) Bytes);
 impl<S: Send + Sync> FromRequest<S> for Small {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Bytes::from_request(request, state).await {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Problem::new(Kind::TooLarge))
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let mut chunks = request.into_body().into_data_stream();
+        let (mut kept, mut bytes) = (Vec::new(), 0_usize);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Problem::new(Kind::InvalidBody))?;
+            bytes = bytes.saturating_add(chunk.len());
+            // What is too much is read and dropped for a while: a caller whose sending is cut off
+            // sees a broken connection and not the refusal.
+            match bytes {
+                ..=SMALL_BODY_BYTES_MAX => kept.extend_from_slice(&chunk),
+                ..=DRAINED_BYTES_MAX => kept.clear(),
+                _ => break,
             }
-            Err(_) => Err(Problem::new(Kind::InvalidBody)),
         }
+        if bytes > SMALL_BODY_BYTES_MAX {
+            return Err(Problem::new(Kind::TooLarge));
+        }
+        Ok(Self(kept.into()))
     }
 }
 
