@@ -51,10 +51,10 @@ impl<S: Send + Sync> FromRequest<S> for Small {
             bytes = bytes.saturating_add(chunk.len());
             // What is too much is read and dropped for a while: a caller whose sending is cut off
             // sees a broken connection and not the refusal.
-            match bytes {
-                ..=SMALL_BODY_BYTES_MAX => kept.extend_from_slice(&chunk),
-                ..=DRAINED_BYTES_MAX => kept.clear(),
-                _ => break,
+            if bytes <= SMALL_BODY_BYTES_MAX {
+                kept.extend_from_slice(&chunk);
+            } else if bytes > DRAINED_BYTES_MAX {
+                break;
             }
         }
         if bytes > SMALL_BODY_BYTES_MAX {
