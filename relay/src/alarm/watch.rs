@@ -33,8 +33,10 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// One look.
+/// One look. Several tasks look; judging and posting are one step, or the verdict of a slow one would
+/// take away the alarm that a newer one raised.
 pub(crate) fn look(core: &Core) {
+    let _turn = core.looking();
     let clock = core.judge_clock();
     let now = core.clock.now();
     for news in core.alarms.update(find(core, clock, now), now) {

@@ -1,18 +1,18 @@
-//! Evidence: the station's append-only log. [`tree`] is the pure tile tree and its proofs, [`signer`]
-//! signs one checkpoint per commit before any answer leaves, [`stamp`] gets time-stamps for the newest
-//! checkpoint in the background. Statements and tiles lie in the store, in the commit of their fact.
+//! Evidence: the station's append-only log, a tree of [`tiles`]. [`signer`] signs one checkpoint per commit
+//! before any answer leaves, [`stamp`] gets time-stamps for the newest checkpoint in the background.
+//! Statements and tiles lie in the store, in the commit of their fact.
 //!
 //! Owns the shape of the log and the order commit → sign → answer. Fails by the key not signing, which
 //! delays answers and loses nothing. Must not know what the statements are about.
 
 pub mod signer;
 pub mod stamp;
-pub mod tree;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::id::{Digest, StationName};
+use formats::merkle::tiles;
 use pki::cert::Certificate;
 use pki::key::{LogKey, SigningKey};
 
@@ -91,5 +91,5 @@ pub struct Head {
     /// The signed checkpoint.
     pub signed: SignedCheckpoint,
     /// The tiles not yet full at this size, for proofs.
-    pub(crate) edge: tree::Edge,
+    pub(crate) edge: tiles::Edge,
 }

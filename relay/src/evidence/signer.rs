@@ -15,9 +15,9 @@ use formats::time::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::evidence::tree::{Edge, Tree};
 use crate::evidence::{Head, LogIdentity};
 use crate::store::{CommitError, Committed, Options, Outcome};
+use formats::merkle::tiles::{Edge, Tree};
 
 /// How many signed-for batches may wait: enough to overlap, few enough that answers stay near.
 const WAITING_BATCHES_MAX: usize = 4;

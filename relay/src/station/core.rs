@@ -68,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) receiving: Semaphore,
     pub(crate) time: Time,
     pub(super) marking: Mutex<()>,
+    pub(super) looking: Mutex<()>,
     pub(crate) alarms: Board,
     /// The time-stamp authority, if one is configured.
     pub(crate) time_stamps: Contact,
@@ -205,6 +206,7 @@ pub(crate) async fn build(
         clock,
         time,
         marking: Mutex::default(),
+        looking: Mutex::default(),
         alarms: Board::default(),
         time_stamps: Contact::default(),
         heard_authority: Contact::default(),

@@ -104,6 +104,11 @@ impl Core {
         self.marking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The turn of whoever looks for alarms.
+    pub(crate) fn looking(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the authority is called that records are got from.
     pub(crate) fn authority_name(&self) -> Option<String> {
         self.authority_name

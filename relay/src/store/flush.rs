@@ -5,13 +5,13 @@
 use formats::id::Digest;
 use sqlx::SqliteConnection;
 
-use crate::evidence::tree::{Tile, TileId};
 use crate::store::leg::{EnvelopeKey, LegId};
 use crate::store::memory::Memory;
 use crate::store::plan::Plan;
 use crate::store::rows::{BODY_FILE, BODY_INLINE, BODY_RELEASED, via_text};
 use crate::store::script::{Row, Script};
 use crate::store::{Accept, BodyPlace};
+use formats::merkle::tiles::{Tile, TileId};
 
 /// Rows in one statement: far below SQLite's 32,766 variables, and the text stays cheap to parse.
 const ROWS_MAX: usize = 500;

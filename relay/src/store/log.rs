@@ -9,8 +9,8 @@ use formats::statement::{self, LogOpened, PreviousHead};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection, SqliteExecutor};
 
-use crate::evidence::tree::{self, Edge, Tile, TileId, Tiles, Tree};
 use crate::store::{OpenError, Options};
+use formats::merkle::tiles::{self, Edge, Tile, TileId, Tiles, Tree};
 
 /// The epoch being written.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ async fn rebuild(
     let leaves = last.map_or(0, |last| last - first_position + 1);
     let size = u64::try_from(leaves).map_err(|_| damaged(0, "negative size"))?;
     let mut edge = Vec::new();
-    for (level, length) in tree::edge_lengths(size).into_iter().enumerate() {
+    for (level, length) in tiles::edge_lengths(size).into_iter().enumerate() {
         let hashes = if level == 0 {
             edge_leaves(connection, first_position, size, &damaged).await?
         } else {
@@ -241,7 +241,7 @@ async fn check_stamped(
         return Ok(());
     }
     let mut needed = BTreeSet::new();
-    tree::needed_for_inclusion(size - 1, size, &mut needed);
+    tiles::needed_for_inclusion(size - 1, size, &mut needed);
     let tiles = gather(&mut *connection, epoch, &tree.edge(), &needed).await?;
     if tiles.root(size) != Some(root) {
         return Err(damaged(size, "the tiles do not lead to the stamped root"));

@@ -14,9 +14,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::evidence::Head;
-use crate::evidence::tree::{self, TileId};
 use crate::store::read::{OwedReceipts, ProofBase, ReadError, count};
 use crate::store::{EnvelopeKey, Store, log, rows};
+use formats::merkle::tiles::{self, TileId};
 
 /// Which leaves of the table of statements are the open epoch's.
 #[derive(Debug, Clone, Copy)]
@@ -163,8 +163,8 @@ impl Store {
         let head = self.newest_head();
         let (id, mut needed) = (TileId { level, index }, BTreeSet::new());
         needed.insert(id);
-        let tiles = self.tiles(&head, &needed).await?;
-        let hashes = tiles.tile(id).map(tree::Tile::to_bytes);
+        let found = self.tiles(&head, &needed).await?;
+        let hashes = found.tile(id).map(tiles::Tile::to_bytes);
         Ok(hashes.and_then(|bytes| bytes.get(..width * 32).map(<[u8]>::to_vec)))
     }
 
@@ -176,7 +176,7 @@ impl Store {
             return Ok(None);
         }
         let mut needed = BTreeSet::new();
-        tree::needed_for_consistency(old, new, &mut needed);
+        tiles::needed_for_consistency(old, new, &mut needed);
         Ok(self.tiles(&head, &needed).await?.consistency(old, new))
     }
 
@@ -244,7 +244,7 @@ impl Store {
     ) -> Result<ReceiptBundle, ReadError> {
         let mut needed = BTreeSet::new();
         for one in &stored {
-            tree::needed_for_inclusion(one.index, base.size, &mut needed);
+            tiles::needed_for_inclusion(one.index, base.size, &mut needed);
         }
         let tiles = self.tiles(head, &needed).await?;
         let mut proven = Vec::with_capacity(stored.len());
@@ -275,7 +275,7 @@ impl Store {
         &self,
         head: &Head,
         needed: &BTreeSet<TileId>,
-    ) -> Result<tree::Tiles, ReadError> {
+    ) -> Result<tiles::Tiles, ReadError> {
         Ok(log::gather(
             &self.shared.readers,
             self.shared.place.epoch,
