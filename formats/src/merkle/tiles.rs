@@ -84,16 +84,16 @@ impl Tile {
     }
 
     fn push(&mut self, hash: Digest) {
-        self.rows[0].push(hash);
-        for row in 0..8 {
-            let [.., left, right] = self.rows[row].as_slice() else {
-                return;
+        let mut carried = Some(hash);
+        for row in &mut self.rows {
+            let Some(hash) = carried else { return };
+            row.push(hash);
+            carried = match row.as_slice() {
+                [.., left, right] if row.len().is_multiple_of(2) => {
+                    Some(merkle::node_hash(left, right))
+                }
+                _ => None,
             };
-            if !self.rows[row].len().is_multiple_of(2) {
-                return;
-            }
-            let parent = merkle::node_hash(left, right);
-            self.rows[row + 1].push(parent);
         }
     }
 
@@ -170,7 +170,9 @@ impl Tree {
             if self.edge.len() <= level {
                 self.edge.push(Tile::default());
             }
-            let tile = &mut self.edge[level];
+            let Some(tile) = self.edge.get_mut(level) else {
+                break;
+            };
             tile.push(carried);
             let Some(root) = tile.root() else { break };
             let full = std::mem::take(tile);
