@@ -9,8 +9,10 @@ pub mod backup;
 pub mod clock_guard;
 mod db;
 pub mod enrolment;
+pub mod entitled;
 mod est;
 pub mod folder;
+pub mod foreign;
 pub mod grants;
 pub mod inventory;
 mod listener;
@@ -24,6 +26,7 @@ mod refusal;
 pub mod server;
 pub mod service;
 mod settings;
+mod trust;
 pub mod tsa;
 
 pub use db::DbError;

@@ -122,6 +122,9 @@ pub struct Issued {
     pub authorities: Vec<String>,
     /// Certificates of the trust list's signers to pin, PEM.
     pub trust_list: Vec<String>,
+    /// How many of them must sign; all, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_list_needed: Option<usize>,
 }
 
 /// One issued certificate.

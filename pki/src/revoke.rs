@@ -156,6 +156,14 @@ impl Crl {
         Some(hex(&der))
     }
 
+    /// Its number in a form that compares: length first, then digits.
+    #[must_use]
+    pub fn rank(&self) -> Option<(usize, String)> {
+        let text = self.number()?;
+        let digits = text.trim_start_matches('0').to_owned();
+        Some((digits.len(), digits))
+    }
+
     /// The number of the list as ours count; nothing for a list without one or beyond 64 bits.
     #[must_use]
     pub fn count(&self) -> Option<u64> {

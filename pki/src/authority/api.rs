@@ -22,9 +22,11 @@ use super::audit::Actor;
 use super::enrolment::EnrolError;
 use super::est;
 use super::folder::write_public;
+use super::foreign::ForeignError;
 use super::listener::Caller;
 use super::refusal::Refusal;
 use super::service::{Kind, Service};
+use crate::cert::Certificate;
 use crate::chain::VerifiedCert;
 use crate::enrol::{
     self, Enrol, Grant, PATH_ENROL, PATH_PREVIEW, PATH_RECORD, PATH_RECORDS, PATH_RENEW, Preview,
@@ -160,9 +162,10 @@ async fn publish(
     let now = service.now()?;
     let station = station(&service, &caller, now)?;
     let bytes = read(body, limits::RECORD_BYTES_MAX.saturating_mul(2)).await?;
-    let validator = service.validator();
-    let verified = record::verify(&bytes, &validator, now);
-    let verified = verified.map_err(|error| Refusal::about("record_refused", error))?;
+    if let Some(certs) = certificates(&bytes) {
+        return publish_foreign(&service, &certs, &station, &caller, now).await;
+    }
+    let verified = judged(&service, &bytes, now)?;
     let record = verified.record();
     let name = file_of(record, &station)?;
     let path = service.office().records().join(&name);
@@ -183,19 +186,75 @@ async fn publish(
     let noted = inventory.note("record_published", facts, &actor, now).await;
     noted.map_err(|error| Refusal::internal(&error))?;
     published(&service).await;
-    let sha256 = Some(Digest::of(&bytes));
-    let bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let files = vec![PublishedFile {
+    Ok(one_file(&service, name, &bytes))
+}
+
+fn one_file(service: &Service, name: String, bytes: &[u8]) -> Response {
+    let file = PublishedFile {
         name,
-        sha256,
-        bytes,
-    }];
-    let sequence = *service.0.news.borrow();
-    Ok(json(&Published {
-        sequence,
-        files,
+        sha256: Some(Digest::of(bytes)),
+        bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+    };
+    json(&Published {
+        sequence: *service.0.news.borrow(),
+        files: vec![file],
         more: false,
-    }))
+    })
+}
+
+/// A certificate in DER, or several in PEM, the agency's first.
+fn certificates(bytes: &[u8]) -> Option<Vec<Certificate>> {
+    if bytes.starts_with(b"-----BEGIN CERTIFICATE-----") {
+        return Certificate::all_from_pem(bytes).ok();
+    }
+    Certificate::parse(bytes).ok().map(|cert| vec![cert])
+}
+
+async fn publish_foreign(
+    service: &Service,
+    certs: &[Certificate],
+    station: &VerifiedCert,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Response, Refusal> {
+    let office = service.office();
+    let taken = office.take_foreign(certs, station, now);
+    let taken = taken.map_err(|error| match error {
+        ForeignError::Office(error) => Refusal::internal(&error),
+        ForeignError::OtherHome(_) => Refusal::about("not_yours", error),
+        error => Refusal::about("certificate_foreign", error),
+    })?;
+    let actor = Actor {
+        who: station.party().map(ToString::to_string).unwrap_or_default(),
+        from: caller.address.to_string(),
+    };
+    let facts = serde_json::json!({
+        "file": taken.file, "agency": taken.agency, "issuer": taken.issuer,
+    });
+    let noted = office
+        .inventory
+        .note("foreign_certificate_published", facts, &actor, now)
+        .await;
+    noted.map_err(|error| Refusal::internal(&error))?;
+    published(service).await;
+    service.0.foreign.notify_one();
+    Ok(one_file(service, taken.file, taken.pem.as_bytes()))
+}
+
+/// The record, if its signer may say it. The roots of the trust list, and what foreign authorities published,
+/// are looked at only where our own do not carry it: that reads the folder.
+fn judged(
+    service: &Service,
+    bytes: &[u8],
+    now: Timestamp,
+) -> Result<record::VerifiedRecord, Refusal> {
+    let own = match record::verify(bytes, &service.validator(), now) {
+        Ok(verified) => return Ok(verified),
+        Err(error) => error,
+    };
+    let wide = service.office().wide_validator();
+    let wide = wide.map_err(|error| Refusal::internal(&error))?;
+    record::verify(bytes, &wide, now).map_err(|_| Refusal::about("record_refused", own))
 }
 
 /// Under which name a record is published, if stations may publish it.

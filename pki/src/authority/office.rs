@@ -15,14 +15,14 @@ use super::audit::Actor;
 use super::folder::{self, write_public};
 use super::inventory::{Inventory, InventoryError};
 use super::log::LogSigner;
-pub use super::settings::{ClockSettings, Settings};
+pub use super::settings::{ClockSettings, ForeignSettings, Settings};
 use crate::cert::{CertError, Certificate};
-use crate::chain::{TrustStore, Validator};
 use crate::issue::{CRL_VALID_MS, CrlTemplate, IssueError, Issuer, Prepared};
 use crate::key::{KeyError, LogKey, SigningKey};
 use crate::ledger::Ledger;
 use crate::plan::{Plan, PlanError};
 use crate::profile::{Profiles, TableError, Template};
+use crate::record::PinError;
 use crate::revoke::{Crl, CrlError};
 use crate::role::Role;
 
@@ -72,6 +72,9 @@ pub enum OfficeError {
         "the key of authority {0} is not here: bring authority/{0}.key or run this where it is"
     )]
     NoKey(String),
+    /// The pinned signers of the trust list.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// The plan that the folder was made from.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -308,31 +311,6 @@ impl Office {
             made.push((name.clone(), crl));
         }
         Ok(made)
-    }
-
-    /// What judges stations, agencies and records now: our roots, our authorities, the lists that
-    /// are published.
-    ///
-    /// # Errors
-    /// [`OfficeError::Certificate`].
-    pub fn validator(&self) -> Result<Validator, OfficeError> {
-        let root = self.authority("root")?;
-        let mut between = self.authorities()?;
-        between.retain(|cert| *cert != root);
-        let mut crls = Vec::new();
-        for name in self.issuer_names() {
-            let file = self.records().join(format!("{name}.crl"));
-            if let Ok(bytes) = std::fs::read(&file) {
-                crls.push(Crl::parse(&bytes)?);
-            }
-        }
-        Ok(Validator::new(TrustStore {
-            trust_domain: self.domain().clone(),
-            roots: vec![root],
-            intermediates: between,
-            crls,
-            ocsp: Vec::new(),
-        }))
     }
 
     /// Name under which the authority's own server is certified.

@@ -130,6 +130,13 @@ const TABLE: &[Row] = &[
         "wait; the authority's administrator was told",
     ),
     (
+        "certificate_foreign",
+        400,
+        "the certificate is not accepted",
+        "Chứng thư của nơi khác cấp không được chấp nhận.",
+        "send the agency's certificate first, then the authorities above it; its root must be in the trust list",
+    ),
+    (
         "certificate_needed",
         401,
         "a station's certificate is needed here",

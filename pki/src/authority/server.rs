@@ -4,6 +4,7 @@
 //! within two seconds; own certificates renewed. What fails is logged and tried again; the rest
 //! goes on. Must not know the command line.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -178,6 +179,8 @@ impl Server {
             Arc::clone(&self.answers),
             stop.clone(),
         ));
+        let lists = Settings::load(&self.service.office().dir)?.foreign.lists;
+        tasks.spawn(foreign(self.service.clone(), lists, stop.clone()));
         if let Some((guard, references)) = self.guard {
             tasks.spawn(watch(self.service.clone(), guard, references, stop.clone()));
         }
@@ -306,6 +309,58 @@ async fn lists(service: Service, clock: Clock, stop: CancellationToken) {
         };
         if stopped(&stop, pause).await {
             return;
+        }
+    }
+}
+
+/// The lists of other authorities whose certificates are published here: now, when one is published, and
+/// every hour.
+async fn foreign(service: Service, named: Vec<String>, stop: CancellationToken) {
+    let client = match reqwest::Client::builder().build() {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(
+                code = "TRAM-716",
+                cause = causes(&error),
+                "no foreign lists"
+            );
+            return;
+        }
+    };
+    let mut failing = BTreeSet::new();
+    loop {
+        match service.office().fetch_foreign(&client, &named).await {
+            Ok(fetched) => {
+                for (url, reason) in &fetched.failed {
+                    if failing.insert(url.clone()) {
+                        tracing::warn!(
+                            code = "TRAM-716",
+                            url,
+                            reason,
+                            "a foreign authority's list did not come; its certificates stop being believed \
+                             when the window of the last one is over"
+                        );
+                    }
+                }
+                failing.retain(|url| fetched.failed.contains_key(url));
+                if fetched.new > 0 {
+                    tracing::info!(lists = fetched.new, "lists of foreign authorities");
+                    api::published(&service).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    code = "TRAM-716",
+                    cause = causes(&error),
+                    "no foreign lists"
+                );
+            }
+        }
+        let pause = if failing.is_empty() { HOUR } else { RETRY };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = service.0.foreign.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use formats::time::Timestamp;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::office::{Office, OfficeError};
 use super::published::{PublishError, Publisher};
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) office: Office,
     pub(super) clock: Clock,
     pub(super) news: watch::Receiver<u64>,
+    /// Wakes whoever fetches the lists of other authorities.
+    pub(super) foreign: Notify,
     publisher: Mutex<Publisher>,
     validator: RwLock<Validator>,
     /// Tokens and certificates: few are ever asked for from one place.
@@ -61,6 +63,7 @@ impl Service {
         Ok(Self(Arc::new(Shared {
             validator: RwLock::new(office.validator()?),
             news: publisher.news(),
+            foreign: Notify::new(),
             publisher: Mutex::new(publisher),
             issuing: RateLimiter::hashmap(quota(ISSUING_A_MINUTE)),
             reading: RateLimiter::hashmap(quota(READING_A_MINUTE)),

@@ -22,6 +22,18 @@ pub struct Settings {
     /// What the clock is compared with.
     #[serde(default)]
     pub clock: ClockSettings,
+    /// Other authorities whose certificates agencies use.
+    #[serde(default)]
+    pub foreign: ForeignSettings,
+}
+
+/// `[foreign]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignSettings {
+    /// Where their revocation lists are (`http://…`), beside what their certificates say.
+    #[serde(default)]
+    pub lists: Vec<String>,
 }
 
 /// `[clock]`.

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use formats::id::{AgencyCode, StationName};
 use formats::record::{Record, StationKind};
 use formats::time::Timestamp;
-use pki::authority::enrolment::may_be_station;
+use pki::authority::entitled::may_be_station;
 use pki::authority::grants::{Allowed, GrantKind};
 use pki::cert::Certificate;
 use pki::enrol::GrantedAgency;

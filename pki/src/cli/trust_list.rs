@@ -262,7 +262,9 @@ fn judge(file: &Path, pin: &Path, records: &Path) -> Result<(TrustList, String),
     let opened = record::open(&bytes).next("give the signed list")?;
     let beside = beside(records)?;
     // A list in force may have handed over to other signers since the pin was written.
-    let pin = handed_over(records, pin, &beside, opened.record.sequence())?;
+    let lists = files(records, "rec")?;
+    let pin = pin.followed(lists, &beside, opened.record.sequence());
+    let pin = pin.next("the list in force names signers that are none")?;
     let at = opened.record.issued();
     let list = record::verify_trust_list(&bytes, &pin, &beside, at)
         .next("let the missing signers run `tram-pki records trust-list add-signature`")?;
@@ -275,32 +277,6 @@ fn judge(file: &Path, pin: &Path, records: &Path) -> Result<(TrustList, String),
         names.join(", ")
     );
     Ok((list, said))
-}
-
-fn handed_over(
-    records: &Path,
-    mut pin: TrustPin,
-    beside: &Beside,
-    before: u64,
-) -> Result<TrustPin, Failure> {
-    let mut lists: Vec<(u64, Vec<u8>)> = files(records, "rec")?
-        .into_iter()
-        .filter_map(|bytes| match record::open(&bytes).ok()?.record {
-            Record::TrustList(list) if list.sequence < before => Some((list.sequence, bytes)),
-            _ => None,
-        })
-        .collect();
-    lists.sort();
-    for (_, bytes) in lists {
-        let at = record::open(&bytes).map(|opened| opened.record.issued());
-        let said = at.and_then(|at| record::verify_trust_list(&bytes, &pin, beside, at));
-        if let Ok(list) = said {
-            pin = pin
-                .after(&list)
-                .next("the list in force names signers that are none")?;
-        }
-    }
-    Ok(pin)
 }
 
 fn beside(records: &Path) -> Result<Beside, Failure> {

@@ -196,6 +196,34 @@ impl TrustPin {
     }
 }
 
+impl TrustPin {
+    /// The pin that judges list number `before`: an earlier list (any order, others are passed over) may have
+    /// handed over to other signers.
+    ///
+    /// # Errors
+    /// [`PinError`] when a list that holds names signers that are none.
+    pub fn followed(
+        mut self,
+        lists: Vec<Vec<u8>>,
+        beside: &Beside,
+        before: u64,
+    ) -> Result<Self, PinError> {
+        let opened = lists.into_iter().filter_map(|bytes| {
+            let record = open(&bytes).ok()?.record;
+            let earlier = matches!(record, Record::TrustList(_)) && record.sequence() < before;
+            earlier.then(|| (record.sequence(), record.issued(), bytes))
+        });
+        let mut opened: Vec<_> = opened.collect();
+        opened.sort();
+        for (_, at, bytes) in opened {
+            if let Ok(list) = verify_trust_list(&bytes, &self, beside, at) {
+                self = self.after(&list)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// What was found beside a trust list; believed only as far as its roots carry it.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {

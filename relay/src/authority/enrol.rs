@@ -23,6 +23,7 @@ use pki::chain::{TrustStore, Validator};
 use pki::enrol::{Enrol, Grant, Issued};
 use pki::key::{LogKey, SigningKey};
 use pki::pair::Pair;
+use pki::record::{PinError, TrustPin};
 use pki::role::Role;
 use pki::tls::{AuthorityTrust, StationIdentity, TlsError};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub enum EnrolError {
     /// The token is for another kind of station.
     #[error("the token is for a {0}")]
     OtherKind(&'static str),
+    /// The signers of the trust list cannot be pinned.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// The records do not arrive.
     #[error(transparent)]
     Pull(#[from] PullError),
@@ -280,19 +284,19 @@ impl Enrolment {
     }
 
     fn pin_trust_list(&self, issued: &Issued, validator: &Validator) -> Result<(), EnrolError> {
-        let mut pins = String::new();
+        let mut signers = Vec::new();
         for pem in issued.trust_list.iter().take(AUTHORITIES_MAX) {
             let one = Certificate::from_pem(pem.as_bytes()).map_err(RenewError::Certificate)?;
             validator
                 .verify(&one, Role::TrustList, self.clock.now())
                 .map_err(RenewError::Chain)?;
-            pins += &one.pem();
+            signers.push(one);
         }
-        if pins.is_empty() {
-            return Err(RenewError::Other("no signer of the trust list").into());
-        }
+        // What is left unsaid never makes the list easier to forge.
+        let needed = issued.trust_list_needed.unwrap_or(signers.len());
+        let pin = TrustPin::new(needed, signers).map_err(EnrolError::Pin)?;
         let file = self.folder.join(KEYS).join("trust-list.crt");
-        put(&file, pins.as_bytes()).map_err(EnrolError::Disk)
+        put(&file, pin.to_text().as_bytes()).map_err(EnrolError::Disk)
     }
 
     fn identity(&self, validator: &Validator) -> Result<StationIdentity, EnrolError> {

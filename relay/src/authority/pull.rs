@@ -361,7 +361,7 @@ fn judge_certificates(new: &[u8]) -> Result<(), String> {
 
 fn judge_crl(new: &[u8], old: Option<&[u8]>, validator: Option<&Validator>) -> Result<(), String> {
     let new = Crl::parse(new).map_err(|error| error.to_string())?;
-    let number = number(&new).ok_or("a revocation list without a number")?;
+    let number = new.rank().ok_or("a revocation list without a number")?;
     let Some(old) = old.and_then(|old| Crl::parse(old).ok()) else {
         return Ok(());
     };
@@ -377,17 +377,10 @@ fn judge_crl(new: &[u8], old: Option<&[u8]>, validator: Option<&Validator>) -> R
     {
         return Err("is signed by no authority that is known here".to_owned());
     }
-    match self::number(&old) {
+    match old.rank() {
         Some(held) if number < held => Err("is older than the list that is here".to_owned()),
         _ => Ok(()),
     }
-}
-
-/// The number of a list in a form that compares: length first, then digits.
-fn number(crl: &Crl) -> Option<(usize, String)> {
-    let text = crl.number()?;
-    let digits = text.trim_start_matches('0').to_owned();
-    Some((digits.len(), digits))
 }
 
 fn judge_record(

@@ -121,13 +121,15 @@ impl From<EnrolError> for Stopped {
                 "use tram-node for a node and tram-relay for a relay, or ask for another token",
                 "dùng tram-node cho trạm cơ quan, tram-relay cho trạm chuyển tiếp, hoặc xin mã khác",
             ),
-            EnrolError::Issued(_) | EnrolError::Root | EnrolError::Tls(_) => Self::new(
-                what,
-                "compare address and fingerprint with the paper that came with the token; if they \
+            EnrolError::Issued(_) | EnrolError::Pin(_) | EnrolError::Root | EnrolError::Tls(_) => {
+                Self::new(
+                    what,
+                    "compare address and fingerprint with the paper that came with the token; if they \
                  agree, tell the authority. Nothing was put to use",
-                "so địa chỉ và dấu vân tay với giấy kèm mã; nếu đúng cả hai, báo cơ quan cấp chứng \
+                    "so địa chỉ và dấu vân tay với giấy kèm mã; nếu đúng cả hai, báo cơ quan cấp chứng \
                  thư. Chưa có gì được đưa vào dùng",
-            ),
+                )
+            }
         }
     }
 }

@@ -276,6 +276,7 @@ impl State {
             certificates,
             authorities: vec![self.ca.certificate().pem(), self.root.pem()],
             trust_list: vec![self.trust_list.pem()],
+            trust_list_needed: None,
         }
     }
 

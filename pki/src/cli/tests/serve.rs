@@ -1,5 +1,6 @@
 //! The authority's server from outside: curl and openssl call, commands work beside it.
 
+mod foreign;
 mod postgres;
 mod scene;
 

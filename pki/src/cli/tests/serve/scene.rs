@@ -223,6 +223,17 @@ impl Scene {
 
     pub(super) fn attachment(&self, agency: &str, station: &str, sequence: u64) -> Vec<u8> {
         let (cert, key) = self.agency(agency);
+        self.signed_attachment((&cert, &key), agency, station, sequence)
+    }
+
+    /// An attachment by another certificate of the agency.
+    pub(super) fn signed_attachment(
+        &self,
+        (cert, key): (&Certificate, &SigningKey),
+        agency: &str,
+        station: &str,
+        sequence: u64,
+    ) -> Vec<u8> {
         let record = Record::Attachment(Attachment {
             agency: AgencyCode::parse(agency).expect("a code"),
             sequence,
@@ -231,7 +242,28 @@ impl Scene {
             station: StationName::parse(station).expect("a name"),
             from: now(),
         });
-        record::sign(&record, &key, &cert, now()).expect("signed")
+        record::sign(&record, key, cert, now()).expect("signed")
+    }
+
+    /// One more who may sign trust lists.
+    pub(super) fn trust_list_signer(&self, name: &str) -> Certificate {
+        let _request = self.csr("P-256");
+        let file = self.dir().join(format!("{name}.crt"));
+        tram_pki(&[
+            "issue",
+            "--dir",
+            text(&self.out),
+            "--role",
+            "trust-list",
+            "--name",
+            &format!("{name}.tram.test"),
+            "--csr",
+            text(&self.dir().join("last.csr")),
+            "--out",
+            text(&file),
+        ])
+        .expect("issued");
+        Certificate::load(&file).expect("a certificate")
     }
 
     fn agency(&self, code: &str) -> (Certificate, SigningKey) {
