@@ -29,6 +29,38 @@ fn a_token_sets_up_one_station_over_postgresql_too() {
     renewal(&scene);
 }
 
+#[test]
+fn the_database_is_reached_over_tls_where_its_url_says_so() {
+    let (database, root) = postgres::Postgres::start_tls();
+    let scene = Scene::new(Some(&database.tls_url("authority", &root)));
+    enrolment(&scene);
+    let init = |url: &str, out: &str| {
+        let (plan, out) = (scene.dir().join("plan.toml"), scene.dir().join(out));
+        let arguments = [
+            "init",
+            "--plan",
+            text(&plan),
+            "--out",
+            text(&out),
+            "--database",
+            url,
+        ];
+        tram_pki(&arguments).expect_err("refused")
+    };
+    let other = scene.out.join("records/root.crt");
+    let refused = init(&database.tls_url("authority", &other), "other-root");
+    assert!(
+        refused.contains("certificate") || refused.contains("Issuer"),
+        "{refused}"
+    );
+    let plain = format!("{}?sslmode=disable", database.url("authority"));
+    let refused = init(&plain, "plain");
+    assert!(
+        refused.contains("pg_hba") || refused.contains("encryption"),
+        "{refused}"
+    );
+}
+
 fn enrolment(scene: &Scene) {
     let token = scene.grant(&[AGENCY], STATION);
     let shown = scene.post("/v1/enrol/preview", &json!({ "token": token }), None);

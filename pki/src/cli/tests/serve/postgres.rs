@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running server.
@@ -10,14 +10,70 @@ pub(super) struct Postgres {
     server: Child,
     port: u16,
     _dir: tempfile::TempDir,
+    tls: Option<tempfile::TempDir>,
 }
 
 impl Postgres {
+    pub(super) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server that takes callers over TLS only; gives the certificate to verify it by.
+    pub(super) fn start_tls() -> (Self, PathBuf) {
+        let dir = tempfile::Builder::new()
+            .prefix("tram-pg-tls-")
+            .tempdir_in("/tmp")
+            .expect("a folder");
+        let (cert, key) = (dir.path().join("server.crt"), dir.path().join("server.key"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=database"])
+            .args([
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+                "-out",
+            ])
+            .arg(&cert)
+            .arg("-keyout")
+            .arg(&key)
+            .output()
+            .expect("openssl runs");
+        assert!(made.status.success());
+        let hba = dir.path().join("hba");
+        std::fs::write(
+            &hba,
+            "local all all trust\nhostssl all all 127.0.0.1/32 trust\n",
+        )
+        .expect("written");
+        let (user, group) = account();
+        for path in [dir.path(), &cert, &key, &hba] {
+            std::os::unix::fs::chown(path, Some(user), Some(group)).expect("given away");
+        }
+        let setting = |name: &str, path: &Path| format!("{name}={}", path.display());
+        let mut server = Self::with(&[
+            "ssl=on".to_owned(),
+            setting("ssl_cert_file", &cert),
+            setting("ssl_key_file", &key),
+            setting("hba_file", &hba),
+        ]);
+        server.tls = Some(dir);
+        (server, cert)
+    }
+
     #[expect(
         clippy::too_many_lines,
         reason = "one story told from beginning to end"
     )]
-    pub(super) fn start() -> Self {
+    fn with(settings: &[String]) -> Self {
         let bin = binaries();
         let dir = tempfile::Builder::new()
             .prefix("tram-pg-")
@@ -72,6 +128,7 @@ impl Postgres {
                 "-k",
             ])
             .arg(dir.path())
+            .args(settings.iter().flat_map(|one| ["-c", one]))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -80,6 +137,7 @@ impl Postgres {
             server,
             port,
             _dir: dir,
+            tls: None,
         };
         let ready = || {
             let asked = run("pg_isready")
@@ -93,7 +151,7 @@ impl Postgres {
         let made = run("createdb")
             .args([
                 "-h",
-                "127.0.0.1",
+                home.to_str().expect("a path"),
                 "-p",
                 &port.to_string(),
                 "-U",
@@ -103,6 +161,15 @@ impl Postgres {
             .status();
         assert!(made.expect("createdb runs").success());
         this
+    }
+
+    /// Over TLS, the server judged by `root`.
+    pub(super) fn tls_url(&self, database: &str, root: &Path) -> String {
+        let root = root.display();
+        let port = self.port;
+        format!(
+            "postgres://tram@localhost:{port}/{database}?sslmode=verify-full&sslrootcert={root}"
+        )
     }
 
     pub(super) fn url(&self, database: &str) -> String {
