@@ -4,6 +4,7 @@
 //! and answers yes or no; it never panics and does at most 64 steps. Proof construction is over
 //! hashes in memory; large trees are kept as [`tiles`], whose storage belongs to whoever has the log.
 
+pub mod layout;
 pub mod tiles;
 
 use sha2::{Digest as _, Sha256};

@@ -20,6 +20,9 @@ use thiserror::Error;
 /// Why the database cannot be used.
 #[derive(Debug, Error)]
 pub enum DbError {
+    /// A stored value is not what was written.
+    #[error("the database is damaged at {0}: restore it from a backup")]
+    Damaged(&'static str),
     /// The engine refused or cannot be reached.
     #[error("database")]
     Engine(#[from] sqlx::Error),
@@ -349,46 +352,54 @@ impl Db {
 
 /// What was released never changes; new steps come after. Both engines take the same text: SQLite
 /// keeps bytes as bytes whatever the column is called.
-const SCHEMA: &[&[&str]] = &[&[
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE audit (seq BIGINT PRIMARY KEY, line TEXT NOT NULL, hash TEXT NOT NULL)",
-    "CREATE TABLE certificate (
+const SCHEMA: &[&[&str]] = &[
+    &[
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        "CREATE TABLE audit (seq BIGINT PRIMARY KEY, line TEXT NOT NULL, hash TEXT NOT NULL)",
+        "CREATE TABLE certificate (
         serial TEXT PRIMARY KEY, seq BIGINT NOT NULL UNIQUE, issuer TEXT NOT NULL,
         role TEXT NOT NULL, name TEXT NOT NULL, not_before BIGINT NOT NULL,
         not_after BIGINT NOT NULL, planned BIGINT NOT NULL, sha256 TEXT UNIQUE, der BYTEA,
         revoked BIGINT, reason TEXT, spki TEXT)",
-    "CREATE INDEX certificate_spki ON certificate (spki)",
-    "CREATE INDEX certificate_name ON certificate (name, role, not_after)",
-    "CREATE INDEX certificate_end ON certificate (not_after)",
-    "CREATE INDEX certificate_revoked ON certificate (issuer) WHERE revoked IS NOT NULL",
-    "CREATE TABLE crl (issuer TEXT PRIMARY KEY, number BIGINT NOT NULL)",
-    // A leaf is a certificate, or a head of the audit log as it stands in `head`.
-    "CREATE TABLE leaf (place BIGINT PRIMARY KEY, hash BYTEA NOT NULL,
+        "CREATE INDEX certificate_spki ON certificate (spki)",
+        "CREATE INDEX certificate_name ON certificate (name, role, not_after)",
+        "CREATE INDEX certificate_end ON certificate (not_after)",
+        "CREATE INDEX certificate_revoked ON certificate (issuer) WHERE revoked IS NOT NULL",
+        "CREATE TABLE crl (issuer TEXT PRIMARY KEY, number BIGINT NOT NULL)",
+        // A leaf is a certificate, or a head of the audit log as it stands in `head`.
+        "CREATE TABLE leaf (place BIGINT PRIMARY KEY, hash BYTEA NOT NULL,
         serial TEXT REFERENCES certificate (serial), head BYTEA)",
-    "CREATE INDEX leaf_serial ON leaf (serial)",
-    "CREATE TABLE checkpoint (size BIGINT PRIMARY KEY, made BIGINT NOT NULL, signed BYTEA NOT NULL)",
-    "CREATE TABLE token_grant (
+        "CREATE INDEX leaf_serial ON leaf (serial)",
+        "CREATE TABLE checkpoint (size BIGINT PRIMARY KEY, made BIGINT NOT NULL, signed BYTEA NOT NULL)",
+        "CREATE TABLE token_grant (
         id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, station TEXT NOT NULL,
         kind TEXT NOT NULL, agencies TEXT NOT NULL, home_relays TEXT NOT NULL,
         created BIGINT NOT NULL, expires BIGINT NOT NULL, made_by TEXT NOT NULL,
         spent BIGINT, request_hash TEXT, answer TEXT, withdrawn BIGINT)",
-    "CREATE INDEX token_grant_end ON token_grant (expires)",
-    "CREATE TABLE request (
+        "CREATE INDEX token_grant_end ON token_grant (expires)",
+        "CREATE TABLE request (
         id TEXT PRIMARY KEY, made BIGINT NOT NULL, expires BIGINT NOT NULL, made_by TEXT NOT NULL,
         kind TEXT NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL, needed BIGINT NOT NULL,
         state TEXT NOT NULL, answer TEXT)",
-    "CREATE INDEX request_state ON request (state, made)",
-    "CREATE INDEX request_hash ON request (hash)",
-    "CREATE TABLE approval (
+        "CREATE INDEX request_state ON request (state, made)",
+        "CREATE INDEX request_hash ON request (hash)",
+        "CREATE TABLE approval (
         request TEXT NOT NULL REFERENCES request (id), approver TEXT NOT NULL, made BIGINT NOT NULL,
         agreed BIGINT NOT NULL, signature BYTEA, PRIMARY KEY (request, approver))",
-    "CREATE TABLE published (
+        "CREATE TABLE published (
         name TEXT PRIMARY KEY, seq BIGINT NOT NULL UNIQUE, sha256 TEXT, bytes BIGINT NOT NULL)",
-    // Revocations that a restore found on published lists and in no backup.
-    "CREATE TABLE found_revocation (
+        // Revocations that a restore found on published lists and in no backup.
+        "CREATE TABLE found_revocation (
         issuer TEXT NOT NULL, serial TEXT NOT NULL, revoked BIGINT NOT NULL, reason TEXT NOT NULL,
         PRIMARY KEY (issuer, serial))",
-]];
+    ],
+    &[
+        // Full tiles of the log (level 0 holds leaves); made anew from the leaves when they are missing.
+        "CREATE TABLE tile (level BIGINT NOT NULL, number BIGINT NOT NULL, root BYTEA NOT NULL,
+        hashes BYTEA NOT NULL, PRIMARY KEY (level, number))",
+        "DELETE FROM meta WHERE name = 'frontier'",
+    ],
+];
 
 /// Connections: a server needs few, since writers take turns.
 const CONNECTIONS_MAX: u32 = 4;

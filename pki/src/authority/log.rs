@@ -3,11 +3,16 @@
 //! Owns: a leaf is a certificate's DER or a head of the audit log (RFC 6962 hashing); leaves are appended in the transaction
 //! that notes the certificate; checkpoints are signed after the commit, as note and CMS like a
 //! station's. Certificates are public, so leaves carry no salt. An agency that reads the log knows
-//! every certificate in its name ([`super::monitor`]). Fails with [`LogError`]. Must not know HTTP.
+//! every certificate in its name ([`super::monitor`]); as [`tiles`] it is read like any C2SP log. Fails with [`LogError`]. Must not know HTTP.
+
+mod tiles;
+
+use std::collections::BTreeSet;
 
 use formats::checkpoint::{Checkpoint, LogOrigin, SignedCheckpoint};
 use formats::id::{Digest, StationName};
-use formats::merkle::{self, Frontier};
+use formats::merkle;
+use formats::merkle::tiles::needed_for_inclusion;
 use formats::time::Timestamp;
 use thiserror::Error;
 
@@ -72,11 +77,11 @@ async fn append_leaves(tx: &mut Tx, leaves: Vec<(&[u8], Option<String>)>) -> Res
     if leaves.is_empty() {
         return Ok(());
     }
-    let mut frontier = frontier(tx).await?;
+    let mut tree = tiles::tree(tx).await?;
     for (data, serial) in leaves {
-        let place = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let place = i64::try_from(tree.size()).unwrap_or(i64::MAX);
         let leaf = merkle::leaf_hash(data);
-        frontier.push(leaf);
+        tree.append(leaf);
         let head = serial.is_none().then(|| data.to_vec());
         tx.execute(
             "INSERT INTO leaf VALUES ($1, $2, $3, $4)",
@@ -89,11 +94,7 @@ async fn append_leaves(tx: &mut Tx, leaves: Vec<(&[u8], Option<String>)>) -> Res
         )
         .await?;
     }
-    tx.execute(
-        "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [FRONTIER.into(), frontier.to_text().into()],
-    )
-    .await?;
+    tiles::keep(tx, &mut tree).await?;
     Ok(())
 }
 
@@ -121,23 +122,6 @@ impl AuditHead {
             head: head.parse().ok()?,
         })
     }
-}
-
-async fn frontier(tx: &mut Tx) -> Result<Frontier, DbError> {
-    let row = tx
-        .row("SELECT value FROM meta WHERE name = $1", [FRONTIER.into()])
-        .await?;
-    let text = row.map(|row| row.text(0)).transpose()?;
-    if let Some(frontier) = text.as_deref().and_then(Frontier::from_text) {
-        return Ok(frontier);
-    }
-    // Only a shortcut: the leaves say the same.
-    let mut frontier = Frontier::default();
-    for row in tx.rows("SELECT hash FROM leaf ORDER BY place", []).await? {
-        let bytes: [u8; 32] = row.bytes(0)?.try_into().unwrap_or_default();
-        frontier.push(Digest::from_bytes(bytes));
-    }
-    Ok(frontier)
 }
 
 /// Which life of the log this is: a restored database may have forgotten leaves, and says so by a new
@@ -175,8 +159,8 @@ impl Inventory {
     ) -> Result<SignedCheckpoint, LogError> {
         let mut tx = self.db.write().await?;
         append_audit_head(&mut tx).await?;
-        let frontier = frontier(&mut tx).await?;
-        let size = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let tree = tiles::tree(&mut tx).await?;
+        let size = i64::try_from(tree.size()).unwrap_or(i64::MAX);
         let known = tx
             .row(
                 "SELECT signed FROM checkpoint WHERE size = $1",
@@ -189,8 +173,8 @@ impl Inventory {
         }
         let checkpoint = Checkpoint {
             origin: LogOrigin::new(signer.station.clone(), epoch(&mut tx).await?),
-            size: frontier.size(),
-            root: frontier.root(),
+            size: tree.size(),
+            root: tree.root(),
         };
         let (key, evidence) = &signer.evidence;
         let signed = note::sign_checkpoint(&checkpoint, &signer.log_key, key, evidence, now)?;
@@ -265,24 +249,12 @@ impl Inventory {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let place = row.int(0)?;
-        let limit = i64::try_from(size).unwrap_or(i64::MAX);
-        let rows = tx
-            .rows(
-                "SELECT hash FROM leaf WHERE place < $1 ORDER BY place",
-                [limit.into()],
-            )
-            .await?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for row in rows {
-            let hash: [u8; 32] = row
-                .bytes(0)?
-                .try_into()
-                .map_err(|_| LogError::Damaged("a leaf's hash"))?;
-            leaves.push(Digest::from_bytes(hash));
-        }
-        let index = usize::try_from(place).unwrap_or(usize::MAX);
-        let path = merkle::inclusion_path(&leaves, index);
-        Ok(path.map(|path| (u64::try_from(place).unwrap_or_default(), path)))
+        let place = u64::try_from(place).map_err(|_| LogError::Damaged("a leaf's place"))?;
+        let mut needed = BTreeSet::new();
+        needed_for_inclusion(place, size, &mut needed);
+        let now = tiles::size(&mut tx).await?;
+        let found = tiles::gather(&mut tx, now, &needed).await?;
+        Ok(found.inclusion(place, size).map(|path| (place, path)))
     }
 }
 
@@ -290,4 +262,6 @@ impl Inventory {
 pub const ENTRIES_MAX: u32 = 500;
 const AUDIT_HEAD: &str = "tram-audit-head-1\n";
 const EPOCH: &str = "log_epoch";
-const FRONTIER: &str = "frontier";
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What the authority answers to everybody, over plain HTTP: what is answered is signed.
 //!
 //! Owns: RFC 3161 time-stamps (`/`, `/tsa`), OCSP (RFC 6960 appendix A: `POST` and `GET /ocsp`),
-//! revocation lists and authorities' certificates, and the log of certificates for monitors. OCSP
+//! revocation lists and authorities' certificates, and the log of certificates for monitors and mirrors. OCSP
 //! answers are signed once and given until they grow old (RFC 5019): a flood of questions costs no
 //! signatures. Must not know who may ask for certificates.
 
@@ -18,6 +18,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use formats::checkpoint::SignedCheckpoint;
+use formats::merkle::layout::Resource;
 use formats::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,8 @@ pub(super) fn router(service: Service, answers: Arc<Answers>) -> Router {
         .route("/certs/{name}", get(certificate))
         .route("/log/checkpoint", get(checkpoint))
         .route("/log/entries", get(entries))
+        .route("/tlog/checkpoint", get(note))
+        .route("/tlog/{*path}", get(tlog))
         .with_state(Door { service, answers })
 }
 
@@ -220,19 +224,9 @@ async fn checkpoint(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
 ) -> Result<Response, Refusal> {
     door.service.admit(Kind::Reading, from.ip())?;
-    let signer = door
-        .answers
-        .log
-        .as_ref()
-        .ok_or_else(|| Refusal::new("not_found"))?;
-    let now = door.service.now()?;
-    let signed = door
-        .service
-        .office()
-        .inventory
-        .checkpoint(signer, now)
-        .await;
-    let signed = signed.map_err(|error| Refusal::internal(&error))?;
+    let signed = newest(&door).await?;
+    let signer = door.answers.log.as_ref();
+    let signer = signer.ok_or_else(|| Refusal::new("not_found"))?;
     let authorities = door.service.office().authorities();
     let authorities = authorities.map_err(|error| Refusal::internal(&error))?;
     let head = LogHead {
@@ -243,6 +237,56 @@ async fn checkpoint(
     };
     let body = serde_json::to_string(&head).map_err(|error| Refusal::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// `GET /tlog/checkpoint`: the signed note alone (c2sp.org/tlog-tiles).
+async fn note(
+    State(door): State<Door>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+) -> Result<Response, Refusal> {
+    door.service.admit(Kind::Reading, from.ip())?;
+    let signed = newest(&door).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, signed.note).into_response())
+}
+
+/// `GET /tlog/tile/…`: tiles and bundles of entries; full ones never change.
+async fn tlog(
+    State(door): State<Door>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path(path): Path<String>,
+) -> Result<Response, Refusal> {
+    door.service.admit(Kind::Reading, from.ip())?;
+    let resource = Resource::parse(&path).ok_or_else(|| Refusal::new("not_found"))?;
+    let found = door.service.office().inventory.log_resource(resource).await;
+    let found = found.map_err(|error| Refusal::internal(&error))?;
+    let bytes = found.ok_or_else(|| Refusal::new("not_found"))?;
+    let cache = if resource.is_full() {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CACHE_CONTROL, cache),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+async fn newest(door: &Door) -> Result<SignedCheckpoint, Refusal> {
+    let signer = door.answers.log.as_ref();
+    let signer = signer.ok_or_else(|| Refusal::new("not_found"))?;
+    let now = door.service.now()?;
+    let signed = door
+        .service
+        .office()
+        .inventory
+        .checkpoint(signer, now)
+        .await;
+    signed.map_err(|error| Refusal::internal(&error))
 }
 
 /// `GET /log/checkpoint`: the newest checkpoint with what is needed to judge it.

@@ -4,7 +4,9 @@ mod foreign;
 mod postgres;
 mod scene;
 
+use formats::checkpoint::Note;
 use formats::id::Digest;
+use formats::merkle::{self, layout, layout::Resource};
 use pki::cert::Certificate;
 use pki::record;
 use pki::role::Role;
@@ -627,6 +629,36 @@ fn a_monitor_raises_a_certificate_that_the_agency_did_not_ask_for() {
         .collect();
     watch(&accepted, &fingerprint).expect("accepted by a person");
     watch(&[], &fingerprint).expect("and remembered");
+}
+
+#[test]
+fn the_log_of_certificates_is_mirrored_by_whoever_knows_the_layout() {
+    let scene = Scene::new(None);
+    let note = scene.public_get("/tlog/checkpoint");
+    let note = Note::parse(std::str::from_utf8(&note.bytes).expect("text")).expect("a note");
+    let mut leaves = Vec::new();
+    for resource in Resource::of_tree(note.checkpoint.size) {
+        let answer = scene.public_get(&format!("/tlog/{}", resource.path()));
+        assert_eq!(answer.status, 200, "{}", resource.path());
+        if matches!(resource, Resource::Entries { .. }) {
+            let entries = layout::read_entry_bundle(&answer.bytes).expect("a bundle");
+            leaves.extend(layout::leaf_hashes(&entries));
+        }
+    }
+    assert_eq!(merkle::root(&leaves), note.checkpoint.root);
+    for bad in [
+        "tile/0/000",
+        "tile/0/001.p/1",
+        "tile/0/..",
+        "tile/entries/x",
+        "x",
+    ] {
+        assert_eq!(
+            scene.public_get(&format!("/tlog/{bad}")).status,
+            404,
+            "{bad}"
+        );
+    }
 }
 
 #[test]
