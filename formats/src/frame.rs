@@ -7,10 +7,12 @@
 //! order of frames and no state: that is `relay::link`. Fails with [`FrameError`].
 
 mod control;
+mod heads;
 mod offer;
 mod transfer;
 
 use crate::cbor::{self, Reader, Writer};
+use crate::checkpoint::CheckpointError;
 use crate::id::{IdError, Party, StationName};
 use crate::limits;
 use crate::reason::{Reason, UnknownReason};
@@ -35,6 +37,9 @@ pub enum FrameError {
     /// A name in it is not a name.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// The name of a log in it is not one.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A receipt bundle in it is not one.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
@@ -69,6 +74,9 @@ mod kind {
     pub(super) const PING: u64 = 2;
     pub(super) const PONG: u64 = 3;
     pub(super) const BYE: u64 = 4;
+    pub(super) const HEADS: u64 = 5;
+    pub(super) const PROVE: u64 = 6;
+    pub(super) const PROOF: u64 = 7;
     pub(super) const OFFER: u64 = 16;
     pub(super) const WANT: u64 = 17;
     pub(super) const HAVE: u64 = 18;

@@ -63,6 +63,7 @@ pub mod record;
 pub mod statement;
 pub mod text;
 pub mod time;
+pub mod witness;
 
 #[cfg(test)]
 mod tests;

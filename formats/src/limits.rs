@@ -82,6 +82,21 @@ pub const BUNDLE_STATEMENTS_MAX: usize = 4096;
 /// Bytes of a signed note: a checkpoint and the cosignatures of a few witnesses.
 pub const NOTE_BYTES_MAX: usize = 8 * 1024;
 
+/// Witnesses that a trust list names: the lines of a note are bounded, and the log's own is one of them.
+pub const WITNESSES_MAX: usize = 15;
+
+/// Heads of logs in one frame: some 2 KiB each, so that a frame stays far below its limit.
+pub const HEADS_PER_FRAME_MAX: usize = 32;
+
+/// Stations that may pass a question for a consistency proof on to the next.
+pub const PROVE_HOPS_MAX: u32 = 4;
+
+/// Lines of a consistency proof that a witness reads (c2sp.org/tlog-witness).
+pub const WITNESS_PROOF_LINES_MAX: usize = 63;
+
+/// Note keys of a station that sign no more, but signed what may still be under way.
+pub const OLD_NOTE_KEYS_MAX: usize = 4;
+
 /// Signature lines of a note that are read.
 pub const NOTE_SIGNATURES_MAX: usize = 16;
 

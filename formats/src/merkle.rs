@@ -2,7 +2,7 @@
 //!
 //! Owns the hash rule that bodies and logs share. Verification takes untrusted numbers and paths
 //! and answers yes or no; it never panics and does at most 64 steps. Proof construction is over
-//! hashes in memory; large trees are kept as [`tiles`], whose storage belongs to whoever has the log.
+//! hashes in memory; large trees are kept as [`tiles`], named over HTTP by [`layout`]; storage belongs to whoever has the log.
 
 pub mod layout;
 pub mod tiles;

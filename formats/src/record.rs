@@ -17,6 +17,7 @@ use crate::id::{AgencyCode, Digest, StationName, TrustDomain};
 use crate::limits;
 use crate::text;
 use crate::time::Timestamp;
+use crate::witness::WitnessPolicy;
 
 pub use agency::{Agency, AgencyState, Alias};
 pub use entries::{
@@ -117,6 +118,10 @@ pub struct Station {
     pub log_origin: LogOrigin,
     /// Ed25519 key that signs the log's notes.
     pub note_key: NoteKey,
+    /// Keys that signed notes of this station before, the newest first: for receipts under way and for
+    /// proofs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_note_keys: Vec<NoteKey>,
     /// Where it listens; empty for a node that only dials out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
@@ -155,6 +160,9 @@ pub struct TrustList {
     /// Who signs the lists after this one, when that changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signers: Option<ListSigners>,
+    /// Who must have cosigned a checkpoint that is called witnessed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witnesses: Option<WitnessPolicy>,
 }
 
 /// Who signs trust lists: any `needed` of these.
@@ -293,6 +301,9 @@ impl Record {
                     r.tsas.len() <= count,
                     "at most 64 time-stamping authorities",
                 )?;
+                if r.witnesses.as_ref().is_some_and(|all| all.check().is_err()) {
+                    return rule(false, "1 to 15 witnesses, each once, as many as are needed");
+                }
                 let Some(signers) = &r.signers else {
                     return Ok(());
                 };
@@ -323,6 +334,18 @@ impl Agencies {
 }
 
 impl Station {
+    /// The key that signs notes, then those that did.
+    pub fn note_keys(&self) -> impl Iterator<Item = &NoteKey> {
+        std::iter::once(&self.note_key).chain(&self.old_note_keys)
+    }
+
+    /// The list of old keys once another one signs: this record's key is the newest of them.
+    #[must_use]
+    pub fn old_note_keys_after(&self, next: &NoteKey) -> Vec<NoteKey> {
+        let keys = self.note_keys().filter(|key| *key != next);
+        keys.take(limits::OLD_NOTE_KEYS_MAX).copied().collect()
+    }
+
     fn check(&self) -> Result<(), RecordError> {
         let own_log = *self.log_origin.station() == self.name;
         rule(own_log, "the log bears the station's name")?;
@@ -335,6 +358,12 @@ impl Station {
         rule(
             self.addresses.len() <= limits::RECORD_LIST_MAX,
             "at most 64 addresses",
+        )?;
+        let old = &self.old_note_keys;
+        let some = old.len() <= limits::OLD_NOTE_KEYS_MAX && distinct(old);
+        rule(
+            some && !old.contains(&self.note_key),
+            "at most 4 old note keys, each once",
         )?;
         for list in [&self.home_relays, &self.neighbours] {
             rule(

@@ -63,6 +63,7 @@ mod suite;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod witness;
 
 #[cfg(test)]
 mod fixture;

@@ -10,6 +10,7 @@ use formats::checkpoint::{
     Checkpoint, CheckpointError, Note, NoteSignature, SignedCheckpoint, ed25519_key_id,
 };
 use formats::id::{Digest, Party};
+use formats::record::Station;
 use formats::time::Timestamp;
 
 use crate::cert::Certificate;
@@ -123,6 +124,33 @@ pub fn verify_checkpoint(
     }
     sign::verify_detached(&signed.cms, Content::Checkpoint(&body), evidence)?;
     Ok(note.checkpoint)
+}
+
+/// [`verify_checkpoint`] by the keys that the station's record names: the one that signs notes now, or one
+/// that did before.
+///
+/// # Errors
+/// [`NoteError`] of the key in use, when none of them holds.
+pub fn verify_by_record(
+    signed: &SignedCheckpoint,
+    station: &Station,
+    evidence: &VerifiedCert,
+) -> Result<Checkpoint, NoteError> {
+    let origin = signed.parsed()?.checkpoint.origin;
+    let mut keys = station.note_keys();
+    let first = keys.next().unwrap_or(&station.note_key);
+    match verify_checkpoint(signed, first.as_bytes(), evidence) {
+        // Only an unknown key is worth another one: a wrong signature stays wrong.
+        Err(NoteError::NoLine) if *origin.station() == station.name => {}
+        judged => return judged,
+    }
+    for key in keys {
+        match verify_checkpoint(signed, key.as_bytes(), evidence) {
+            Err(NoteError::NoLine) => {}
+            judged => return judged,
+        }
+    }
+    Err(NoteError::NoLine)
 }
 
 /// What a time-stamp of this checkpoint must cover: the CMS signature value.

@@ -85,6 +85,8 @@ pub struct Timing {
     pub records: Duration,
     /// Longest pause between two tries to get a time-stamp.
     pub stamp: Duration,
+    /// Heads of logs are told to each neighbour this often, and a log is asked for a proof at most this often.
+    pub gossip: Duration,
     /// The spool is looked at for due legs this often, besides being woken.
     pub sweep: Duration,
     /// At shutdown, transfers in flight may take this long.
@@ -106,6 +108,7 @@ impl Default for Timing {
             judge: Duration::from_secs(30),
             records: Duration::from_secs(3),
             stamp: Duration::from_secs(60),
+            gossip: Duration::from_secs(5),
             sweep: Duration::from_secs(1),
             drain: Duration::from_secs(10),
             renew: Duration::from_secs(600),

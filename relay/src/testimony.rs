@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use formats::checkpoint::SignedCheckpoint;
 use formats::id::{Digest, StationName};
 use formats::receipt::ReceiptBundle;
+use formats::record::Station;
 use formats::statement::Statement;
 use pki::chain::VerifiedCert;
 use pki::role::Role;
@@ -25,6 +26,23 @@ pub(crate) fn verified_statements(
     station: &StationName,
     bundle: &ReceiptBundle,
 ) -> Result<Vec<Statement>, String> {
+    verified_head(core, station, &bundle.checkpoint)?;
+    let statements = bundle.statements().map_err(|error| error.to_string())?;
+    if statements
+        .iter()
+        .any(|statement| statement.station != *station)
+    {
+        return Err("a statement speaks for another station".to_owned());
+    }
+    Ok(statements)
+}
+
+/// Verifies both signatures of a checkpoint by the station's record.
+pub(crate) fn verified_head(
+    core: &Core,
+    station: &StationName,
+    checkpoint: &SignedCheckpoint,
+) -> Result<(), String> {
     let now = core.clock.now();
     let snapshot = core.directory.snapshot();
     let record = snapshot
@@ -39,22 +57,22 @@ pub(crate) fn verified_statements(
                 continue;
             }
         };
-        let note_key = record.record().note_key.as_bytes();
-        match core.testimony.verify(&bundle.checkpoint, note_key, &signer) {
-            Ok(()) => {
-                let statements = bundle.statements().map_err(|error| error.to_string())?;
-                if statements
-                    .iter()
-                    .all(|statement| statement.station == *station)
-                {
-                    return Ok(statements);
-                }
-                return Err("a statement speaks for another station".to_owned());
+        match core.testimony.verify(checkpoint, record.record(), &signer) {
+            Ok(Seen::Before) => return Ok(()),
+            Ok(Seen::First) => {
+                core.heads.verified(station, checkpoint);
+                return Ok(());
             }
             Err(error) => refused = error,
         }
     }
     Err(refused)
+}
+
+/// Whether a checkpoint was met before.
+enum Seen {
+    Before,
+    First,
 }
 
 /// Checkpoints whose signatures were found good, each under the keys it was checked with.
@@ -67,30 +85,33 @@ impl Testimony {
     fn verify(
         &self,
         checkpoint: &SignedCheckpoint,
-        note_key: &[u8; 32],
+        station: &Station,
         signer: &VerifiedCert,
-    ) -> Result<(), String> {
-        let name = name_of(checkpoint, note_key, signer);
+    ) -> Result<Seen, String> {
+        let name = name_of(checkpoint, station, signer);
         let known = |good: &HashSet<Digest>| good.contains(&name);
         if known(&self.good.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(());
+            return Ok(Seen::Before);
         }
-        pki::note::verify_checkpoint(checkpoint, note_key, signer)
+        pki::note::verify_by_record(checkpoint, station, signer)
             .map_err(|error| error.to_string())?;
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
         if good.len() >= GOOD_MAX {
             good.clear();
         }
         good.insert(name);
-        Ok(())
+        Ok(Seen::First)
     }
 }
 
-/// Everything that the verdict on the signatures depends on. The parts before the last have a fixed
-/// length or their length in front, so no two questions have one name.
-fn name_of(checkpoint: &SignedCheckpoint, note_key: &[u8; 32], signer: &VerifiedCert) -> Digest {
-    let mut bytes = Vec::with_capacity(checkpoint.note.len() + checkpoint.cms.len() + 72);
-    bytes.extend_from_slice(note_key);
+/// Everything that the verdict on the signatures depends on: the keys by which the record of the signer's
+/// station may be met, the signer, note and CMS.
+fn name_of(checkpoint: &SignedCheckpoint, station: &Station, signer: &VerifiedCert) -> Digest {
+    let mut bytes = Vec::with_capacity(checkpoint.note.len() + checkpoint.cms.len() + 240);
+    for key in station.note_keys() {
+        bytes.extend_from_slice(key.as_bytes());
+    }
+    bytes.extend_from_slice(&station.old_note_keys.len().to_be_bytes());
     bytes.extend_from_slice(signer.certificate().sha256().as_bytes());
     bytes.extend_from_slice(&checkpoint.note.len().to_be_bytes());
     bytes.extend_from_slice(checkpoint.note.as_bytes());

@@ -1,12 +1,14 @@
-//! Frames of the control stream: greeting, heartbeat, farewell.
+//! Frames of the control stream: greeting, heartbeat, farewell; those about logs are written in [`super::heads`].
 //!
 //! Bytes only; when which frame is due is decided in `relay::link`.
 
 use super::{
     FrameError, PAIRS_MAX, Set, kind, open, optional_uint, read_reason, read_station, with_prefix,
 };
+use super::heads;
 use crate::cbor::{self, Reader, Writer, required};
-use crate::id::StationName;
+use crate::checkpoint::{LogOrigin, SignedCheckpoint};
+use crate::id::{Digest, StationName};
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -20,11 +22,15 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// What this code speaks.
+    /// What this code speaks. From version 2 on there are frames about heads of logs.
     pub const OURS: Self = Self {
         lowest: 1,
-        highest: 1,
+        highest: 2,
     };
+
+    /// The version from which on a peer understands [`Control::Heads`], [`Control::Prove`] and
+    /// [`Control::Proof`].
+    pub const WITH_HEADS: u32 = 2;
 
     /// The highest version that both speak.
     #[must_use]
@@ -66,6 +72,11 @@ pub enum Control {
         /// What the speaker takes.
         limits: PeerLimits,
     },
+    /// The newest heads of logs that the speaker holds, its own among them.
+    Heads {
+        /// 1 to [`crate::limits::HEADS_PER_FRAME_MAX`], without tokens.
+        heads: Vec<SignedCheckpoint>,
+    },
     /// Asks for a `Pong` with the same number.
     Ping {
         /// Chosen by the asker.
@@ -77,6 +88,27 @@ pub enum Control {
         number: u64,
         /// The clock of the answerer.
         clock: Timestamp,
+    },
+    /// Answers a `Prove`.
+    Proof {
+        /// The number of the `Prove`.
+        number: u64,
+        /// The path (RFC 6962 section 2.1.2); `None`: the log does not have these sizes.
+        path: Option<Vec<Digest>>,
+    },
+    /// Asks for the proof that a log at one size is the beginning of it at another.
+    Prove {
+        /// Chosen by the asker.
+        number: u64,
+        /// Which log.
+        origin: LogOrigin,
+        /// The smaller size.
+        old: u64,
+        /// The larger size.
+        new: u64,
+        /// How many stations may still pass the question on, at most
+        /// [`crate::limits::PROVE_HOPS_MAX`].
+        hops: u32,
     },
 }
 
@@ -110,6 +142,15 @@ impl Control {
                 w.uint(limits.transfers.into());
                 w.uint(limits.body_bytes).uint(limits.inline_bytes.into());
             }
+            Self::Heads { heads } => heads::write_heads(&mut w, heads),
+            Self::Proof { number, path } => heads::write_proof(&mut w, *number, path.as_deref()),
+            Self::Prove {
+                number,
+                origin,
+                old,
+                new,
+                hops,
+            } => heads::write_prove(&mut w, *number, origin, (*old, *new), *hops),
             Self::Ping { number } => {
                 w.array(2).uint(kind::PING).map(1).uint(1).uint(*number);
             }
@@ -126,6 +167,7 @@ impl Control {
         let (kind, mut r) = open(payload)?;
         let frame = match kind {
             kind::BYE => read_bye(&mut r)?,
+            kind::HEADS => heads::read_heads(&mut r)?,
             kind::HELLO => read_hello(&mut r)?,
             kind::PING => {
                 let mut number = None;
@@ -149,6 +191,8 @@ impl Control {
                     clock: required(clock, 2)?,
                 }
             }
+            kind::PROOF => heads::read_proof(&mut r)?,
+            kind::PROVE => heads::read_prove(&mut r)?,
             other => return Err(FrameError::UnknownKind(other)),
         };
         r.finish()?;

@@ -14,6 +14,7 @@ use crate::record::{
 };
 use crate::statement::{self, Event, LogOpened, PreviousHead, Statement};
 use crate::time::Timestamp;
+use crate::witness::{AddCheckpoint, KeyKind, VerifierKey, WitnessPolicy};
 
 const CREATED: Timestamp = Timestamp::from_unix_ms(1_795_318_262_114);
 const DAY_MS: i64 = 86_400_000;
@@ -187,6 +188,39 @@ pub(crate) fn controls() -> Vec<(&'static str, Control)> {
             Control::Pong {
                 number: 7,
                 clock: CREATED,
+            },
+        ),
+        (
+            "heads",
+            Control::Heads {
+                heads: vec![SignedCheckpoint {
+                    token: None,
+                    ..bundle().checkpoint
+                }],
+            },
+        ),
+        (
+            "prove",
+            Control::Prove {
+                number: 3,
+                origin: "relay-a.tram.test/log/1".parse().unwrap(),
+                old: 5,
+                new: 9,
+                hops: 4,
+            },
+        ),
+        (
+            "proof",
+            Control::Proof {
+                number: 3,
+                path: Some(vec![Digest::of(b"a"), Digest::of(b"b")]),
+            },
+        ),
+        (
+            "proof-none",
+            Control::Proof {
+                number: 3,
+                path: None,
             },
         ),
         (
@@ -366,6 +400,7 @@ pub(crate) fn station() -> Record {
         evidence_sha256: vec![Digest::of(b"evidence")],
         log_origin: "relay-a.tram.test/log/1".parse().unwrap(),
         note_key: NoteKey::from_bytes([7; 32]),
+        old_note_keys: vec![],
         addresses: vec![address("127.0.0.1:4101"), address("[::1]:4101")],
         home_relays: vec![],
         site: Some("Hà Nội 1".to_owned()),
@@ -391,7 +426,32 @@ pub(crate) fn trust_list() -> Record {
             created_ahead_s: 600,
         },
         signers: None,
+        witnesses: None,
     })
+}
+
+/// A list with witnesses, and a station that has changed its note key.
+pub(crate) fn with_witnesses_and_old_keys() -> [Record; 2] {
+    let key = |name: &str, key| VerifierKey::new(name, KeyKind::Witness, [key; 32]).unwrap();
+    let mut list = trust_list();
+    if let Record::TrustList(list) = &mut list {
+        let keys = vec![key("witness-1.example/w1", 8), key("witness-2.example", 9)];
+        list.witnesses = Some(WitnessPolicy { needed: 1, keys });
+    }
+    let mut changed = station();
+    if let Record::Station(station) = &mut changed {
+        station.old_note_keys = vec![NoteKey::from_bytes([6; 32]), NoteKey::from_bytes([5; 32])];
+    }
+    [list, changed]
+}
+
+/// What a log asks a witness.
+pub(crate) fn add_checkpoint() -> AddCheckpoint {
+    AddCheckpoint {
+        old: 3,
+        proof: vec![Digest::of(b"a"), Digest::of(b"b")],
+        note: bundle().checkpoint.parsed().unwrap(),
+    }
 }
 
 /// The context of [`header`] with one more pair at the end.

@@ -23,6 +23,7 @@ use crate::id::Digest;
 use crate::receipt::ReceiptBundle;
 use crate::record::Record;
 use crate::statement::{self, LogOpened, Statement};
+use crate::witness::{AddCheckpoint, cosigned_message};
 use crate::{limits, merkle};
 
 fn folder() -> PathBuf {
@@ -467,7 +468,7 @@ fn frame_vectors_hold() {
     let mut file = File::new(
         "frame.json",
         Form::Hex,
-        "Frames of tram/1 with their length prefix; kinds 1 to 4 on the control stream, 16 to \
+        "Frames of tram/1 with their length prefix; kinds 1 to 7 on the control stream, 16 to \
          21 on transfer streams",
     );
     for (name, frame) in samples::controls() {
@@ -503,6 +504,30 @@ fn frame_vectors_hold() {
         &framed(&[0x82, 17, 0xa1, 1, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0]),
     );
     file.refuse("want with tag", &framed(&[0x82, 17, 0xa1, 1, 0xc0, 3]));
+    file.refuse("no heads", &framed(&[0x82, 5, 0xa1, 1, 0x80]));
+    file.refuse(
+        "33 heads announced",
+        &framed(&[0x82, 5, 0xa1, 1, 0x98, 33]),
+    );
+    let mut head = samples::bundle().checkpoint;
+    head.token = Some(vec![9]);
+    let with_token = Control::Heads { heads: vec![head] };
+    file.refuse("head with a token", &with_token.encode().unwrap());
+    let prove = |old, new, hops| {
+        let origin = "relay-a.tram.test/log/1".parse().unwrap();
+        let number = 3;
+        let frame = Control::Prove {
+            number,
+            origin,
+            old,
+            new,
+            hops,
+        };
+        frame.encode().unwrap()
+    };
+    file.refuse("proof from nothing", &prove(0, 9, 4));
+    file.refuse("proof backwards", &prove(9, 5, 4));
+    file.refuse("proof over five stations", &prove(5, 9, 5));
     file.refuse("kind 99", &framed(&[0x82, 0x18, 99, 0xa0]));
     file.refuse("byte after", &framed(&[0x82, 17, 0xa1, 1, 3, 0]));
     file.refuse("no leaves", &framed(&[0x82, 20, 0xa1, 1, 0x80]));
@@ -574,6 +599,48 @@ fn refuse_agencies(file: &mut File) {
     );
 }
 
+fn refuse_witnesses(file: &mut File, list: &[u8], station: &[u8]) {
+    file.refuse(
+        "trust list with witnesses: more needed than there are",
+        &swapped(list, "\"needed\":1", "\"needed\":3"),
+    );
+    file.refuse(
+        "trust list with witnesses: another key id",
+        &swapped(list, "witness-2.example+", "witness-3.example+"),
+    );
+    let key = "BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY=";
+    let own = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+    file.refuse(
+        "station with old note keys: its own among them",
+        &swapped(station, key, own),
+    );
+}
+
+#[test]
+fn witness_vectors_hold() {
+    let mut file = File::new(
+        "witness.json",
+        Form::Text,
+        "Bodies of add-checkpoint (c2sp.org/tlog-witness) with the message under a cosignature of \
+         the note at 1679315147 (c2sp.org/tlog-cosignature, Ed25519); signatures are filler",
+    );
+    let request = samples::add_checkpoint();
+    let text = request.to_text().into_bytes();
+    let message = cosigned_message(1_679_315_147, &request.note.checkpoint.body());
+    let facts = json!({
+        "old": request.old, "size": request.note.checkpoint.size,
+        "cosigned": String::from_utf8(message).unwrap(),
+    });
+    file.accept("from 3 to 5", &text, facts);
+    file.refuse("leading zero", &swapped(&text, "old 3", "old 03"));
+    file.refuse("no old size", &swapped(&text, "old 3\n", ""));
+    file.refuse("no empty line", &swapped(&text, "\n\n", "\n"));
+    file.refuse("hash of 31 bytes", &swapped(&text, "uSLs=\n", "uSL=\n"));
+    file.refuse("text after", &[&text[..], b"x"].concat());
+    file.refuse("cut", cut(&text));
+    file.settle(|text| AddCheckpoint::parse(std::str::from_utf8(text).unwrap()));
+}
+
 #[test]
 fn record_vectors_hold() {
     let mut file = File::new(
@@ -582,6 +649,8 @@ fn record_vectors_hold() {
         "Records of every kind: one JSON text each, the attached content of a CMS SignedData",
     );
     let facts = |text: &[u8]| json!({ "digest": Digest::of(text).to_string() });
+    let [witnesses, old_keys] = samples::with_witnesses_and_old_keys();
+    refuse_witnesses(&mut file, &witnesses.to_json(), &old_keys.to_json());
     for (name, record) in [
         ("agencies", samples::agencies()),
         ("agencies with dates", samples::agencies_with_dates()),
@@ -589,6 +658,8 @@ fn record_vectors_hold() {
         ("delegation", samples::delegation()),
         ("station", samples::station()),
         ("trust list", samples::trust_list()),
+        ("trust list with witnesses", witnesses),
+        ("station with old note keys", old_keys),
     ] {
         let text = record.to_json();
         file.accept(name, &text, facts(&text));

@@ -14,6 +14,7 @@ use formats::record::{
     Agency, Alias, Attachment, Der, NoteKey, Record, Station, StationLimits, TrustList, Windows,
 };
 use formats::time::Timestamp;
+use formats::witness::WitnessPolicy;
 use pki::cert::Certificate;
 use pki::key::{LogKey, SigningKey};
 use pki::plan;
@@ -222,9 +223,18 @@ fn trust_list(workshop: &Workshop, now: Timestamp) -> Result<usize, Failure> {
             created_ahead_s: seconds(limits::CREATED_AHEAD_MS_MAX),
         },
         signers: None,
+        witnesses: listed(&file)?,
     };
     sign_into(&file, &Record::TrustList(list), &signer, now)?;
     Ok(1)
+}
+
+/// The witnesses of the list in force.
+fn listed(file: &Path) -> Result<Option<WitnessPolicy>, Failure> {
+    Ok(match current(file)? {
+        Some(Record::TrustList(list)) => list.witnesses,
+        _ => None,
+    })
 }
 
 /// The bundles of the directory, with the plan's agencies that are in none.
@@ -309,16 +319,31 @@ fn station_record(
         .map(str::parse)
         .transpose()
         .next(step)?;
+    let note_key = NoteKey::from_bytes(log.public());
+    // The log goes on in the epoch that the station opened, and its old keys stay known.
+    let (sequence, log_origin, old_note_keys) = match current(&file)? {
+        Some(Record::Station(held)) => (
+            held.sequence.saturating_add(1),
+            held.log_origin.clone(),
+            held.old_note_keys_after(&note_key),
+        ),
+        _ => (
+            next_sequence(&file)?,
+            LogOrigin::new(station.name.clone(), 1),
+            Vec::new(),
+        ),
+    };
     let record = Record::Station(Station {
         name: station.name.clone(),
-        sequence: next_sequence(&file)?,
+        sequence,
         issued: now.floor_s(),
         not_after: signer.0.not_after(),
         kind: station.kind,
         tls_sha256: vec![tls.sha256()],
         evidence_sha256: vec![signer.0.sha256()],
-        log_origin: LogOrigin::new(station.name.clone(), 1),
-        note_key: NoteKey::from_bytes(log.public()),
+        log_origin,
+        note_key,
+        old_note_keys,
         addresses: address.into_iter().collect(),
         home_relays: station.home_relays.clone(),
         site: station.site.clone(),

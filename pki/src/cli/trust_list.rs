@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use formats::record::{Der, ListSigners, Record, TrustList};
 use formats::time::Timestamp;
+use formats::witness::{VerifierKey, WitnessPolicy};
 use pki::cert::Certificate;
 use pki::key::SigningKey;
 use pki::record::{self, Beside, TrustPin};
@@ -47,6 +48,13 @@ pub(super) enum TrustListCommand {
         /// How many of them must sign.
         #[arg(long, requires = "signer")]
         needed: Option<u8>,
+        /// Keys of witnesses (`tram-relay witness init` prints one) instead of those of the list in force.
+        #[arg(long, value_name = "VKEY", requires = "witnesses_needed")]
+        witness: Vec<VerifierKey>,
+        /// How many of them must have cosigned a checkpoint that is called witnessed; 0 with no `--witness`: none any
+        /// more.
+        #[arg(long, value_name = "K")]
+        witnesses_needed: Option<u8>,
     },
     /// Sign a draft, or add a signature to those of others (ký, hoặc ký thêm).
     AddSignature {
@@ -111,8 +119,14 @@ pub(super) fn run(command: &TrustListCommand, now: Timestamp) -> Result<Output, 
             tsa,
             signer,
             needed,
+            witness,
+            witnesses_needed,
         } => {
             let next = Draft {
+                witnesses: witnesses_needed.map(|needed| WitnessPolicy {
+                    needed,
+                    keys: witness.clone(),
+                }),
                 days: *days,
                 root,
                 tsa,
@@ -158,6 +172,7 @@ struct Draft<'a> {
     tsa: &'a [PathBuf],
     signer: &'a [PathBuf],
     needed: Option<u8>,
+    witnesses: Option<WitnessPolicy>,
 }
 
 fn draft(from: &Path, out: &Path, next: &Draft<'_>, now: Timestamp) -> Result<Output, Failure> {
@@ -188,6 +203,11 @@ fn draft(from: &Path, out: &Path, next: &Draft<'_>, now: Timestamp) -> Result<Ou
         roots: instead(next.root, last.roots)?,
         tsas: instead(next.tsa, last.tsas)?,
         signers,
+        witnesses: match &next.witnesses {
+            None => last.witnesses,
+            Some(none) if none.needed == 0 && none.keys.is_empty() => None,
+            Some(policy) => Some(policy.clone()),
+        },
         trust_domain: last.trust_domain,
         windows: last.windows,
     });

@@ -64,6 +64,7 @@ fn records(country: &Country, evidence: &Certificate) -> Vec<Record> {
             evidence_sha256: vec![evidence.sha256()],
             log_origin: LogOrigin::new(station, 1),
             note_key: NoteKey::from_bytes([7; 32]),
+            old_note_keys: vec![],
             addresses: Vec::new(),
             home_relays: Vec::new(),
             site: None,
@@ -86,6 +87,7 @@ fn records(country: &Country, evidence: &Certificate) -> Vec<Record> {
                 created_ahead_s: 1,
             },
             signers: None,
+            witnesses: None,
         }),
     ]
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+mod logs;
+
 /// What an alarm is about. The numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
@@ -23,6 +25,16 @@ pub enum Code {
     Certificate,
     /// The station's clock.
     Clock,
+    /// Another station's log that shows two histories.
+    LogFork,
+    /// Another station's log that is shorter than it was.
+    LogRewind,
+    /// Another station's log that gives no proof.
+    LogUnproven,
+    /// Our own log is an older copy.
+    OwnLog,
+    /// The witnesses of our log.
+    Witnesses,
 }
 
 /// One row of the policy; texts in pairs are Vietnamese and English.
@@ -42,7 +54,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the policy.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Revocation,
         Self::TrustList,
         Self::Records,
@@ -50,6 +62,11 @@ impl Code {
         Self::TimeStamps,
         Self::Certificate,
         Self::Clock,
+        Self::LogFork,
+        Self::LogRewind,
+        Self::LogUnproven,
+        Self::OwnLog,
+        Self::Witnesses,
     ];
 
     /// `TRAM-nnn`.
@@ -75,6 +92,11 @@ impl Code {
             Self::TimeStamps => &TIME_STAMPS,
             Self::Certificate => &CERTIFICATE,
             Self::Clock => &CLOCK,
+            Self::LogFork => &logs::FORK,
+            Self::LogRewind => &logs::REWIND,
+            Self::LogUnproven => &logs::UNPROVEN,
+            Self::OwnLog => &logs::OWN,
+            Self::Witnesses => &logs::WITNESSES,
         }
     }
 }

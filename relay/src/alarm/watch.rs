@@ -60,6 +60,9 @@ fn raised(alarm: &Alarm) {
     let detail = found.detail.as_deref();
     match found.level {
         Level::Warning => tracing::warn!(code, subject, until, detail, remedy, "{what}"),
+        Level::Stopped if until.is_none() => {
+            tracing::error!(code, subject, detail, remedy, "{what}");
+        }
         Level::Stopped => {
             tracing::error!(
                 code,
@@ -119,6 +122,8 @@ fn find(core: &Core, clock: State, now: Timestamp) -> Vec<Found> {
             }),
         );
     }
+    let stopped = core.store.stating_stopped();
+    found.extend(core.heads.found(&core.name, stopped, now, window_ms));
     let own = core.certificates.all();
     found.extend(own.iter().filter_map(|one| certificate(core, one, now)));
     found.extend(self::clock(core, clock));

@@ -91,6 +91,7 @@ pub fn first_record(
         evidence_sha256: vec![evidence.sha256()],
         log_origin: LogOrigin::new(who.name.clone(), 1),
         note_key: NoteKey::from_bytes(log.public()),
+        old_note_keys: vec![],
         addresses: who.address.iter().cloned().collect(),
         home_relays: who.home_relays.clone(),
         site: None,

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::driver::{Caller, CloseCode, Port, RecvHalf, SendHalf, Stream, Wire};
 use super::frames;
+use super::heads::{self, Asking, Gossip};
 use super::session::{Action, PeerHello, Session};
 use super::{Link, receive};
 use crate::station::Core;
@@ -190,6 +191,7 @@ fn judge(core: &Core, wire: &Wire, peer: &StationName) -> Result<Timestamp, NotA
 async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
     let began = Instant::now();
     let transfers = TaskTracker::new();
+    let (tell, told) = mpsc::channel(heads::WAITING_FRAMES);
     let mut conversation = Conversation {
         core,
         wire: wire.clone(),
@@ -197,8 +199,10 @@ async fn keep(core: &Arc<Core>, wire: Wire, peer: StationName, side: Side) {
         began,
         link: None,
         transfers: transfers.clone(),
+        tell,
+        gossip: Gossip::default(),
     };
-    let outcome = conversation.run(side).await;
+    let outcome = conversation.run(side, told).await;
     let was_up = conversation.link.take();
     let left = was_up.as_ref().is_some_and(|link| link.is_leaving());
     let reason = match outcome {
@@ -228,11 +232,18 @@ struct Conversation<'a> {
     began: Instant,
     link: Option<Arc<Link>>,
     transfers: TaskTracker,
+    /// Frames that others have sent on the control stream.
+    tell: mpsc::Sender<Control>,
+    gossip: Gossip,
 }
 
 impl Conversation<'_> {
     /// Runs until the link ends; `Err` is the reason in words.
-    async fn run(&mut self, side: Side) -> Result<(), String> {
+    async fn run(
+        &mut self,
+        side: Side,
+        mut told: mpsc::Receiver<Control>,
+    ) -> Result<(), String> {
         let timing = self.core.config.timing;
         let stream = self.control_stream(side, timing.greet).await?;
         let Stream { mut send, recv } = stream;
@@ -249,6 +260,8 @@ impl Conversation<'_> {
         let (frames_in, mut incoming) = mpsc::channel(4);
         let mut directory = self.core.directory.changes();
         let mut recheck = tokio::time::interval(timing.judge);
+        let mut gossip = tokio::time::interval(timing.gossip);
+        gossip.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let reading = read_frames(recv, frames_in, timing.frame);
         tokio::pin!(reading);
         loop {
@@ -266,6 +279,8 @@ impl Conversation<'_> {
                     vec![]
                 }
                 _ = directory.changed() => { self.rejudge(&mut send).await?; vec![] }
+                Some(frame) = told.recv() => vec![Action::Send(frame)],
+                _ = gossip.tick(), if self.link.is_some() => self.gossip(),
                 _ = recheck.tick() => { self.rejudge(&mut send).await?; vec![] }
                 () = self.core.stop.cancelled() => return self.say_bye(&mut send).await,
             };
@@ -326,6 +341,25 @@ impl Conversation<'_> {
                 }
                 Ok(())
             }
+            Action::Heads(shown) => {
+                if let Some(link) = &self.link {
+                    self.gossip.heard(&shown);
+                    self.core.heads.shown_by(link, shown);
+                }
+                Ok(())
+            }
+            Action::Prove(question) => {
+                if let Some(link) = &self.link {
+                    heads::answer(self.core, link, question, &self.transfers);
+                }
+                Ok(())
+            }
+            Action::Proof { number, path } => {
+                if let Some(link) = &self.link {
+                    link.asking.answered(number, path);
+                }
+                Ok(())
+            }
             Action::Close(broken) => {
                 self.wire.close(CloseCode::Protocol, "protocol");
                 Err(broken.to_string())
@@ -343,7 +377,8 @@ impl Conversation<'_> {
         // Sent after the handshake began, which was before this side counted.
         let way = self.began.elapsed() + HANDSHAKE_WAY;
         self.core.time.peer_said(&self.peer, hello.clock, way);
-        let link = Arc::new(Link::new(peer, wire, now, offset, fresh_until));
+        let asking = Asking::new(self.tell.clone(), hello.version);
+        let link = Arc::new(Link::new(peer, wire, now, offset, fresh_until, asking));
         if let Some(replaced) = self.core.links.came(Arc::clone(&link)) {
             replaced
                 .wire
@@ -355,6 +390,15 @@ impl Conversation<'_> {
             .facts
             .over(&format!("caller {}", self.wire.remote().ip()));
         tracing::info!(peer = %self.peer, address = %self.wire.remote(), "link up");
+    }
+
+    /// What is new about logs since the last time, as one frame.
+    fn gossip(&mut self) -> Vec<Action> {
+        let Some(link) = &self.link else {
+            return vec![];
+        };
+        let frame = self.gossip.frame(self.core, link);
+        frame.map(Action::Send).into_iter().collect()
     }
 
     fn take_transfer(&self, stream: Stream) {

@@ -19,6 +19,7 @@
 pub(crate) mod dial;
 pub(crate) mod driver;
 pub(crate) mod frames;
+pub(crate) mod heads;
 pub(crate) mod keep;
 pub(crate) mod offer;
 pub(crate) mod receive;
@@ -35,6 +36,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::forward::LARGE_SLOTS;
 use driver::Wire;
+use heads::Asking;
 
 /// A link that is up.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub(crate) struct Link {
     leaving: AtomicBool,
     /// Large bodies coming in at once.
     pub(crate) large_incoming: Arc<Semaphore>,
+    /// Questions about logs, ours and the peer's.
+    pub(crate) asking: Asking,
 }
 
 impl Link {
@@ -63,6 +67,7 @@ impl Link {
         since: Timestamp,
         clock_offset_ms: i64,
         fresh_until: Timestamp,
+        asking: Asking,
     ) -> Self {
         Self {
             peer,
@@ -73,6 +78,7 @@ impl Link {
             freed: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
             large_incoming: Arc::new(Semaphore::new(LARGE_SLOTS)),
+            asking,
         }
     }
 

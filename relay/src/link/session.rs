@@ -14,8 +14,9 @@
 
 use std::time::Duration;
 
+use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::frame::{Control, PeerLimits, Versions};
-use formats::id::StationName;
+use formats::id::{Digest, StationName};
 use formats::limits;
 use formats::reason::Reason;
 use formats::time::Timestamp;
@@ -41,8 +42,34 @@ pub(crate) enum Action {
         /// How old that may be.
         way: Duration,
     },
+    /// The peer tells heads of logs.
+    Heads(Vec<SignedCheckpoint>),
+    /// The peer asks for a consistency proof.
+    Prove(Question),
+    /// The peer answers such a question of ours.
+    Proof {
+        /// The question's number.
+        number: u64,
+        /// The path; `None`: it has no log of these sizes.
+        path: Option<Vec<Digest>>,
+    },
     /// End the connection: the peer broke the rules or is gone.
     Close(Broken),
+}
+
+/// A question for a consistency proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// For the answer.
+    pub(crate) number: u64,
+    /// Of which log.
+    pub(crate) origin: LogOrigin,
+    /// The smaller size.
+    pub(crate) old: u64,
+    /// The larger.
+    pub(crate) new: u64,
+    /// How many stations may pass it on.
+    pub(crate) hops: u32,
 }
 
 /// What the peer's Hello said.
@@ -158,8 +185,35 @@ impl Session {
                     retry_after_ms,
                 }]
             }
-            (State::AwaitsHello, Control::Ping { .. } | Control::Pong { .. }) => {
-                vec![Action::Close(Broken::OutOfTurn("ping before hello"))]
+            (
+                State::AwaitsHello,
+                Control::Ping { .. }
+                | Control::Pong { .. }
+                | Control::Heads { .. }
+                | Control::Prove { .. }
+                | Control::Proof { .. },
+            ) => vec![Action::Close(Broken::OutOfTurn("before hello"))],
+            (State::Up | State::PeerLeaves, Control::Heads { heads }) => {
+                vec![Action::Heads(heads)]
+            }
+            (
+                State::Up | State::PeerLeaves,
+                Control::Prove {
+                    number,
+                    origin,
+                    old,
+                    new,
+                    hops,
+                },
+            ) => vec![Action::Prove(Question {
+                number,
+                origin,
+                old,
+                new,
+                hops,
+            })],
+            (State::Up | State::PeerLeaves, Control::Proof { number, path }) => {
+                vec![Action::Proof { number, path }]
             }
             (State::Up | State::PeerLeaves, Control::Hello { .. }) => {
                 vec![Action::Close(Broken::OutOfTurn("second hello"))]
@@ -303,10 +357,17 @@ mod tests {
     #[test]
     fn frames_out_of_turn_end_the_link() {
         // (frames after which the last one must close)
-        let table: [(&str, Vec<Control>); 6] = [
+        let table: [(&str, Vec<Control>); 7] = [
             ("other name", vec![hello("c-1.tram.test", 1)]),
-            ("other version", vec![hello("b-1.tram.test", 2)]),
+            ("other version", vec![hello("b-1.tram.test", 3)]),
             ("ping first", vec![Control::Ping { number: 1 }]),
+            (
+                "answer first",
+                vec![Control::Proof {
+                    number: 1,
+                    path: None,
+                }],
+            ),
             (
                 "two hellos",
                 vec![hello("b-1.tram.test", 1), hello("b-1.tram.test", 1)],

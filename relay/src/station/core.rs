@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
 use crate::directory::{Directory, StationKind};
+use crate::evidence::heads::{self, Heads};
 use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     /// Something is owed.
     pub(crate) receipts_owed: Notify,
     pub(crate) testimony: Testimony,
+    /// Heads of logs that were seen.
+    pub(crate) heads: Heads,
     pub(crate) facts: Facts,
     pub(crate) counters: Counters,
     /// Handshakes at once.
@@ -196,6 +199,8 @@ pub(crate) async fn build(
     options.free_floor_bytes = config.disk_floor_bytes;
     options.desk_schema = desk.as_ref().map_or(&[], |desk| desk.schema());
     let store = Store::open(&config.data, options).await?;
+    // The folder says which epoch of the log goes on.
+    let evidence = store.log_identity().clone();
     let port = bind(&config, &tls, &reset_secret(&evidence))?;
     let (forward, fresh) = forward::Handle::new();
     let authority = Authority::of(&config, &directory, &clock);
@@ -224,6 +229,7 @@ pub(crate) async fn build(
         forward,
         receipts_owed: Notify::new(),
         testimony: Testimony::default(),
+        heads: Heads::default(),
         facts: Facts::default(),
         counters: Counters::default(),
         handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
@@ -234,6 +240,9 @@ pub(crate) async fn build(
         config,
     };
     core.show_certificates();
+    heads::restore(&core)
+        .await
+        .map_err(StartError::Listen)?;
     Ok((core, Parts { port, fresh }))
 }
 

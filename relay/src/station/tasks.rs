@@ -15,6 +15,7 @@ use super::StartError;
 use super::core::{Core, Parts};
 use super::{pulling, renewal};
 use crate::alarm::watch;
+use crate::evidence::heads;
 use crate::evidence::stamp::{self, Stamping};
 use crate::link::{dial, keep};
 use crate::{forward, ops, receipts};
@@ -31,6 +32,7 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     core.tasks
         .spawn(forward::run(Arc::clone(core), parts.fresh));
     core.tasks.spawn(receipts::run(Arc::clone(core)));
+    core.tasks.spawn(heads::run(Arc::clone(core)));
     core.tasks.spawn(watch_records(Arc::clone(core)));
     core.tasks.spawn(housekeeping(Arc::clone(core)));
     core.tasks.spawn(watch::run(Arc::clone(core)));

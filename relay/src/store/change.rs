@@ -44,6 +44,21 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Whether it would state something.
+    pub(super) fn states(&self) -> bool {
+        self.station.iter().any(|write| match write {
+            Write::Accept(accept) => accept.event.is_some(),
+            Write::Move(one) => one.statement.is_some(),
+            Write::Withdraw(_) => true,
+            Write::Route { .. }
+            | Write::SettleReceipts { .. }
+            | Write::ReleaseBody { .. }
+            | Write::KeepEvidence { .. } => false,
+        })
+    }
+}
+
 impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let desk = self.desk.is_some();
@@ -301,8 +316,9 @@ pub enum CommitError {
         /// When to try again, in milliseconds.
         retry_after_ms: u64,
     },
-    /// Not applied: another process holds the database.
-    #[error("the database is busy")]
+    /// Not applied: another process holds the database, or the log is stopped until its next epoch
+    /// ([`crate::store::Store::stop_stating`]).
+    #[error("the database or the log is busy")]
     Busy {
         /// When to try again, in milliseconds.
         retry_after_ms: u64,

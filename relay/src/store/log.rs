@@ -4,18 +4,20 @@
 
 use std::collections::BTreeSet;
 
+use formats::checkpoint::LogOrigin;
 use formats::id::Digest;
 use formats::statement::{self, LogOpened, PreviousHead};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection, SqliteExecutor};
 
-use crate::store::{OpenError, Options};
+use crate::store::{OpenError, Options, epochs};
 use formats::merkle::tiles::{self, Edge, Tile, TileId, Tiles, Tree};
 
 /// The epoch being written.
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     pub(super) epoch: i64,
+    pub(super) origin: LogOrigin,
     /// Position of its leaf 0 in the table of statements.
     pub(super) first_position: i64,
     pub(super) tree: Tree,
@@ -29,66 +31,74 @@ impl Log {
     }
 }
 
-/// Opens the newest epoch, or begins one if the identity names another.
+/// Opens the newest epoch of the folder: that is the log that goes on. Another begins if the options say so,
+/// or if the identity names a later one than the folder has.
 pub(super) async fn open(
     connection: &mut SqliteConnection,
     options: &Options,
 ) -> Result<Log, OpenError> {
-    let origin = options.log.origin.to_string();
     let newest =
         sqlx::query("SELECT epoch, origin, first_position FROM log ORDER BY epoch DESC LIMIT 1")
             .fetch_optional(&mut *connection)
             .await?;
     let Some(newest) = newest else {
-        return begin(connection, options, 1, 1, None, "new").await;
+        let why = options.open_epoch.as_deref().unwrap_or("new");
+        return begin(connection, options, options.log.origin.clone(), (1, 1), None, why).await;
     };
     let (epoch, first_position) = (newest.try_get("epoch")?, newest.try_get("first_position")?);
     let found: String = newest.try_get("origin")?;
-    let log = rebuild(connection, &found, epoch, first_position).await?;
-    if found == origin {
-        return Ok(log);
-    }
+    let log = rebuild(connection, &found, epoch, first_position, None).await?;
     let damaged = |problem: String| OpenError::Log {
         origin: found.clone(),
         position: 0,
         problem,
     };
-    let previous = PreviousHead {
-        origin: found
-            .parse()
-            .map_err(|_| damaged("its name does not parse".to_owned()))?,
+    let last: LogOrigin = found
+        .parse()
+        .map_err(|_| damaged("its name does not parse".to_owned()))?;
+    let named = &options.log.origin;
+    let later = named.station() != last.station() || named.epoch() > last.epoch();
+    let why = match &options.open_epoch {
+        Some(why) => why.as_str(),
+        None if later => "restored",
+        None => return Ok(log),
+    };
+    // Of ours and what others hold of it the greatest: what is missing here is named as missing.
+    let mut previous = PreviousHead {
+        origin: last.clone(),
         size: log.tree.size(),
         root: log.tree.root(),
     };
-    let next = log.next_position();
-    begin(
-        connection,
-        options,
-        epoch + 1,
-        next,
-        Some(previous),
-        "restored",
-    )
-    .await
+    let mut highest = last.epoch().max(named.epoch().saturating_sub(u32::from(later)));
+    let seen = epochs::greatest_seen(connection, named.station()).await?;
+    if let Some((origin, size, root)) = seen {
+        highest = highest.max(origin.epoch());
+        if (origin.epoch(), size) > (last.epoch(), previous.size) {
+            previous = PreviousHead { origin, size, root };
+        }
+    }
+    let origin = LogOrigin::new(named.station().clone(), highest.saturating_add(1));
+    let place = (epoch + 1, log.next_position());
+    begin(connection, options, origin, place, Some(previous), why).await
 }
 
 /// Begins an epoch: its first leaf says what it goes on from.
 async fn begin(
     connection: &mut SqliteConnection,
     options: &Options,
-    epoch: i64,
-    first_position: i64,
+    origin: LogOrigin,
+    (epoch, first_position): (i64, i64),
     previous: Option<PreviousHead>,
     why: &str,
 ) -> Result<Log, OpenError> {
     let now = options.clock.now();
-    let body = LogOpened::new(options.log.origin.clone(), now, previous, why).to_json();
+    let body = LogOpened::new(origin.clone(), now, previous, why).to_json();
     let salt: [u8; 32] = rand::random();
     let leaf = statement::leaf_hash(&salt, &body);
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query("INSERT INTO log (epoch, origin, first_position, opened) VALUES (?, ?, ?, ?)")
         .bind(epoch)
-        .bind(options.log.origin.to_string())
+        .bind(origin.to_string())
         .bind(first_position)
         .bind(now.unix_ms())
         .execute(&mut *transaction)
@@ -111,6 +121,7 @@ async fn begin(
     tree.append(leaf);
     Ok(Log {
         epoch,
+        origin,
         first_position,
         tree,
     })
@@ -118,19 +129,26 @@ async fn begin(
 
 /// Rebuilds the tree from leaves and tile roots, and checks what can be checked cheaply: the leaves of
 /// the unfilled tile against their statements, and the newest stamped checkpoint against the tiles.
-async fn rebuild(
+///
+/// `next` is the first position of the epoch after it, if there is one.
+pub(super) async fn rebuild(
     connection: &mut SqliteConnection,
     origin: &str,
     epoch: i64,
     first_position: i64,
+    next: Option<i64>,
 ) -> Result<Log, OpenError> {
     let damaged = |position: u64, problem: &str| OpenError::Log {
         origin: origin.to_owned(),
         position,
         problem: problem.to_owned(),
     };
-    let row = sqlx::query("SELECT max(position) AS last FROM statement WHERE position >= ?")
+    let end = next.unwrap_or(i64::MAX);
+    let row = sqlx::query(
+        "SELECT max(position) AS last FROM statement WHERE position >= ? AND position < ?",
+    )
         .bind(first_position)
+        .bind(end)
         .fetch_one(&mut *connection)
         .await?;
     let last: Option<i64> = row.try_get("last")?;
@@ -139,7 +157,7 @@ async fn rebuild(
     let mut edge = Vec::new();
     for (level, length) in tiles::edge_lengths(size).into_iter().enumerate() {
         let hashes = if level == 0 {
-            edge_leaves(connection, first_position, size, &damaged).await?
+            edge_leaves(connection, (first_position, end), size, &damaged).await?
         } else {
             edge_roots(connection, epoch, level, size, &damaged).await?
         };
@@ -150,8 +168,10 @@ async fn rebuild(
     }
     let tree = Tree::from_edge(size, &edge).ok_or_else(|| damaged(size, "edge and size differ"))?;
     check_stamped(connection, epoch, &tree, &damaged).await?;
+    let name = origin.parse::<LogOrigin>();
     Ok(Log {
         epoch,
+        origin: name.map_err(|_| damaged(0, "its name does not parse"))?,
         first_position,
         tree,
     })
@@ -161,16 +181,18 @@ type Damaged<'a> = &'a (dyn Fn(u64, &str) -> OpenError + Sync);
 
 async fn edge_leaves(
     connection: &mut SqliteConnection,
-    first_position: i64,
+    (first_position, end): (i64, i64),
     size: u64,
     damaged: Damaged<'_>,
 ) -> Result<Vec<Digest>, OpenError> {
     let first = size - size % 256;
     let from = first_position.saturating_add(i64::try_from(first).unwrap_or(i64::MAX));
     let rows = sqlx::query(
-        "SELECT position, salt, leaf, body FROM statement WHERE position >= ? ORDER BY position",
+        "SELECT position, salt, leaf, body FROM statement WHERE position >= ? AND position < ? \
+         ORDER BY position",
     )
     .bind(from)
+    .bind(end)
     .fetch_all(connection)
     .await?;
     let mut leaves = Vec::with_capacity(rows.len());

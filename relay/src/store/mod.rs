@@ -17,8 +17,10 @@ mod apply;
 pub mod body;
 mod change;
 mod desk_rows;
+mod epochs;
 mod fatal;
 mod flush;
+mod heads;
 mod leg;
 mod load;
 mod log;
@@ -29,6 +31,7 @@ mod prove;
 mod read;
 mod rows;
 mod script;
+mod serve;
 mod sqlite;
 mod upkeep;
 mod writer;
@@ -52,6 +55,7 @@ pub use change::{
     Move, NewLeg, Outcome, StatementDraft, Withdraw, Write,
 };
 pub use desk_rows::DeskRows;
+pub use heads::{ConflictKind, LogConflict, SeenHead};
 pub use leg::{DueLeg, EnvelopeKey, LegId, LegState};
 pub(crate) use plan::needs_room;
 pub use read::{
@@ -59,6 +63,7 @@ pub use read::{
     StoredEnvelope,
 };
 pub use script::{Row, Script};
+pub use serve::LogState;
 
 /// Bodies up to this many bytes lie in the database row.
 pub const INLINE_BODY_BYTES_MAX: u64 = limits::INLINE_BODY_BYTES_MAX;
@@ -79,6 +84,8 @@ pub struct Options {
     pub free_floor_bytes: u64,
     /// Most changes in one commit.
     pub batch_changes_max: usize,
+    /// Opens the next epoch of the log, for this reason, whatever the folder's last one is.
+    pub open_epoch: Option<String>,
 }
 
 impl Options {
@@ -91,6 +98,7 @@ impl Options {
             clock: Clock::system(),
             free_floor_bytes: 256 * 1024 * 1024,
             batch_changes_max: 256,
+            open_epoch: None,
         }
     }
 }
@@ -175,8 +183,10 @@ struct Shared {
     bodies: body::Bodies,
     head: watch::Receiver<Arc<Head>>,
     clock_unsure: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     log: LogIdentity,
-    place: prove::LogPlace,
+    /// The oldest first; the last one is open.
+    epochs: Vec<epochs::Epoch>,
     finished: watch::Receiver<bool>,
     // Held for its lock on the folder.
     _lock: std::fs::File,
@@ -186,8 +196,10 @@ impl Store {
     /// Opens the store in `dir`, making it if there is none. What a crash left is put right before
     /// this returns: the WAL is folded in, transfers count as not begun, doomed files are gone, the
     /// head of the log is recomputed and signed again. Must run inside a tokio runtime.
-    pub async fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+    pub async fn open(dir: &Path, mut options: Options) -> Result<Self, OpenError> {
         let opened = sqlite::open(dir, &options).await?;
+        // The folder says which log goes on.
+        options.log.origin = opened.log.origin.clone();
         let bodies = body::Bodies::open(dir, options.free_floor_bytes)
             .await
             .map_err(|source| OpenError::Io {
@@ -201,11 +213,8 @@ impl Store {
                 path: dir.to_owned(),
                 source,
             })?;
-        let place = prove::LogPlace {
-            epoch: opened.log.epoch,
-            first_position: opened.log.first_position,
-        };
         let clock_unsure = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::new(AtomicBool::new(false));
         let (changes, requests) = mpsc::channel(WAITING_CHANGES_MAX);
         let readers = opened.readers;
         let (finished_sender, finished) = watch::channel(false);
@@ -217,6 +226,7 @@ impl Store {
                 bodies: bodies.clone(),
                 station: options.log.station().clone(),
                 clock_unsure: clock_unsure.clone(),
+                stopped: stopped.clone(),
                 batch_changes_max: options.batch_changes_max,
             },
         );
@@ -227,8 +237,9 @@ impl Store {
             bodies,
             head,
             clock_unsure,
+            stopped,
             log: options.log,
-            place,
+            epochs: opened.epochs,
             finished,
             _lock: opened.lock,
         };
@@ -286,6 +297,18 @@ impl Store {
     /// Marks statements made from now on as made by a clock that may be wrong (architecture 7).
     pub fn set_clock_unsure(&self, unsure: bool) {
         self.shared.clock_unsure.store(unsure, Ordering::Relaxed);
+    }
+
+    /// Nothing is stated from now on: changes that would state something are answered
+    /// [`CommitError::Busy`]. The log here is not the one that was signed; only a new epoch goes on.
+    pub fn stop_stating(&self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::stop_stating`] was called.
+    #[must_use]
+    pub fn stating_stopped(&self) -> bool {
+        self.shared.stopped.load(Ordering::Relaxed)
     }
 
     /// Says no to new changes and returns when the writer has ended and all its answers are given.

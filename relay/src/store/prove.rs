@@ -14,16 +14,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::evidence::Head;
+use crate::store::epochs::Epoch;
 use crate::store::read::{OwedReceipts, ProofBase, ReadError, count};
 use crate::store::{EnvelopeKey, Store, log, rows};
 use formats::merkle::tiles::{self, TileId};
-
-/// Which leaves of the table of statements are the open epoch's.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LogPlace {
-    pub(super) epoch: i64,
-    pub(super) first_position: i64,
-}
 
 /// A statement as stored, with its index in the epoch.
 struct Stored {
@@ -41,61 +35,105 @@ struct Base {
 
 impl Store {
     /// The statements this station made about an envelope, for these recipients (none named = all),
-    /// proven in one checkpoint. `None` if it made none in this epoch of its log.
+    /// proven in one checkpoint: those of the newest epoch of its log that speaks of all these
+    /// recipients, else of the one that says most. `None` if it made none. [`Self::all_statements`] gives
+    /// what other epochs say.
     pub async fn statements(
         &self,
         envelope: EnvelopeKey,
         recipients: &[Party],
         base: ProofBase,
     ) -> Result<Option<ReceiptBundle>, ReadError> {
-        let head = self.newest_head();
+        let groups = self.stated(envelope, recipients).await?;
+        let spoken = |stored: &[Stored]| {
+            let told: BTreeSet<Party> = stored
+                .iter()
+                .filter_map(|one| Some(Statement::parse(&one.body).ok()?.recipient))
+                .collect();
+            (told.len(), stored.len())
+        };
+        // Of equal ones the last: the newest epoch.
+        let best = groups
+            .into_iter()
+            .max_by_key(|(_, stored)| spoken(stored));
+        let Some((epoch, stored)) = best else {
+            return Ok(None);
+        };
+        self.prove_in(epoch, stored, base).await.map(Some)
+    }
+
+    /// All statements this station made about an envelope: one bundle for each epoch of its log that speaks
+    /// of it, the oldest first.
+    pub async fn all_statements(
+        &self,
+        envelope: EnvelopeKey,
+        recipients: &[Party],
+        base: ProofBase,
+    ) -> Result<Vec<ReceiptBundle>, ReadError> {
+        let mut bundles = Vec::new();
+        for (epoch, stored) in self.stated(envelope, recipients).await? {
+            bundles.push(self.prove_in(epoch, stored, base).await?);
+        }
+        Ok(bundles)
+    }
+
+    /// What was stated about an envelope, by epoch.
+    async fn stated(
+        &self,
+        envelope: EnvelopeKey,
+        recipients: &[Party],
+    ) -> Result<Vec<(&Epoch, Vec<Stored>)>, ReadError> {
         let rows = sqlx::query(
             "SELECT s.position, s.salt, s.body FROM envelope e \
              JOIN statement s ON s.envelope_id = e.id AND s.header_digest = e.header_digest \
-             WHERE e.key = ? AND s.position >= ? AND s.position < ? ORDER BY s.position \
-             LIMIT ?",
+             WHERE e.key = ? AND s.position < ? ORDER BY s.position LIMIT ?",
         )
         .bind(envelope.0)
-        .bind(self.shared.place.first_position)
-        .bind(self.end_of(&head))
+        .bind(self.end())
         .bind(count(limits::BUNDLE_STATEMENTS_MAX))
         .fetch_all(&self.shared.readers)
         .await?;
-        let mut stored = Vec::with_capacity(rows.len());
+        let mut groups: Vec<(&Epoch, Vec<Stored>)> = Vec::new();
         for row in &rows {
-            let one = self.stored(row)?;
+            let (epoch, one) = self.stored(row)?;
             let named = recipients.is_empty()
                 || Statement::parse(&one.body)
                     .is_ok_and(|statement| recipients.contains(&statement.recipient));
-            if named {
-                stored.push(one);
+            match groups.last_mut() {
+                _ if !named => {}
+                Some((last, stored)) if last.row == epoch.row => stored.push(one),
+                _ => groups.push((epoch, vec![one])),
             }
         }
-        let Some(last) = stored.last() else {
-            return Ok(None);
-        };
-        let base = self.base(&head, last.index, base).await?;
-        self.prove(&head, &base, stored).await.map(Some)
+        Ok(groups)
     }
 
-    /// At most `limit` of the receipts owed, grouped by the station they are for, proven in the newest
-    /// head; none for the stations `but`, so that one without a road never stands before the others.
-    /// Settle them with [`crate::store::Write::SettleReceipts`] in the change that accepts the
-    /// envelope which carries them.
+    async fn prove_in(
+        &self,
+        epoch: &Epoch,
+        stored: Vec<Stored>,
+        base: ProofBase,
+    ) -> Result<ReceiptBundle, ReadError> {
+        let head = self.head_of(epoch);
+        let last = stored.last().map_or(0, |last| last.index);
+        let base = self.base(epoch, &head, last, base).await?;
+        self.prove(epoch, &head, &base, stored).await
+    }
+
+    /// At most `limit` of the receipts owed, grouped by the station they are for and the epoch they were
+    /// stated in, proven in its newest head; none for the stations `but`, so that one without a road
+    /// never stands before the others. Settle them with [`crate::store::Write::SettleReceipts`] in the
+    /// change that accepts the envelope which carries them.
     pub async fn owed_receipts(
         &self,
         limit: usize,
         but: &BTreeSet<StationName>,
     ) -> Result<Vec<OwedReceipts>, ReadError> {
-        let head = self.newest_head();
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT o.station, s.position, s.salt, s.body FROM owed_receipt o \
-             JOIN statement s ON s.position = o.position WHERE o.position >= ",
+             JOIN statement s ON s.position = o.position WHERE o.position < ",
         );
-        query.push_bind(self.shared.place.first_position);
-        query
-            .push(" AND o.position < ")
-            .push_bind(self.end_of(&head));
+        query.push_bind(self.end());
         query.push(" AND o.station NOT IN (");
         let mut list = query.separated(", ");
         for station in but {
@@ -108,19 +146,23 @@ impl Store {
             .persistent(but.is_empty())
             .fetch_all(&self.shared.readers)
             .await?;
-        let mut groups: BTreeMap<StationName, (Vec<i64>, Vec<Stored>)> = BTreeMap::new();
+        type Group<'e> = (&'e Epoch, Vec<i64>, Vec<Stored>);
+        let mut groups: BTreeMap<(StationName, i64), Group<'_>> = BTreeMap::new();
         for row in &rows {
             let position: i64 = row.try_get("position")?;
             let station = rows::station("owed_receipt", position, row.try_get("station")?)?;
             let Some(station) = station else { continue };
-            let (positions, stored) = groups.entry(station).or_default();
+            let (epoch, one) = self.stored(row)?;
+            let (_, positions, stored) = groups
+                .entry((station, epoch.row))
+                .or_insert((epoch, vec![], vec![]));
             positions.push(position);
-            stored.push(self.stored(row)?);
+            stored.push(one);
         }
-        let base = newest(&head);
         let mut owed = Vec::with_capacity(groups.len());
-        for (station, (positions, stored)) in groups {
-            let bundle = self.prove(&head, &base, stored).await?;
+        for ((station, _), (epoch, positions, stored)) in groups {
+            let head = self.head_of(epoch);
+            let bundle = self.prove(epoch, &head, &newest(&head), stored).await?;
             owed.push(OwedReceipts {
                 station,
                 positions,
@@ -163,7 +205,7 @@ impl Store {
         let head = self.newest_head();
         let (id, mut needed) = (TileId { level, index }, BTreeSet::new());
         needed.insert(id);
-        let found = self.tiles(&head, &needed).await?;
+        let found = self.tiles(self.open_epoch(), &head, &needed).await?;
         let hashes = found.tile(id).map(tiles::Tile::to_bytes);
         Ok(hashes.and_then(|bytes| bytes.get(..width * 32).map(<[u8]>::to_vec)))
     }
@@ -171,57 +213,82 @@ impl Store {
     /// The path that proves the log at `old` to be the beginning of the log at `new` (RFC 6962 section
     /// 2.1.2). `None` for sizes the newest head does not have.
     pub async fn consistency(&self, old: u64, new: u64) -> Result<Option<Vec<Digest>>, ReadError> {
-        let head = self.newest_head();
-        if new > head.size {
-            return Ok(None);
-        }
-        let mut needed = BTreeSet::new();
-        tiles::needed_for_consistency(old, new, &mut needed);
-        Ok(self.tiles(&head, &needed).await?.consistency(old, new))
+        self.consistency_of(&self.open_epoch().origin, old, new)
+            .await
     }
 
-    /// The newest stamped checkpoint.
+    /// The newest stamped checkpoint of the open epoch.
     pub async fn stamped(&self) -> Result<Option<SignedCheckpoint>, ReadError> {
-        let place = self.shared.place;
         let row = sqlx::query(
             "SELECT size, signed FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1",
         )
-        .bind(place.epoch)
+        .bind(self.open_epoch().row)
         .fetch_optional(&self.shared.readers)
         .await?;
         row.as_ref().map(signed_checkpoint).transpose()
     }
 
-    fn newest_head(&self) -> Arc<Head> {
+    /// The newest checkpoint of the open epoch that so many witnesses have cosigned.
+    pub async fn witnessed(&self, needed: u8) -> Result<Option<SignedCheckpoint>, ReadError> {
+        let row = sqlx::query(
+            "SELECT size, signed FROM checkpoint WHERE epoch = ? AND witnesses >= ? \
+             ORDER BY size DESC LIMIT 1",
+        )
+        .bind(self.open_epoch().row)
+        .bind(i64::from(needed.max(1)))
+        .fetch_optional(&self.shared.readers)
+        .await?;
+        row.as_ref().map(signed_checkpoint).transpose()
+    }
+
+    pub(super) fn newest_head(&self) -> Arc<Head> {
         self.shared.head.borrow().clone()
     }
 
-    /// Position after the last leaf that the head covers: what came later is not signed yet.
-    fn end_of(&self, head: &Head) -> i64 {
-        let leaves = i64::try_from(head.size).unwrap_or(i64::MAX);
-        self.shared.place.first_position.saturating_add(leaves)
+    /// Position after the last leaf that is signed: what came later is not given out yet.
+    fn end(&self) -> i64 {
+        let leaves = i64::try_from(self.newest_head().size).unwrap_or(i64::MAX);
+        self.open_epoch().first_position.saturating_add(leaves)
     }
 
-    fn stored(&self, row: &SqliteRow) -> Result<Stored, ReadError> {
+    fn stored(&self, row: &SqliteRow) -> Result<(&Epoch, Stored), ReadError> {
         let position: i64 = row.try_get("position")?;
         let salt: Vec<u8> = row.try_get("salt")?;
-        Ok(Stored {
-            index: u64::try_from(position - self.shared.place.first_position).unwrap_or(u64::MAX),
+        let mut epochs = self.shared.epochs.iter().rev();
+        let epoch = epochs.find(|epoch| epoch.first_position <= position);
+        let epoch = epoch.ok_or_else(|| ReadError::Damaged {
+            table: "statement",
+            row: position,
+            problem: "is before the first epoch".to_owned(),
+        })?;
+        let one = Stored {
+            index: u64::try_from(position - epoch.first_position).unwrap_or(u64::MAX),
             salt: rows::salt("statement", position, &salt)?,
             body: row.try_get("body")?,
-        })
+        };
+        Ok((epoch, one))
     }
 
-    async fn base(&self, head: &Head, last: u64, base: ProofBase) -> Result<Base, ReadError> {
+    async fn base(
+        &self,
+        epoch: &Epoch,
+        head: &Head,
+        last: u64,
+        base: ProofBase,
+    ) -> Result<Base, ReadError> {
         if base == ProofBase::Newest {
             return Ok(newest(head));
         }
+        // Witnesses follow the time-stamp by a second or so. A witnessed checkpoint of much later would prove
+        // less about the time than the first stamped one.
         let row = sqlx::query(
-            "SELECT size, root, signed FROM checkpoint WHERE epoch = ? AND size > ? \
-             ORDER BY size LIMIT 1",
+            "SELECT size, root, signed FROM checkpoint c WHERE epoch = ?1 AND size > ?2 \
+             AND stamped <= ?3 + (SELECT stamped FROM checkpoint WHERE epoch = ?1 AND size > ?2 \
+             ORDER BY size LIMIT 1) ORDER BY witnesses = 0, size LIMIT 1",
         )
-        .bind(self.shared.place.epoch)
+        .bind(epoch.row)
         .bind(i64::try_from(last).unwrap_or(i64::MAX))
+        .bind(WITNESSED_WITHIN_MS)
         .fetch_optional(&self.shared.readers)
         .await?;
         let Some(row) = row else {
@@ -238,6 +305,7 @@ impl Store {
 
     async fn prove(
         &self,
+        epoch: &Epoch,
         head: &Head,
         base: &Base,
         stored: Vec<Stored>,
@@ -246,7 +314,7 @@ impl Store {
         for one in &stored {
             tiles::needed_for_inclusion(one.index, base.size, &mut needed);
         }
-        let tiles = self.tiles(head, &needed).await?;
+        let tiles = self.tiles(epoch, head, &needed).await?;
         let mut proven = Vec::with_capacity(stored.len());
         for one in stored {
             let (index, size) = (one.index, base.size);
@@ -271,14 +339,15 @@ impl Store {
         })
     }
 
-    async fn tiles(
+    pub(super) async fn tiles(
         &self,
+        epoch: &Epoch,
         head: &Head,
         needed: &BTreeSet<TileId>,
     ) -> Result<tiles::Tiles, ReadError> {
         Ok(log::gather(
             &self.shared.readers,
-            self.shared.place.epoch,
+            epoch.row,
             &head.edge,
             needed,
         )
@@ -303,3 +372,6 @@ fn signed_checkpoint(row: &SqliteRow) -> Result<SignedCheckpoint, ReadError> {
         problem: error.to_string(),
     })
 }
+
+/// A witnessed checkpoint is taken before the first stamped one if it was stamped at most this much later.
+const WITNESSED_WITHIN_MS: i64 = 600_000;

@@ -11,13 +11,16 @@ use formats::id::Digest;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Row, SqliteConnection, SqlitePool};
 
-use crate::store::{OpenError, Options, log};
+use crate::store::{OpenError, Options, epochs, log};
 
 /// Layout of the data folder that this program writes.
 const LAYOUT_VERSION: u32 = 1;
 
 /// The station's migrations, oldest first. One that was released never changes.
-const STATION_SCHEMA: &[&str] = &[include_str!("../../migrations/sqlite/0001_station.sql")];
+const STATION_SCHEMA: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_station.sql"),
+    include_str!("../../migrations/sqlite/0002_heads.sql"),
+];
 
 /// How long a statement waits for another process's turn to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +44,7 @@ pub(super) struct Opened {
     pub(super) readers: SqlitePool,
     pub(super) lock: File,
     pub(super) log: log::Log,
+    pub(super) epochs: Vec<epochs::Epoch>,
     pub(super) counters: Counters,
 }
 
@@ -57,6 +61,7 @@ pub(super) async fn open(dir: &Path, options: &Options) -> Result<Opened, OpenEr
     migrate(&mut writer, "desk", options.desk_schema).await?;
     requeue_interrupted(&mut writer).await?;
     let log = log::open(&mut writer, options).await?;
+    let epochs = epochs::read(&mut writer, options, &log).await?;
     let counters = read_counters(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS_MAX)
@@ -71,6 +76,7 @@ pub(super) async fn open(dir: &Path, options: &Options) -> Result<Opened, OpenEr
         readers,
         lock,
         log,
+        epochs,
         counters,
     })
 }

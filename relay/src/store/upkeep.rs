@@ -111,7 +111,7 @@ impl Store {
         Ok(names.collect::<Result<_, sqlx::Error>>()?)
     }
 
-    async fn keep(&self, chore: Chore) -> Result<u64, CommitError> {
+    pub(super) async fn keep(&self, chore: Chore) -> Result<u64, CommitError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Keep { chore, answer };
         self.shared

@@ -28,7 +28,9 @@ use crate::store::pace::Pace;
 use crate::store::plan::{Circle, Plan, Planner};
 use crate::store::read::ReadError;
 use crate::store::sqlite::Counters;
-use crate::store::{BodyPlace, Change, CommitError, Outcome, Write, flush, upkeep};
+use crate::store::{
+    BodyPlace, Change, CommitError, LogConflict, Outcome, SeenHead, Write, flush, heads, upkeep,
+};
 
 /// Inline body bytes in one batch: it must stay in memory and in the WAL at once.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -38,6 +40,9 @@ const COMMIT_EVERY: Duration = Duration::from_millis(16);
 
 /// Changes in a tenth of a second that make a store busy: some 30 documents a second at a node.
 const BUSY_CHANGES: usize = 20;
+
+/// When to come back while the log is stopped: an operator has to act.
+const STOPPED_RETRY_MS: u64 = 60_000;
 
 type ToCaller = oneshot::Sender<Result<crate::store::Committed, CommitError>>;
 
@@ -67,6 +72,17 @@ pub(super) enum Chore {
         signed: SignedCheckpoint,
         at: Timestamp,
     },
+    /// A checkpoint that is kept has been cosigned by so many witnesses.
+    Cosigned {
+        size: u64,
+        signed: SignedCheckpoint,
+        witnesses: u32,
+    },
+    /// Keep heads of logs, and two heads that cannot be of one log.
+    Heads {
+        heads: Vec<SeenHead>,
+        conflicts: Vec<LogConflict>,
+    },
 }
 
 /// What the writer is given once.
@@ -74,6 +90,8 @@ pub(super) struct Surroundings {
     pub(super) bodies: Bodies,
     pub(super) station: StationName,
     pub(super) clock_unsure: Arc<AtomicBool>,
+    /// The log states nothing more.
+    pub(super) stopped: Arc<AtomicBool>,
     pub(super) batch_changes_max: usize,
 }
 
@@ -191,6 +209,10 @@ impl Writer {
 
     /// One batch, from the memory to the answers.
     async fn commit(&mut self, batch: Vec<(Change, ToCaller)>, signing: &mpsc::Sender<Batch>) {
+        let batch = self.without_statements(batch);
+        if batch.is_empty() {
+            return;
+        }
         self.memory.clear_if_large();
         let wanted = Wanted::of(batch.iter().map(|(change, _)| change), &self.memory);
         if let Err(error) = self.begin(wanted).await {
@@ -249,6 +271,20 @@ impl Writer {
                 refuse_all(answers.chain(unserved), &error);
             }
         }
+    }
+
+    /// While the log is stopped, changes that would state something are put off.
+    fn without_statements(&self, batch: Vec<(Change, ToCaller)>) -> Vec<(Change, ToCaller)> {
+        if !self.around.stopped.load(Ordering::Relaxed) {
+            return batch;
+        }
+        let (stating, others): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|(change, _)| change.states());
+        let stopped = CommitError::Busy {
+            retry_after_ms: STOPPED_RETRY_MS,
+        };
+        refuse_all(stating.into_iter().map(|(_, answer)| answer), &stopped);
+        others
     }
 
     /// Loads what the batch is about and opens the transaction.
@@ -419,6 +455,25 @@ impl Writer {
                 .execute(&mut self.connection)
                 .await?;
                 Ok(done.rows_affected())
+            }
+            Chore::Cosigned {
+                size,
+                signed,
+                witnesses,
+            } => {
+                let done = sqlx::query(
+                    "UPDATE checkpoint SET signed = ?, witnesses = ? WHERE epoch = ? AND size = ?",
+                )
+                .bind(signed.encode())
+                .bind(i64::from(witnesses))
+                .bind(self.log.epoch)
+                .bind(i64::try_from(size).unwrap_or(i64::MAX))
+                .execute(&mut self.connection)
+                .await?;
+                Ok(done.rows_affected())
+            }
+            Chore::Heads { heads, conflicts } => {
+                heads::write(&mut self.connection, &heads, &conflicts).await
             }
         }
     }

@@ -94,6 +94,7 @@ impl Authority {
                 created_ahead_s: 600,
             },
             signers: None,
+            witnesses: None,
         }
     }
 
@@ -244,6 +245,7 @@ impl Authority {
             evidence_sha256: vec![evidence.certificate.sha256()],
             log_origin: formats::checkpoint::LogOrigin::new(name.clone(), 1),
             note_key: formats::record::NoteKey::from_bytes(log_key.public()),
+            old_note_keys: vec![],
             addresses: vec![address.parse().unwrap()],
             home_relays: home_relays.to_vec(),
             site: None,

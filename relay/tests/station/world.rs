@@ -187,6 +187,7 @@ pub fn short() -> Timing {
         judge: Duration::from_millis(100),
         records: Duration::from_millis(100),
         stamp: Duration::from_millis(200),
+        gossip: Duration::from_millis(100),
         sweep: Duration::from_millis(100),
         drain: Duration::from_secs(3),
         renew: Duration::from_millis(200),

@@ -1,0 +1,586 @@
+//! Heads: the newest signed head of every log that this station saw, and what becomes of a log that shows two
+//! heads which cannot be of one log. Heads come from neighbours (told over links, with custody, with receipts); both
+//! signatures are verified by the records before one counts. [`judge`] says what two heads mean; the proofs
+//! it asks for are got from the log's owner, or over the stations on the way to it.
+//!
+//! A conviction is kept for good with both signed notes, and raises an alarm until the log goes on in another
+//! epoch. Of our own log: when somebody holds a head of it, properly signed, that is not in the log here, this
+//! folder is an older copy; then nothing more is stated into that epoch.
+//!
+//! Owns the state in memory and what is kept of it. Fails by saying what was not believed, and by asking
+//! again. Bounded in logs, heads that wait for proof, and questions under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use formats::checkpoint::{LogOrigin, SignedCheckpoint};
+use formats::id::{Digest, StationName};
+use formats::limits;
+use formats::time::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::judge::{Answer, Point, Verdict, judge, judge_own};
+use crate::alarm::watch;
+use crate::link::Link;
+use crate::link::heads::towards;
+use crate::station::Core;
+use crate::store::{ConflictKind, LogConflict, SeenHead};
+use crate::testimony;
+
+mod view;
+
+/// Something to be judged.
+#[derive(Debug)]
+enum News {
+    /// A neighbour told these.
+    Shown(StationName, Vec<SignedCheckpoint>),
+    /// The signatures of this one were verified a moment ago.
+    Verified(StationName, SignedCheckpoint),
+    /// What came of asking about a head that waits.
+    Answered(LogOrigin, Box<SeenHead>, Got),
+}
+
+/// What came of asking.
+#[derive(Debug)]
+enum Got {
+    Silent,
+    Owner(Option<Vec<Digest>>),
+    PassedOn(Vec<Digest>),
+}
+
+/// One log of another station.
+#[derive(Debug)]
+struct Log {
+    /// The newest head that is proven to go on from the first one seen.
+    held: SeenHead,
+    /// Heads that are not proven to belong to it yet, as they came.
+    waiting: Vec<SeenHead>,
+    /// Earlier heads that were found to belong to it.
+    older: Vec<Point>,
+    /// Since when the first of those that wait does.
+    unproven_since: Option<Timestamp>,
+    /// When the owner was asked last, on the monotonic clock.
+    asked: Option<Duration>,
+    /// A question is under way.
+    asking: bool,
+    convicted: Vec<ConflictKind>,
+    /// `held` is not kept yet.
+    dirty: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    logs: BTreeMap<LogOrigin, Log>,
+    /// Those of them with heads that wait.
+    waiting: BTreeSet<LogOrigin>,
+    conflicts: Vec<LogConflict>,
+    /// Found and not kept yet.
+    fresh: Vec<LogConflict>,
+}
+
+/// See the file.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    state: Mutex<State>,
+    news: mpsc::Sender<News>,
+    inbox: Mutex<Option<mpsc::Receiver<News>>>,
+    /// Counts up whenever a held head changes.
+    version: AtomicU64,
+    questions: Arc<Semaphore>,
+}
+
+impl Default for Heads {
+    fn default() -> Self {
+        let (news, inbox) = mpsc::channel(NEWS);
+        Self {
+            state: Mutex::default(),
+            news,
+            inbox: Mutex::new(Some(inbox)),
+            version: AtomicU64::new(0),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+        }
+    }
+}
+
+impl Heads {
+    /// A neighbour told heads. What does not fit into the queue is told again.
+    pub(crate) fn shown_by(&self, link: &Link, heads: Vec<SignedCheckpoint>) {
+        let _full = self.news.try_send(News::Shown(link.peer.clone(), heads));
+    }
+
+    /// A checkpoint came with statements and was verified.
+    pub(crate) fn verified(&self, from: &StationName, checkpoint: &SignedCheckpoint) {
+        let checkpoint = SignedCheckpoint {
+            token: None,
+            ..checkpoint.clone()
+        };
+        let _full = self.news.try_send(News::Verified(from.clone(), checkpoint));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads what is kept. If others hold a head of our own log that is not here, nothing is stated from the
+/// start on.
+///
+/// # Errors
+/// The store's, in words.
+pub(crate) async fn restore(core: &Core) -> Result<(), String> {
+    let kept = core.store.seen_heads().await.map_err(in_words)?;
+    let conflicts = core.store.log_conflicts().await.map_err(in_words)?;
+    let (own, others): (Vec<_>, Vec<_>) = kept
+        .into_iter()
+        .partition(|head| *head.origin.station() == core.name);
+    {
+        let mut state = core.heads.lock();
+        for held in others {
+            let convicted = conflicts
+                .iter()
+                .filter(|one| one.held.origin == held.origin)
+                .map(|one| one.kind)
+                .collect();
+            let log = Log {
+                convicted,
+                dirty: false,
+                ..Log::new(held)
+            };
+            state.logs.insert(log.held.origin.clone(), log);
+        }
+        state.conflicts = conflicts;
+    }
+    for head in own {
+        own_head(core, head).await;
+    }
+    Ok(())
+}
+
+/// Judges what comes, asks for what is missing, keeps what is found; until the station stops.
+pub(crate) async fn run(core: Arc<Core>) {
+    let inbox = core.heads.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(mut inbox) = inbox else { return };
+    let mut every = tokio::time::interval(core.config.timing.sweep);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            news = inbox.recv() => match news {
+                Some(news) => take(&core, news).await,
+                None => return,
+            },
+            _ = every.tick() => keep(&core).await,
+            () = core.stop.cancelled() => break,
+        }
+        ask(&core);
+    }
+    keep(&core).await;
+}
+
+async fn take(core: &Arc<Core>, news: News) {
+    match news {
+        News::Shown(from, heads) => {
+            for signed in heads {
+                shown(core, &from, signed, false).await;
+            }
+        }
+        News::Verified(from, signed) => shown(core, &from, signed, true).await,
+        News::Answered(origin, head, got) => answered(core, &origin, *head, &got),
+    }
+}
+
+/// A head came, from a neighbour or with statements.
+async fn shown(core: &Arc<Core>, from: &StationName, signed: SignedCheckpoint, verified: bool) {
+    let Ok(note) = signed.parsed() else { return };
+    let checkpoint = note.checkpoint;
+    let point = Point::from(&checkpoint);
+    let own = *checkpoint.origin.station() == core.name;
+    let known = core
+        .heads
+        .lock()
+        .logs
+        .get(&checkpoint.origin)
+        .is_some_and(|log| log.knows(&point));
+    if known {
+        return;
+    }
+    if own {
+        let head = core.store.head().borrow().clone();
+        let ours = core.store.log_identity().origin == checkpoint.origin;
+        if ours && (head.size, head.root) == (point.size, point.root) {
+            return;
+        }
+    }
+    if !verified
+        && let Err(error) = testimony::verified_head(core, checkpoint.origin.station(), &signed)
+    {
+        if core.facts.first(&format!("head {}: {error}", checkpoint.origin)) {
+            let log = checkpoint.origin.to_string();
+            tracing::warn!(code = "TRAM-375", %from, log, error, "head of a log not believed");
+        }
+        return;
+    }
+    let head = SeenHead {
+        origin: checkpoint.origin,
+        size: checkpoint.size,
+        root: checkpoint.root,
+        signed,
+        source: from.clone(),
+        seen: core.clock.now(),
+    };
+    if own {
+        own_head(core, head).await;
+    } else {
+        other_head(core, head);
+    }
+}
+
+/// A verified head of another station's log that is not known yet.
+fn other_head(core: &Core, head: SeenHead) {
+    let mut state = core.heads.lock();
+    if !state.logs.contains_key(&head.origin) {
+        if state.has_room(&head.origin) {
+            let log = Log::new(head);
+            state.logs.insert(log.held.origin.clone(), log);
+            core.heads.version.fetch_add(1, Ordering::Relaxed);
+        } else if core.facts.first("heads are full") {
+            tracing::warn!(code = "TRAM-376", "no room for heads of more logs");
+        }
+        return;
+    }
+    let Some(log) = state.logs.get_mut(&head.origin) else {
+        return;
+    };
+    let shown = log.held.point_of(&head);
+    // Any two that were signed convict, also two that both wait.
+    let twin = log.waiting.iter().find(|one| one.size == head.size).cloned();
+    let verdict = match &twin {
+        Some(twin) if twin.root != head.root => Verdict::Fork,
+        Some(_) => return,
+        None => judge(log.held.point(), shown, &Answer::NotAsked),
+    };
+    let held = twin.unwrap_or_else(|| log.held.clone());
+    match verdict {
+        Verdict::Grows => {
+            log.go_on(head);
+            core.heads.version.fetch_add(1, Ordering::Relaxed);
+        }
+        Verdict::Fork => convict(core, &mut state, ConflictKind::Fork, held, head),
+        Verdict::Ask { .. } => {
+            let origin = head.origin.clone();
+            log.wait(head);
+            state.waiting.insert(origin);
+        }
+        Verdict::Same
+        | Verdict::Older
+        | Verdict::OtherLog
+        | Verdict::Rewind
+        | Verdict::Unproven => {}
+    }
+}
+
+/// Asks about the first head that waits, of each log that was not asked a moment ago.
+fn ask(core: &Arc<Core>) {
+    let now = core.clock.reading().monotonic;
+    let pause = core.config.timing.gossip;
+    let mut state = core.heads.lock();
+    let State { logs, waiting, .. } = &mut *state;
+    waiting.retain(|origin| logs.get(origin).is_some_and(|log| !log.waiting.is_empty()));
+    for origin in waiting.iter() {
+        let Some(log) = logs.get_mut(origin) else {
+            continue;
+        };
+        let rests = log.asked.is_some_and(|asked| now.saturating_sub(asked) < pause);
+        let Some(head) = log.waiting.first().filter(|_| !log.asking && !rests) else {
+            continue;
+        };
+        let Verdict::Ask { old, new } = judge(log.held.point(), head.point(), &Answer::NotAsked)
+        else {
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&core.heads.questions).try_acquire_owned() else {
+            return;
+        };
+        let head = Box::new(head.clone());
+        (log.asking, log.asked) = (true, Some(now));
+        let core_of_task = Arc::clone(core);
+        core.tasks.spawn(async move {
+            let core = core_of_task;
+            let got = prove(&core, &head, (old, new)).await;
+            drop(permit);
+            let origin = head.origin.clone();
+            let _ended = core.heads.news.send(News::Answered(origin, head, got)).await;
+        });
+    }
+}
+
+/// Asks the owner on its own link; else whoever showed the head, or is next on the way to the owner.
+async fn prove(core: &Core, head: &SeenHead, sizes: (u64, u64)) -> Got {
+    let wait = core.config.timing.frame;
+    let owner = head.origin.station();
+    if let Some(link) = core.links.to(owner) {
+        let answer = link.asking.prove(&head.origin, sizes, 0, wait).await;
+        return answer.map_or(Got::Silent, Got::Owner);
+    }
+    let link = core.links.to(&head.source).or_else(|| towards(core, owner));
+    let Some(link) = link else {
+        return Got::Silent;
+    };
+    let hops = limits::PROVE_HOPS_MAX;
+    let answer = link.asking.prove(&head.origin, sizes, hops, wait).await;
+    answer.flatten().map_or(Got::Silent, Got::PassedOn)
+}
+
+fn answered(core: &Core, origin: &LogOrigin, head: SeenHead, got: &Got) {
+    let mut state = core.heads.lock();
+    let Some(log) = state.logs.get_mut(origin) else {
+        return;
+    };
+    log.asking = false;
+    let answer = match got {
+        Got::Silent => Answer::Silent,
+        Got::Owner(Some(path)) => Answer::Owner(path),
+        Got::Owner(None) => Answer::OwnerHasNot,
+        Got::PassedOn(path) => Answer::PassedOn(path),
+    };
+    let verdict = judge(log.held.point(), head.point(), &answer);
+    if verdict != Verdict::Unproven {
+        log.waiting.retain(|one| one.point() != head.point());
+        log.unproven_since = log.waiting.first().map(|one| one.seen);
+    }
+    let held = log.held.clone();
+    match verdict {
+        Verdict::Grows => {
+            log.go_on(head);
+            core.heads.version.fetch_add(1, Ordering::Relaxed);
+        }
+        Verdict::Older => log.note_older(head.point()),
+        Verdict::Fork => convict(core, &mut state, ConflictKind::Fork, held, head),
+        Verdict::Rewind => convict(core, &mut state, ConflictKind::Rewind, held, head),
+        Verdict::Same | Verdict::Unproven | Verdict::Ask { .. } | Verdict::OtherLog => {}
+    }
+}
+
+/// Keeps the two heads and says it, once for each kind.
+fn convict(core: &Core, state: &mut State, kind: ConflictKind, held: SeenHead, shown: SeenHead) {
+    if let Some(log) = state.logs.get_mut(&held.origin) {
+        if log.convicted.contains(&kind) {
+            return;
+        }
+        log.convicted.push(kind);
+    }
+    let found = core.clock.now();
+    let one = LogConflict {
+        kind,
+        held,
+        shown,
+        found,
+    };
+    tracing::error!(
+        code = "TRAM-370",
+        log = %one.held.origin,
+        kind = kind.word(),
+        held = view::head(&one.held),
+        shown = view::head(&one.shown),
+        "a log convicts itself"
+    );
+    if state.conflicts.len() < CONFLICTS_MAX {
+        state.conflicts.push(one.clone());
+    }
+    if state.fresh.len() < CONFLICTS_MAX {
+        state.fresh.push(one);
+    }
+}
+
+/// A verified head of our own log. When it is not in the log here, the log is closed to statements.
+async fn own_head(core: &Core, head: SeenHead) {
+    let here = core.store.log_identity().origin.clone();
+    let root = match core.store.root_at(head.size).await {
+        Ok(root) => root,
+        Err(error) => {
+            tracing::error!(code = "TRAM-331", %error, "own log cannot be read");
+            return;
+        }
+    };
+    let Ok(note) = head.signed.parsed() else {
+        return;
+    };
+    let verdict = judge_own(&here, &note.checkpoint, root.as_ref());
+    let kind = match verdict {
+        Verdict::Fork => ConflictKind::Fork,
+        Verdict::Rewind => ConflictKind::Rewind,
+        Verdict::Same
+        | Verdict::Grows
+        | Verdict::Older
+        | Verdict::Unproven
+        | Verdict::Ask { .. }
+        | Verdict::OtherLog => return,
+    };
+    let first = !core.store.stating_stopped();
+    core.store.stop_stating();
+    let newest = core.store.head().borrow().clone();
+    let held = SeenHead {
+        origin: here,
+        size: newest.size,
+        root: newest.root,
+        signed: SignedCheckpoint {
+            token: None,
+            ..newest.signed.clone()
+        },
+        source: core.name.clone(),
+        seen: core.clock.now(),
+    };
+    if first {
+        tracing::error!(
+            code = "TRAM-373",
+            log = %head.origin,
+            here = view::head(&held),
+            elsewhere = view::head(&head),
+            "this log is an older copy: nothing is stated until `log epoch` opens the next one"
+        );
+    }
+    let one = LogConflict {
+        kind,
+        held,
+        shown: head.clone(),
+        found: core.clock.now(),
+    };
+    {
+        let mut state = core.heads.lock();
+        let known = |known: &LogConflict| {
+            known.kind == one.kind && known.held.origin == one.held.origin
+        };
+        if !state.conflicts.iter().any(known) {
+            state.conflicts.push(one.clone());
+        }
+    }
+    // At once, not with the next sweep: a restart must know it.
+    if let Err(error) = core.store.keep_heads(vec![head], vec![one]).await {
+        tracing::error!(code = "TRAM-373", %error, "the head of our own log is not kept");
+    }
+    watch::look(core);
+}
+
+/// Keeps what is new. What cannot be kept now is kept with the next sweep.
+async fn keep(core: &Core) {
+    let (heads, conflicts) = {
+        let mut state = core.heads.lock();
+        let dirty = state.logs.values_mut().filter(|log| log.dirty);
+        let heads: Vec<SeenHead> = dirty
+            .take(KEPT_AT_ONCE)
+            .map(|log| {
+                log.dirty = false;
+                log.held.clone()
+            })
+            .collect();
+        (heads, std::mem::take(&mut state.fresh))
+    };
+    if heads.is_empty() && conflicts.is_empty() {
+        return;
+    }
+    let convicted = !conflicts.is_empty();
+    let origins: Vec<LogOrigin> = heads.iter().map(|head| head.origin.clone()).collect();
+    if let Err(error) = core.store.keep_heads(heads, conflicts.clone()).await {
+        tracing::warn!(code = "TRAM-376", %error, "heads of logs not kept yet");
+        let mut state = core.heads.lock();
+        for origin in origins {
+            if let Some(log) = state.logs.get_mut(&origin) {
+                log.dirty = true;
+            }
+        }
+        state.fresh.extend(conflicts);
+    }
+    if convicted {
+        watch::look(core);
+    }
+}
+
+impl SeenHead {
+    fn point(&self) -> Point {
+        Point {
+            size: self.size,
+            root: self.root,
+        }
+    }
+
+    fn point_of(&self, other: &Self) -> Point {
+        debug_assert_eq!(self.origin, other.origin, "heads of one log");
+        other.point()
+    }
+}
+
+impl Log {
+    fn new(held: SeenHead) -> Self {
+        Self {
+            held,
+            waiting: Vec::new(),
+            older: Vec::new(),
+            unproven_since: None,
+            asked: None,
+            asking: false,
+            convicted: Vec::new(),
+            dirty: true,
+        }
+    }
+
+    fn knows(&self, point: &Point) -> bool {
+        self.held.point() == *point
+            || self.older.contains(point)
+            || self.waiting.iter().any(|one| one.point() == *point)
+    }
+
+    fn go_on(&mut self, head: SeenHead) {
+        let last = self.held.point();
+        self.held = head;
+        self.dirty = true;
+        self.note_older(last);
+    }
+
+    fn note_older(&mut self, point: Point) {
+        if self.older.len() >= OLDER_MAX {
+            self.older.remove(0);
+        }
+        self.older.push(point);
+    }
+
+    /// Heads wait as they came. When too many do the newest gives way: the first ones are asked about first, and a
+    /// fork that is among them is found whatever comes after.
+    fn wait(&mut self, head: SeenHead) {
+        if self.waiting.len() >= WAITING_MAX {
+            self.waiting.pop();
+        }
+        self.unproven_since.get_or_insert(head.seen);
+        self.waiting.push(head);
+    }
+}
+
+impl State {
+    /// Whether one more log is followed: few of one station, so that none takes the room of the others.
+    fn has_room(&self, origin: &LogOrigin) -> bool {
+        let first = LogOrigin::new(origin.station().clone(), 0);
+        let last = LogOrigin::new(origin.station().clone(), u32::MAX);
+        self.logs.len() < LOGS_MAX && self.logs.range(first..=last).count() < EPOCHS_MAX
+    }
+}
+
+fn in_words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Frames and answers that wait to be judged.
+const NEWS: usize = 1_024;
+/// Questions under way at once.
+const QUESTIONS: usize = 8;
+/// Logs that are followed: some 2 KiB each. A larger network follows those that it meets first.
+const LOGS_MAX: usize = 16_384;
+/// Logs of one station that are followed.
+const EPOCHS_MAX: usize = 64;
+/// Heads of one log that wait for a proof.
+const WAITING_MAX: usize = 8;
+/// Earlier heads of a log that are remembered as good.
+const OLDER_MAX: usize = 16;
+/// Conflicts that are shown; all are kept.
+const CONFLICTS_MAX: usize = 256;
+/// Heads kept in one commit.
+const KEPT_AT_ONCE: usize = 512;
