@@ -345,7 +345,10 @@ mod tests {
         let text = request().to_text();
         assert!(text.starts_with("old 5\nypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs=\n"));
         assert_eq!(AddCheckpoint::parse(&text), Ok(request()));
-        assert_eq!(AddCheckpoint::origin(&text), Some("relay-a.tram.test/log/1"));
+        assert_eq!(
+            AddCheckpoint::origin(&text),
+            Some("relay-a.tram.test/log/1")
+        );
         let first = AddCheckpoint {
             old: 0,
             proof: vec![],
@@ -406,7 +409,10 @@ mod tests {
             ("more than there are", policy(2, vec![key("w1", 1)])),
             ("none", policy(0, vec![])),
             ("one key twice", policy(1, vec![key("w1", 1), key("w2", 1)])),
-            ("one name twice", policy(1, vec![key("w1", 1), key("w1", 2)])),
+            (
+                "one name twice",
+                policy(1, vec![key("w1", 1), key("w1", 2)]),
+            ),
             ("a log's key", policy(1, vec![log])),
             (
                 "sixteen",

@@ -121,6 +121,36 @@ async fn days_without_new_lists_stop_the_network_with_the_remedy_and_new_lists_f
 }
 
 #[tokio::test]
+async fn without_the_authority_documents_arrive_on_the_next_day_and_with_a_warning_on_the_third() {
+    let mut world = World::start(&Topology::one_relay());
+    let sender = world.client(A);
+    let first = submit(&sender, "1").await.id();
+    sender
+        .wait_recipients(&first, &["delivered", "handed_over"], SOON)
+        .await;
+    // Certificates, lists, answers and time-stamps come from nowhere any more.
+    world.stop();
+    for (by, level) in [("+25h", None), ("+73h", Some("warning"))] {
+        let later = faketime(by);
+        let env: Vec<(&str, &str)> = later.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        for label in ["relay-bac", "node-a", "node-b"] {
+            world.station(label).start_with(&env);
+        }
+        let sender = world.client(A);
+        let sent = submit(&sender, by).await.id();
+        sender
+            .wait_recipients(&sent, &["delivered", "handed_over"], SOON)
+            .await;
+        for label in ["relay-bac", "node-a", "node-b"] {
+            until_alarm(world.station(label), "TRAM-350", level).await;
+        }
+        for label in ["relay-bac", "node-a", "node-b"] {
+            world.station(label).stop();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_node_two_minutes_off_says_so_stamps_nothing_and_still_exchanges_documents() {
     let mut world = World::start(&Topology::one_relay());
     world.station("node-b").stop();

@@ -2,10 +2,10 @@
 //!
 //! Bytes only; when which frame is due is decided in `relay::link`.
 
+use super::heads;
 use super::{
     FrameError, PAIRS_MAX, Set, kind, open, optional_uint, read_reason, read_station, with_prefix,
 };
-use super::heads;
 use crate::cbor::{self, Reader, Writer, required};
 use crate::checkpoint::{LogOrigin, SignedCheckpoint};
 use crate::id::{Digest, StationName};

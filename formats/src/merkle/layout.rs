@@ -322,9 +322,6 @@ mod tests {
         assert_eq!(entry_bundle([&[0_u8; 65_536][..]]), None);
         assert_eq!(entry_bundle(vec![&b"x"[..]; 257]), None);
         assert_eq!(read_entry_bundle(&[0; 2 * 257]), None);
-        assert_eq!(
-            leaf_hashes(&[&b"one"[..]]),
-            vec![merkle::leaf_hash(b"one")]
-        );
+        assert_eq!(leaf_hashes(&[&b"one"[..]]), vec![merkle::leaf_hash(b"one")]);
     }
 }

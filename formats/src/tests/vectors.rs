@@ -505,10 +505,7 @@ fn frame_vectors_hold() {
     );
     file.refuse("want with tag", &framed(&[0x82, 17, 0xa1, 1, 0xc0, 3]));
     file.refuse("no heads", &framed(&[0x82, 5, 0xa1, 1, 0x80]));
-    file.refuse(
-        "33 heads announced",
-        &framed(&[0x82, 5, 0xa1, 1, 0x98, 33]),
-    );
+    file.refuse("33 heads announced", &framed(&[0x82, 5, 0xa1, 1, 0x98, 33]));
     let mut head = samples::bundle().checkpoint;
     head.token = Some(vec![9]);
     let with_token = Control::Heads { heads: vec![head] };

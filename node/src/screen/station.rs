@@ -166,6 +166,8 @@ fn notice(w: &Words, alarm: &AlarmView) -> Notice {
         (Code::Certificate, false) => w.alarm_certificate_soon,
         (Code::Certificate, true) => w.alarm_certificate_stopped,
         (Code::Clock, _) => w.alarm_clock,
+        (Code::OwnLog, _) => w.alarm_own_log,
+        (Code::LogFork | Code::LogRewind | Code::LogUnproven | Code::Witnesses, _) => w.alarm_log,
     };
     let until = alarm.until.map(|until| until.vietnam()).unwrap_or_default();
     Notice {

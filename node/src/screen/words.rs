@@ -355,6 +355,8 @@ catalogue! {
     alarm_certificate_soon: "Chứng thư số của {name} hết hạn lúc {t} và chưa được gia hạn.", "The certificate of {name} ends at {t} and has not been renewed.";
     alarm_certificate_stopped: "Chứng thư số của {name} đã hết hạn hoặc bị thu hồi; không gửi được văn bản bằng chứng thư này.", "The certificate of {name} has ended or is revoked; nothing can be sent with it.";
     alarm_clock: "Giờ của máy chủ chưa đúng. Văn bản vẫn gửi và nhận bình thường; thời điểm trên biên nhận được ghi là chưa chắc chắn.", "The machine's clock is not right. Documents go and come as usual; times on receipts are marked as unsure.";
+    alarm_log: "Có điều cần kiểm tra ở nhật ký bằng chứng. Văn bản vẫn gửi và nhận bình thường.", "Something about an evidence log needs a look. Documents go and come as usual.";
+    alarm_own_log: "Nhật ký bằng chứng của trạm là bản cũ nên trạm tạm dừng nhận và gửi văn bản mới. Văn bản đã có ở trạm được giữ nguyên và sẽ tự đi tiếp.", "The station's evidence log is an older copy, so it takes and sends nothing new. Documents here are kept and go on by themselves.";
     alarm_tell: "Báo quản trị trạm, mã {code}.", "Tell the administrator: {code}.";
     clock_right: "Đúng giờ", "On time";
     clock_off: "Chưa chắc chắn", "Unsure";

@@ -90,7 +90,15 @@ fn only_lines_of_the_policy_s_keys_over_this_checkpoint_count() {
     assert_eq!(cosigned_at(&two, &log), None);
     assert!(cosign(&checkpoint(5), &log, &keys[0], AT).is_err());
     assert!(cosign(&checkpoint(5), &names[1], &keys[0], AT).is_err());
-    assert!(cosign(&checkpoint(5), &names[0], &keys[0], Timestamp::from_unix_ms(-1)).is_err());
+    assert!(
+        cosign(
+            &checkpoint(5),
+            &names[0],
+            &keys[0],
+            Timestamp::from_unix_ms(-1)
+        )
+        .is_err()
+    );
 }
 
 #[test]

@@ -160,7 +160,12 @@ pub(crate) async fn restore(core: &Core) -> Result<(), String> {
 
 /// Judges what comes, asks for what is missing, keeps what is found; until the station stops.
 pub(crate) async fn run(core: Arc<Core>) {
-    let inbox = core.heads.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let inbox = core
+        .heads
+        .inbox
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let Some(mut inbox) = inbox else { return };
     let mut every = tokio::time::interval(core.config.timing.sweep);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -215,7 +220,10 @@ async fn shown(core: &Arc<Core>, from: &StationName, signed: SignedCheckpoint, v
     if !verified
         && let Err(error) = testimony::verified_head(core, checkpoint.origin.station(), &signed)
     {
-        if core.facts.first(&format!("head {}: {error}", checkpoint.origin)) {
+        if core
+            .facts
+            .first(&format!("head {}: {error}", checkpoint.origin))
+        {
             let log = checkpoint.origin.to_string();
             tracing::warn!(code = "TRAM-375", %from, log, error, "head of a log not believed");
         }
@@ -254,7 +262,11 @@ fn other_head(core: &Core, head: SeenHead) {
     };
     let shown = log.held.point_of(&head);
     // Any two that were signed convict, also two that both wait.
-    let twin = log.waiting.iter().find(|one| one.size == head.size).cloned();
+    let twin = log
+        .waiting
+        .iter()
+        .find(|one| one.size == head.size)
+        .cloned();
     let verdict = match &twin {
         Some(twin) if twin.root != head.root => Verdict::Fork,
         Some(_) => return,
@@ -291,7 +303,9 @@ fn ask(core: &Arc<Core>) {
         let Some(log) = logs.get_mut(origin) else {
             continue;
         };
-        let rests = log.asked.is_some_and(|asked| now.saturating_sub(asked) < pause);
+        let rests = log
+            .asked
+            .is_some_and(|asked| now.saturating_sub(asked) < pause);
         let Some(head) = log.waiting.first().filter(|_| !log.asking && !rests) else {
             continue;
         };
@@ -310,7 +324,11 @@ fn ask(core: &Arc<Core>) {
             let got = prove(&core, &head, (old, new)).await;
             drop(permit);
             let origin = head.origin.clone();
-            let _ended = core.heads.news.send(News::Answered(origin, head, got)).await;
+            let _ended = core
+                .heads
+                .news
+                .send(News::Answered(origin, head, got))
+                .await;
         });
     }
 }
@@ -448,9 +466,8 @@ async fn own_head(core: &Core, head: SeenHead) {
     };
     {
         let mut state = core.heads.lock();
-        let known = |known: &LogConflict| {
-            known.kind == one.kind && known.held.origin == one.held.origin
-        };
+        let known =
+            |known: &LogConflict| known.kind == one.kind && known.held.origin == one.held.origin;
         if !state.conflicts.iter().any(known) {
             state.conflicts.push(one.clone());
         }

@@ -102,8 +102,9 @@ pub fn judge(held: Point, shown: Point, answer: &Answer<'_>) -> Verdict {
         (shown, held, Verdict::Older)
     };
     // Nothing has to be asked about the empty log: its root is known.
-    let holds =
-        |path: &[Digest]| merkle::verify_consistency(old.size, new.size, &old.root, &new.root, path);
+    let holds = |path: &[Digest]| {
+        merkle::verify_consistency(old.size, new.size, &old.root, &new.root, path)
+    };
     if old.size == 0 {
         return if holds(&[]) { well } else { Verdict::Fork };
     }
@@ -132,11 +133,7 @@ pub fn judge_checkpoints(held: &Checkpoint, shown: &Checkpoint, answer: &Answer<
 /// What a head of our own log, signed by us and shown by others, says of the log here. `root_here` is the root
 /// of the log here at the size of the head, if it is that long.
 #[must_use]
-pub fn judge_own(
-    here: &LogOrigin,
-    shown: &Checkpoint,
-    root_here: Option<&Digest>,
-) -> Verdict {
+pub fn judge_own(here: &LogOrigin, shown: &Checkpoint, root_here: Option<&Digest>) -> Verdict {
     if shown.origin.station() != here.station() || shown.origin.epoch() < here.epoch() {
         return Verdict::OtherLog;
     }
@@ -157,7 +154,9 @@ mod tests {
 
     fn leaves(count: u64, branch: u8) -> Vec<Digest> {
         // Two branches share their first ten leaves.
-        let leaf = |n: u64| merkle::leaf_hash(&[&n.to_be_bytes()[..], &[if n < 10 { 0 } else { branch }]].concat());
+        let leaf = |n: u64| {
+            merkle::leaf_hash(&[&n.to_be_bytes()[..], &[if n < 10 { 0 } else { branch }]].concat())
+        };
         (0..count).map(leaf).collect()
     }
 
@@ -185,23 +184,88 @@ mod tests {
             // One size with two roots needs no answer and no excuse.
             (point(12, 0), point(12, 1), Answer::Silent, Verdict::Fork),
             (point(12, 0), point(20, 0), Answer::NotAsked, ask(12, 20)),
-            (point(12, 0), point(20, 0), Answer::Owner(&good), Verdict::Grows),
-            (point(12, 0), point(20, 0), Answer::PassedOn(&good), Verdict::Grows),
-            (point(12, 0), point(20, 0), Answer::Silent, Verdict::Unproven),
+            (
+                point(12, 0),
+                point(20, 0),
+                Answer::Owner(&good),
+                Verdict::Grows,
+            ),
+            (
+                point(12, 0),
+                point(20, 0),
+                Answer::PassedOn(&good),
+                Verdict::Grows,
+            ),
+            (
+                point(12, 0),
+                point(20, 0),
+                Answer::Silent,
+                Verdict::Unproven,
+            ),
             // A proof that fails: of the owner a fork, of others nothing.
-            (point(12, 0), point(20, 1), Answer::Owner(&other), Verdict::Fork),
-            (point(12, 0), point(20, 1), Answer::Owner(&[]), Verdict::Fork),
-            (point(12, 0), point(20, 1), Answer::PassedOn(&other), Verdict::Unproven),
-            (point(12, 0), point(20, 0), Answer::PassedOn(&[]), Verdict::Unproven),
+            (
+                point(12, 0),
+                point(20, 1),
+                Answer::Owner(&other),
+                Verdict::Fork,
+            ),
+            (
+                point(12, 0),
+                point(20, 1),
+                Answer::Owner(&[]),
+                Verdict::Fork,
+            ),
+            (
+                point(12, 0),
+                point(20, 1),
+                Answer::PassedOn(&other),
+                Verdict::Unproven,
+            ),
+            (
+                point(12, 0),
+                point(20, 0),
+                Answer::PassedOn(&[]),
+                Verdict::Unproven,
+            ),
             // Both branches go on from the common beginning.
-            (point(10, 0), point(20, 1), Answer::Owner(&from_ten), Verdict::Grows),
+            (
+                point(10, 0),
+                point(20, 1),
+                Answer::Owner(&from_ten),
+                Verdict::Grows,
+            ),
             (point(20, 0), point(12, 0), Answer::NotAsked, ask(12, 20)),
-            (point(20, 0), point(12, 0), Answer::Owner(&good), Verdict::Older),
-            (point(20, 0), point(12, 1), Answer::Owner(&good), Verdict::Fork),
-            (point(20, 0), point(12, 0), Answer::Silent, Verdict::Unproven),
+            (
+                point(20, 0),
+                point(12, 0),
+                Answer::Owner(&good),
+                Verdict::Older,
+            ),
+            (
+                point(20, 0),
+                point(12, 1),
+                Answer::Owner(&good),
+                Verdict::Fork,
+            ),
+            (
+                point(20, 0),
+                point(12, 0),
+                Answer::Silent,
+                Verdict::Unproven,
+            ),
             // The owner no longer has the larger size that it signed.
-            (point(20, 0), point(12, 0), Answer::OwnerHasNot, Verdict::Rewind),
-            (point(12, 0), point(20, 0), Answer::OwnerHasNot, Verdict::Rewind),
+            (
+                point(20, 0),
+                point(12, 0),
+                Answer::OwnerHasNot,
+                Verdict::Rewind,
+            ),
+            (
+                point(12, 0),
+                point(20, 0),
+                Answer::OwnerHasNot,
+                Verdict::Rewind,
+            ),
             // The empty log is the beginning of every log.
             (point(0, 0), point(20, 0), Answer::NotAsked, Verdict::Grows),
             (point(20, 0), point(0, 0), Answer::NotAsked, Verdict::Older),
@@ -229,7 +293,10 @@ mod tests {
             let verdict = judge_checkpoints(&one, &head(other), &Answer::NotAsked);
             assert_eq!(verdict, Verdict::OtherLog, "{other}");
         }
-        assert_eq!(judge_checkpoints(&one, &one, &Answer::NotAsked), Verdict::Same);
+        assert_eq!(
+            judge_checkpoints(&one, &one, &Answer::NotAsked),
+            Verdict::Same
+        );
     }
 
     #[test]
@@ -248,7 +315,11 @@ mod tests {
             (shown(own, 12), Some(&other), Verdict::Fork),
             (shown(own, 12), None, Verdict::Rewind),
             // What was signed into a closed epoch stays where it is.
-            (shown("relay-a.tram.test/log/1", 99), None, Verdict::OtherLog),
+            (
+                shown("relay-a.tram.test/log/1", 99),
+                None,
+                Verdict::OtherLog,
+            ),
             (shown("relay-a.tram.test/log/3", 1), None, Verdict::Rewind),
             (shown("relay-b.tram.test/log/3", 1), None, Verdict::OtherLog),
         ];

@@ -97,12 +97,7 @@ impl Asking {
 
 /// Answers a question in a task of its own. A peer that asks faster than we answer gets no more answers
 /// than that.
-pub(crate) fn answer(
-    core: &Arc<Core>,
-    link: &Arc<Link>,
-    question: Question,
-    tasks: &TaskTracker,
-) {
+pub(crate) fn answer(core: &Arc<Core>, link: &Arc<Link>, question: Question, tasks: &TaskTracker) {
     let Ok(permit) = Arc::clone(&link.asking.answering).try_acquire_owned() else {
         return;
     };
@@ -178,7 +173,10 @@ impl Gossip {
         }
         let mut heads = Vec::new();
         let mut bytes = 0;
-        let mut add = |known: &mut HashMap<LogOrigin, u64>, origin: &LogOrigin, size, head: &SignedCheckpoint| {
+        let mut add = |known: &mut HashMap<LogOrigin, u64>,
+                       origin: &LogOrigin,
+                       size,
+                       head: &SignedCheckpoint| {
             let told = known.get(origin).is_some_and(|known| *known >= size);
             let length = head.note.len() + head.cms.len();
             if told {

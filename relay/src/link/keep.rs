@@ -239,11 +239,7 @@ struct Conversation<'a> {
 
 impl Conversation<'_> {
     /// Runs until the link ends; `Err` is the reason in words.
-    async fn run(
-        &mut self,
-        side: Side,
-        mut told: mpsc::Receiver<Control>,
-    ) -> Result<(), String> {
+    async fn run(&mut self, side: Side, mut told: mpsc::Receiver<Control>) -> Result<(), String> {
         let timing = self.core.config.timing;
         let stream = self.control_stream(side, timing.greet).await?;
         let Stream { mut send, recv } = stream;

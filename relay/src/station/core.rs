@@ -240,9 +240,7 @@ pub(crate) async fn build(
         config,
     };
     core.show_certificates();
-    heads::restore(&core)
-        .await
-        .map_err(StartError::Listen)?;
+    heads::restore(&core).await.map_err(StartError::Listen)?;
     Ok((core, Parts { port, fresh }))
 }
 

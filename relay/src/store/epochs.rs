@@ -111,10 +111,11 @@ pub(super) async fn greatest_seen(
     connection: &mut SqliteConnection,
     station: &formats::id::StationName,
 ) -> Result<Option<(LogOrigin, u64, Digest)>, OpenError> {
-    let rows = sqlx::query("SELECT origin, size, root FROM seen_head WHERE origin LIKE ? || '/log/%'")
-        .bind(station.as_str().to_owned())
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT origin, size, root FROM seen_head WHERE origin LIKE ? || '/log/%'")
+            .bind(station.as_str().to_owned())
+            .fetch_all(connection)
+            .await?;
     let mut greatest: Option<(LogOrigin, u64, Digest)> = None;
     for row in &rows {
         let name: String = row.try_get("origin")?;

@@ -75,9 +75,10 @@ impl Store {
 
     /// All heads that are kept.
     pub async fn seen_heads(&self) -> Result<Vec<SeenHead>, ReadError> {
-        let rows = sqlx::query("SELECT origin, signed, source, seen FROM seen_head ORDER BY origin")
-            .fetch_all(&self.shared.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT origin, signed, source, seen FROM seen_head ORDER BY origin")
+                .fetch_all(&self.shared.readers)
+                .await?;
         rows.iter()
             .map(|row| head(row, "signed", "source", row.try_get("seen")?))
             .collect()

@@ -43,7 +43,15 @@ pub(super) async fn open(
             .await?;
     let Some(newest) = newest else {
         let why = options.open_epoch.as_deref().unwrap_or("new");
-        return begin(connection, options, options.log.origin.clone(), (1, 1), None, why).await;
+        return begin(
+            connection,
+            options,
+            options.log.origin.clone(),
+            (1, 1),
+            None,
+            why,
+        )
+        .await;
     };
     let (epoch, first_position) = (newest.try_get("epoch")?, newest.try_get("first_position")?);
     let found: String = newest.try_get("origin")?;
@@ -69,7 +77,9 @@ pub(super) async fn open(
         size: log.tree.size(),
         root: log.tree.root(),
     };
-    let mut highest = last.epoch().max(named.epoch().saturating_sub(u32::from(later)));
+    let mut highest = last
+        .epoch()
+        .max(named.epoch().saturating_sub(u32::from(later)));
     let seen = epochs::greatest_seen(connection, named.station()).await?;
     if let Some((origin, size, root)) = seen {
         highest = highest.max(origin.epoch());
@@ -147,10 +157,10 @@ pub(super) async fn rebuild(
     let row = sqlx::query(
         "SELECT max(position) AS last FROM statement WHERE position >= ? AND position < ?",
     )
-        .bind(first_position)
-        .bind(end)
-        .fetch_one(&mut *connection)
-        .await?;
+    .bind(first_position)
+    .bind(end)
+    .fetch_one(&mut *connection)
+    .await?;
     let last: Option<i64> = row.try_get("last")?;
     let leaves = last.map_or(0, |last| last - first_position + 1);
     let size = u64::try_from(leaves).map_err(|_| damaged(0, "negative size"))?;

@@ -53,9 +53,7 @@ impl Store {
             (told.len(), stored.len())
         };
         // Of equal ones the last: the newest epoch.
-        let best = groups
-            .into_iter()
-            .max_by_key(|(_, stored)| spoken(stored));
+        let best = groups.into_iter().max_by_key(|(_, stored)| spoken(stored));
         let Some((epoch, stored)) = best else {
             return Ok(None);
         };
@@ -153,9 +151,10 @@ impl Store {
             let station = rows::station("owed_receipt", position, row.try_get("station")?)?;
             let Some(station) = station else { continue };
             let (epoch, one) = self.stored(row)?;
-            let (_, positions, stored) = groups
-                .entry((station, epoch.row))
-                .or_insert((epoch, vec![], vec![]));
+            let (_, positions, stored) =
+                groups
+                    .entry((station, epoch.row))
+                    .or_insert((epoch, vec![], vec![]));
             positions.push(position);
             stored.push(one);
         }
@@ -345,13 +344,7 @@ impl Store {
         head: &Head,
         needed: &BTreeSet<TileId>,
     ) -> Result<tiles::Tiles, ReadError> {
-        Ok(log::gather(
-            &self.shared.readers,
-            epoch.row,
-            &head.edge,
-            needed,
-        )
-        .await?)
+        Ok(log::gather(&self.shared.readers, epoch.row, &head.edge, needed).await?)
     }
 }
 

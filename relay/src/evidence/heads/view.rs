@@ -34,7 +34,13 @@ impl Heads {
 
     /// What is wrong with logs now. A log that went on in a later epoch is no alarm any more: its evidence
     /// stays. `window_ms` is how long a proof may be missing.
-    pub(crate) fn found(&self, me: &StationName, stopped: bool, now: Timestamp, window_ms: i64) -> Vec<Found> {
+    pub(crate) fn found(
+        &self,
+        me: &StationName,
+        stopped: bool,
+        now: Timestamp,
+        window_ms: i64,
+    ) -> Vec<Found> {
         let state = self.lock();
         let later = |one: &LogConflict| {
             let origin = &one.held.origin;
