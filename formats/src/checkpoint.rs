@@ -164,6 +164,15 @@ pub struct NoteSignature {
     pub signature: Vec<u8>,
 }
 
+impl NoteSignature {
+    /// The line with its newline.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let bytes = [&self.key_id[..], &self.signature].concat();
+        format!("{DASH}{} {}\n", self.name, STANDARD.encode(bytes))
+    }
+}
+
 /// A checkpoint with its signature lines (c2sp.org/signed-note).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -180,12 +189,7 @@ impl Note {
         let mut text = self.checkpoint.body();
         text.push('\n');
         for line in &self.signatures {
-            let bytes = [&line.key_id[..], &line.signature].concat();
-            text.push_str(DASH);
-            text.push_str(&line.name);
-            text.push(' ');
-            text.push_str(&STANDARD.encode(bytes));
-            text.push('\n');
+            text.push_str(&line.to_text());
         }
         text
     }

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use formats::id::AgencyCode;
 use formats::time::Timestamp;
+use relay::cli::LogCommand;
 use relay::clock::Clock;
 use relay::station::StartError;
 use relay::store::{Change, OpenError, Store};
@@ -47,6 +48,9 @@ enum Verb {
     /// Keys of systems that call the REST door.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// The evidence log: its next epoch, what others' logs showed. Nhật ký bằng chứng.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Run the node until SIGTERM or SIGINT.
     Run(Common),
     /// People who use the pages.
@@ -131,6 +135,7 @@ async fn verb(arguments: Arguments) -> ExitCode {
         Verb::Enrol(arguments) => enrol_node(&arguments).await,
         Verb::Import(arguments) => import_certificate(&arguments).await,
         Verb::Key(verb) => add_key(verb).await,
+        Verb::Log(command) => log_command(&command).await,
         Verb::Run(common) => run_node(&common).await,
         Verb::User(verb) => add_user(verb).await,
     };
@@ -268,6 +273,15 @@ async fn check(common: &Common) -> Result<(), Failure> {
         say(&report.to_string());
     } else {
         say("configuration, keys and records are good");
+    }
+    Ok(())
+}
+
+async fn log_command(command: &LogCommand) -> Result<(), Failure> {
+    let config = NodeConfig::load(&command.common().config).map_err(|error| unusable(&error))?;
+    let lines = command.run(config.station, SCHEMA).await;
+    for line in lines.map_err(|text| Failure { code: 1, text })? {
+        say(&line);
     }
     Ok(())
 }

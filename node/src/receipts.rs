@@ -18,7 +18,7 @@ use formats::record;
 use formats::statement::Statement;
 use formats::time::Timestamp;
 use pki::chain::VerifiedCert;
-use pki::note::verify_checkpoint;
+use pki::note::verify_by_record;
 use pki::role::Role;
 use pki::sign::Parsed;
 use relay::desk::Arrival;
@@ -55,6 +55,7 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         Err(Trouble::Later(why)) => return Verdict::Later(why),
         Err(Trouble::Aside(reason, why)) => return aside(core, arrival, reason, &why).await,
     };
+    core.station().saw_checkpoint(station, &bundle.checkpoint);
     let mut good = Vec::with_capacity(statements.len());
     let mut documents = BTreeSet::new();
     let named = statements.iter().map(|one| one.envelope).collect();
@@ -134,7 +135,7 @@ fn verify(
         .ok_or_else(|| Trouble::Later(format!("station {station} is not in the directory")))?;
     let record = entry.record();
     let evidence = evidence_signer(directory, record, &bundle.checkpoint.cms, at)?;
-    verify_checkpoint(&bundle.checkpoint, record.note_key.as_bytes(), &evidence)
+    verify_by_record(&bundle.checkpoint, record, &evidence)
         .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
     bundle
         .statements()

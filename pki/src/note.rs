@@ -153,6 +153,17 @@ pub fn verify_by_record(
     Err(NoteError::NoLine)
 }
 
+/// Whether the note has a line of the log's key that holds: the note's own log, by its origin. Says nothing
+/// of the CMS signature.
+#[must_use]
+pub fn is_signed_by(note: &Note, note_key: &[u8; 32]) -> bool {
+    let name = note.checkpoint.origin.to_string();
+    let (key_id, body) = (ed25519_key_id(&name, note_key), note.checkpoint.body());
+    let key = UnparsedPublicKey::new(&ED25519, note_key);
+    note.signatures_by(&name, key_id)
+        .any(|signature| key.verify(body.as_bytes(), signature).is_ok())
+}
+
 /// What a time-stamp of this checkpoint must cover: the CMS signature value.
 ///
 /// # Errors

@@ -6,6 +6,8 @@
 //! not know the store's files: a running station is asked, not read over its shoulder.
 
 mod enrol;
+mod log;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ use crate::config::StationConfig;
 use crate::station::Station;
 
 pub use enrol::{AgencySlots, EnrolOptions, Progress, Stopped, done};
+pub use log::{LogCommand, LogCommon};
 
 /// A relay of Trạm: takes custody, remembers, passes on.
 #[derive(Debug, Parser)]
@@ -43,6 +46,9 @@ enum Verb {
         #[arg(long, value_name = "STATION")]
         neighbour: Vec<StationName>,
     },
+    /// The evidence log: its next epoch, what others' logs showed. Nhật ký bằng chứng.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// What waits here.
     Queue {
         #[command(subcommand)]
@@ -52,6 +58,9 @@ enum Verb {
     Run(Common),
     /// Links, queue, log, certificates of the running relay.
     Status(Common),
+    /// An independent witness that cosigns other operators' logs. Bên chứng kiến độc lập.
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,6 +94,7 @@ async fn verb(arguments: Arguments) -> ExitCode {
     match arguments.verb {
         Verb::Check(common) => check(&common).await,
         Verb::Enrol { options, neighbour } => enrol_relay(&options, &neighbour).await,
+        Verb::Log(command) => log_command(&command).await,
         Verb::Queue {
             view: QueueView::List(common),
         } => ask(&common, "/queue", list_lines).await,
@@ -93,6 +103,7 @@ async fn verb(arguments: Arguments) -> ExitCode {
         } => ask(&common, "/queue", shape_lines).await,
         Verb::Run(common) => run_station(&common).await,
         Verb::Status(common) => ask(&common, "/status", status_lines).await,
+        Verb::Witness(command) => witness::run(&command).await,
     }
 }
 
@@ -119,6 +130,25 @@ async fn enrol_relay(options: &EnrolOptions, neighbours: &[StationName]) -> Exit
                 say(&stopped.json().to_string());
             }
             complain(&stopped.text());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn log_command(command: &LogCommand) -> ExitCode {
+    let done = match StationConfig::load(&command.common().config) {
+        Ok(config) => command.run(config, &[]).await,
+        Err(error) => Err(chain(&error)),
+    };
+    match done {
+        Ok(lines) => {
+            for line in lines {
+                say(&line);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            complain(&why);
             ExitCode::FAILURE
         }
     }

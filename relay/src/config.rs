@@ -43,6 +43,10 @@ pub struct StationConfig {
     /// The authority that this station was enrolled at; renews its certificates and publishes
     /// records. `None`: both are done by hand.
     pub authority: Option<AuthoritySettings>,
+    /// HTTP address where anybody may read this station's logs (C2SP tlog-tiles). `None`: only on `ops`.
+    pub log_listen: Option<SocketAddr>,
+    /// Where witnesses are asked to cosign our log; who they are is said by the trust list.
+    pub witness_urls: Vec<String>,
     /// Free disk space below which nothing new is taken, bytes.
     pub disk_floor_bytes: u64,
     /// Waits and intervals. Not in the file: tests shorten them.
@@ -205,6 +209,12 @@ impl StationConfig {
             "time_stamp",
             "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"",
         )?;
+        let log: Option<LogSection> = optional(table, "log", "[log]\nlisten = \"0.0.0.0:4301\"")?;
+        let witness: Option<WitnessSection> = optional(
+            table,
+            "witness",
+            "[witness]\nurls = [\"http://127.0.0.1:4401\"]",
+        )?;
         let authority: Option<Section> = optional(table, "authority", AUTHORITY_EXAMPLE)?;
         let authority = authority.map(|section| section.settings()).transpose();
         let authority = authority.map_err(|error| ConfigError::Value {
@@ -228,6 +238,8 @@ impl StationConfig {
             identity,
             trust_list_certificate,
             time_stamp_url: time_stamp.map(|section| section.url),
+            log_listen: log.and_then(|section| section.listen),
+            witness_urls: witness.map_or_else(Vec::new, |section| section.urls),
             authority,
             disk_floor_bytes: disk_floor_mib
                 .unwrap_or(DISK_FLOOR_MIB)
@@ -403,6 +415,18 @@ struct TrustSection {
 #[serde(deny_unknown_fields)]
 struct TimeStampSection {
     url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSection {
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessSection {
+    urls: Vec<String>,
 }
 
 const AUTHORITY_EXAMPLE: &str = "[authority]\nurl = \"https://authority-1.tram.test:8443\"\n\

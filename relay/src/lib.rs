@@ -30,6 +30,7 @@ pub mod recall;
 pub mod route;
 pub mod station;
 pub mod store;
+pub mod witness;
 
 mod accept;
 mod facts;

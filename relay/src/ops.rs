@@ -1,9 +1,10 @@
 //! Ops: what operators and their tools see of a station: `/livez`, `/readyz`, `/status`, `/queue`,
-//! `/metrics` over HTTP on a loopback address. Read only, no access control, nothing of any
+//! `/metrics`, `/heads`, `/conflicts`, and the logs (`/log/…`) over HTTP on a loopback address. Read only, no access control, nothing of any
 //! content: codes, names of stations, counts.
 //!
 //! Fails by answering 503 with the reason. Must not know how things are decided.
 
+pub(crate) mod logs;
 mod metrics;
 
 use std::sync::Arc;
@@ -60,7 +61,10 @@ fn router(core: Arc<Core>) -> Router {
         .route("/status", get(status))
         .route("/queue", get(queue))
         .route("/metrics", get(metrics::metrics))
-        .with_state(core)
+        .route("/heads", get(logs::heads))
+        .route("/conflicts", get(logs::conflicts))
+        .with_state(Arc::clone(&core))
+        .merge(logs::public(core))
 }
 
 /// Each check by name. Links are shown but do not decide: a station without a link still takes work
@@ -78,6 +82,7 @@ async fn readyz(State(core): State<Arc<Core>>) -> Response {
         ("running", !core.stop.is_cancelled()),
         ("records", snapshot.station(&core.name).is_some()),
         ("revocation", !snapshot.revocation_stale(now)),
+        ("log", !core.store.stating_stopped()),
         ("store", core.store.due_hops(now).await.is_ok()),
         ("disk", core.store.bodies().has_room(0)),
     ];
@@ -102,7 +107,6 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
         Err(error) => return unreadable(&error),
     };
     let snapshot = core.directory.snapshot();
-    let head = core.store.head().borrow().size;
     let oldest = shape
         .destinations
         .iter()
@@ -130,7 +134,7 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
             "oldest": oldest.map(Timestamp::rfc3339),
             "owed_receipts": shape.owed_receipts,
         },
-        "log": { "origin": core.evidence.origin.to_string(), "size": head },
+        "log": logs::status(&core).await,
         "certificate_days_left": { "tls": tls, "evidence": evidence },
         "certificates": core.certificates.json(now),
         "authority": core.authority.as_ref().map(|authority| authority.json(now)),

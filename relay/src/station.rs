@@ -10,6 +10,7 @@
 mod anchor;
 mod commit;
 mod core;
+mod log;
 mod pulling;
 mod renewal;
 mod tasks;
@@ -38,6 +39,7 @@ use crate::evidence::EvidenceSigner;
 use crate::store::{Change, CommitError, Committed, OpenError, Store};
 
 pub(crate) use self::core::Core;
+pub use self::log::{NewEpoch, open_epoch};
 pub use self::pulling::{Authority, PullState};
 pub use crate::link::LinkState;
 pub use crate::own::ControlError;
@@ -95,7 +97,7 @@ pub async fn prepare(
     config: StationConfig,
     desk_schema: &'static [&'static str],
 ) -> Result<Store, StartError> {
-    core::prepare(config, desk_schema, Clock::system()).await
+    core::prepare(config, desk_schema, Clock::system(), None).await
 }
 
 impl Station {

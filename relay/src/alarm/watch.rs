@@ -122,6 +122,7 @@ fn find(core: &Core, clock: State, now: Timestamp) -> Vec<Found> {
             }),
         );
     }
+    found.extend(witnesses(core, window_ms));
     let stopped = core.store.stating_stopped();
     found.extend(core.heads.found(&core.name, stopped, now, window_ms));
     let own = core.certificates.all();
@@ -137,6 +138,24 @@ fn missed(core: &Core, contact: &Contact, window_ms: i64) -> Option<(Level, Time
     let until = from.plus_ms(window_ms);
     let level = Window { from, until }.level(now.wall)?;
     Some((level, until))
+}
+
+/// Witnesses that were not heard of, or hold what they should not.
+fn witnesses(core: &Core, window_ms: i64) -> Option<Found> {
+    let trouble = core.witnessing.trouble();
+    let missed = missed(core, &core.witnessing.contact, window_ms);
+    let (level, until) = match (missed, &trouble) {
+        (Some((level, until)), _) => (level, Some(until)),
+        (None, Some(_)) => (Level::Warning, None),
+        (None, None) => return None,
+    };
+    Some(Found {
+        code: Code::Witnesses,
+        subject: core.store.log_identity().origin.to_string(),
+        level,
+        until,
+        detail: trouble,
+    })
 }
 
 /// A certificate of our own, the station's or an agency's: at the end of its life, or revoked.

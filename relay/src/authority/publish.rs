@@ -142,12 +142,22 @@ impl InUse {
     }
 }
 
+/// The log as it goes on.
+#[derive(Clone, Debug)]
+pub struct InLog {
+    /// The epoch that is open.
+    pub origin: LogOrigin,
+    /// The key that signs its notes.
+    pub note_key: NoteKey,
+}
+
 /// The record that has to follow `held`, or nothing while that one still tells the truth.
 #[must_use]
 pub fn next_record(
     held: &Station,
     tls: &InUse,
     evidence: &InUse,
+    log: &InLog,
     signer: &Certificate,
     now: Timestamp,
 ) -> Option<Station> {
@@ -157,11 +167,16 @@ pub fn next_record(
         not_after: signer.not_after(),
         tls_sha256: tls.named(&held.tls_sha256),
         evidence_sha256: evidence.named(&held.evidence_sha256),
+        log_origin: log.origin.clone(),
+        note_key: log.note_key,
+        old_note_keys: held.old_note_keys_after(&log.note_key),
         ..held.clone()
     };
     let same = next.not_after == held.not_after
         && next.tls_sha256 == held.tls_sha256
-        && next.evidence_sha256 == held.evidence_sha256;
+        && next.evidence_sha256 == held.evidence_sha256
+        && next.log_origin == held.log_origin
+        && next.note_key == held.note_key;
     (!same).then_some(next)
 }
 

@@ -31,6 +31,8 @@ use crate::testimony;
 
 mod view;
 
+pub(crate) use view::conflict_json;
+
 /// Something to be judged.
 #[derive(Debug)]
 enum News {
@@ -201,12 +203,14 @@ async fn shown(core: &Arc<Core>, from: &StationName, signed: SignedCheckpoint, v
     let checkpoint = note.checkpoint;
     let point = Point::from(&checkpoint);
     let own = *checkpoint.origin.station() == core.name;
+    // An earlier head is old news, unless the owner itself shows it: it may have been set back.
+    let by_owner = from == checkpoint.origin.station();
     let known = core
         .heads
         .lock()
         .logs
         .get(&checkpoint.origin)
-        .is_some_and(|log| log.knows(&point));
+        .is_some_and(|log| log.knows(&point, by_owner));
     if known {
         return;
     }
@@ -297,6 +301,7 @@ fn ask(core: &Arc<Core>) {
     let now = core.clock.reading().monotonic;
     let pause = core.config.timing.gossip;
     let mut state = core.heads.lock();
+    settle(core, &mut state);
     let State { logs, waiting, .. } = &mut *state;
     waiting.retain(|origin| logs.get(origin).is_some_and(|log| !log.waiting.is_empty()));
     for origin in waiting.iter() {
@@ -330,6 +335,29 @@ fn ask(core: &Arc<Core>) {
                 .send(News::Answered(origin, head, got))
                 .await;
         });
+    }
+}
+
+/// Judges what waits by the heads that are held now: some of it needs no question any more.
+fn settle(core: &Core, state: &mut State) {
+    let mut forks = Vec::new();
+    for origin in &state.waiting {
+        let Some(log) = state.logs.get_mut(origin) else {
+            continue;
+        };
+        let held = log.held.clone();
+        log.waiting.retain(|head| {
+            match judge(held.point(), head.point(), &Answer::NotAsked) {
+                Verdict::Ask { .. } => return true,
+                Verdict::Fork => forks.push((held.clone(), head.clone())),
+                _ => {}
+            }
+            false
+        });
+        log.unproven_since = log.waiting.first().map(|one| one.seen);
+    }
+    for (held, shown) in forks {
+        convict(core, state, ConflictKind::Fork, held, shown);
     }
 }
 
@@ -403,6 +431,7 @@ fn convict(core: &Core, state: &mut State, kind: ConflictKind, held: SeenHead, s
         shown = view::head(&one.shown),
         "a log convicts itself"
     );
+    core.heads.version.fetch_add(1, Ordering::Relaxed);
     if state.conflicts.len() < CONFLICTS_MAX {
         state.conflicts.push(one.clone());
     }
@@ -541,9 +570,9 @@ impl Log {
         }
     }
 
-    fn knows(&self, point: &Point) -> bool {
+    fn knows(&self, point: &Point, by_owner: bool) -> bool {
         self.held.point() == *point
-            || self.older.contains(point)
+            || (!by_owner && self.older.contains(point))
             || self.waiting.iter().any(|one| one.point() == *point)
     }
 

@@ -153,6 +153,31 @@ pub(crate) struct Gossip {
     version: Option<u64>,
     /// Not all of it fitted into the last frame.
     more: bool,
+    /// How many conflicts were told.
+    conflicts: usize,
+}
+
+/// A frame of heads while it is filled.
+#[derive(Debug, Default)]
+struct Frame {
+    heads: Vec<SignedCheckpoint>,
+    bytes: usize,
+}
+
+impl Frame {
+    fn has_room(&self, head: &SignedCheckpoint) -> bool {
+        // Two of the largest always fit: a pair is told together.
+        self.heads.len() + 2 <= limits::HEADS_PER_FRAME_MAX
+            && self.bytes + head.note.len() + head.cms.len() <= FRAME_BYTES
+    }
+
+    fn push(&mut self, head: &SignedCheckpoint) {
+        self.bytes += head.note.len() + head.cms.len();
+        self.heads.push(SignedCheckpoint {
+            token: None,
+            ..head.clone()
+        });
+    }
 }
 
 impl Gossip {
@@ -171,6 +196,7 @@ impl Gossip {
         if !link.asking.understands() {
             return None;
         }
+<<<<<<< HEAD
         let mut heads = Vec::new();
         let mut bytes = 0;
         let mut add = |known: &mut HashMap<LogOrigin, u64>,
@@ -193,28 +219,60 @@ impl Gossip {
             });
             true
         };
+=======
+>>>>>>> 9afd947 (Logs are served as tiles and cosigned by witnesses; epochs open by command)
         let version = core.heads.version();
         if self.known.len() > KNOWN_MAX {
             self.known.clear();
             self.version = None;
         }
         let news = self.version.replace(version) != Some(version) || self.more;
+        let mut frame = Frame::default();
         if news {
             for seen in core.heads.of_station(&link.peer) {
-                add(&mut self.known, &seen.origin, seen.size, &seen.signed);
+                self.add(&mut frame, &seen.origin, seen.size, &seen.signed);
             }
         }
-        if !core.store.stating_stopped() {
-            let own = core.store.head().borrow().clone();
-            let origin = &core.store.log_identity().origin;
-            add(&mut self.known, origin, own.size, &own.signed);
-        }
+        // Also when it was set back: the others shall know it from ourselves.
+        let own = core.store.head().borrow().clone();
+        let origin = &core.store.log_identity().origin;
+        self.add(&mut frame, origin, own.size, &own.signed);
         if news {
-            self.more = !core
+            // Whoever has both heads of a conflict finds it by itself.
+            while let Some(pair) = core.heads.conflict(self.conflicts) {
+                if !frame.has_room(&pair[0]) || !frame.has_room(&pair[1]) {
+                    break;
+                }
+                pair.iter().for_each(|head| frame.push(head));
+                self.conflicts += 1;
+            }
+            let left = core.heads.conflict(self.conflicts).is_some();
+            let all = core
                 .heads
-                .all_while(|seen| add(&mut self.known, &seen.origin, seen.size, &seen.signed));
+                .all_while(|seen| self.add(&mut frame, &seen.origin, seen.size, &seen.signed));
+            self.more = left || !all;
         }
+        let heads = frame.heads;
         (!heads.is_empty()).then_some(Control::Heads { heads })
+    }
+
+    /// Adds a head unless the peer knows it or a newer one; false if it does not fit any more.
+    fn add(
+        &mut self,
+        frame: &mut Frame,
+        origin: &LogOrigin,
+        size: u64,
+        head: &SignedCheckpoint,
+    ) -> bool {
+        if self.known.get(origin).is_some_and(|known| *known >= size) {
+            return true;
+        }
+        let fits = frame.has_room(head);
+        if fits {
+            frame.push(head);
+            self.known.insert(origin.clone(), size);
+        }
+        fits
     }
 
     fn note(&mut self, origin: LogOrigin, size: u64) {

@@ -27,6 +27,10 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     );
     links(&core, &mut text);
     queue(&core, &shape, &mut text);
+    for (level, size) in core.levels().await.unwrap_or_default() {
+        let labels = [("level", level.name())];
+        text.gauge("tram_log_checkpoint_size", &labels, clamp(size));
+    }
     trust(&core, &mut text);
     alarms(&core, &mut text);
     let counters = &core.counters;
@@ -87,6 +91,15 @@ fn queue(core: &Core, shape: &QueueShape, text: &mut Exposition) {
     text.gauge("tram_queue_oldest_seconds", &[], oldest.unwrap_or(0) / 1000);
     text.gauge("tram_receipts_owed", &[], clamp(shape.owed_receipts));
     text.gauge("tram_log_size", &[], clamp(core.store.head().borrow().size));
+    text.gauge(
+        "tram_log_stopped",
+        &[],
+        i64::from(core.store.stating_stopped()),
+    );
+    let (followed, conflicts) = core.heads.counts();
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    text.gauge("tram_logs_followed", &[], count(followed));
+    text.gauge("tram_log_conflicts", &[], count(conflicts));
     if let Ok(free) = core.store.bodies().free_bytes() {
         text.gauge("tram_disk_free_bytes", &[], clamp(free));
     }

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
 use crate::directory::{Directory, StationKind};
+use crate::evidence::cosign::Witnessing;
 use crate::evidence::heads::{self, Heads};
 use crate::evidence::{EvidenceSigner, LogIdentity};
 use crate::facts::Facts;
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     /// Something is owed.
     pub(crate) receipts_owed: Notify,
     pub(crate) testimony: Testimony,
+    /// Who cosigns our log.
+    pub(crate) witnessing: Witnessing,
     /// Heads of logs that were seen.
     pub(crate) heads: Heads,
     pub(crate) facts: Facts,
@@ -154,12 +157,14 @@ pub(super) async fn prepare(
     config: StationConfig,
     desk_schema: &'static [&'static str],
     clock: Clock,
+    open_epoch: Option<String>,
 ) -> Result<Store, StartError> {
     let loaded = load(&config, &clock).await?;
     let options = Options {
         desk_schema,
         clock,
         free_floor_bytes: config.disk_floor_bytes,
+        open_epoch,
         ..Options::new(loaded.evidence)
     };
     Ok(Store::open(&config.data, options).await?)
@@ -229,6 +234,7 @@ pub(crate) async fn build(
         forward,
         receipts_owed: Notify::new(),
         testimony: Testimony::default(),
+        witnessing: Witnessing::default(),
         heads: Heads::default(),
         facts: Facts::default(),
         counters: Counters::default(),

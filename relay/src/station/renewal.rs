@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formats::id::Digest;
-use formats::record::{self, Record};
+use formats::record::{self, NoteKey, Record};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::enrol::Renew;
@@ -19,7 +19,7 @@ use pki::role::Role;
 use super::core::Core;
 use super::pulling::Authority;
 use crate::authority::client::ClientError;
-use crate::authority::publish::{self, InUse, Pen};
+use crate::authority::publish::{self, InLog, InUse, Pen};
 use crate::authority::renew::{Slot, Stage, fitting};
 use crate::backoff;
 use crate::link::driver::Port;
@@ -191,7 +191,12 @@ async fn announce(
     };
     let (tls, evidence) = (in_use(tls)?, in_use(evidence)?);
     let signer = core.evidence.signer();
-    let Some(next) = publish::next_record(&held, &tls, &evidence, &signer.certificate, now) else {
+    let log = InLog {
+        origin: core.evidence.origin.clone(),
+        note_key: NoteKey::from_bytes(core.evidence.log_key.public()),
+    };
+    let next = publish::next_record(&held, &tls, &evidence, &log, &signer.certificate, now);
+    let Some(next) = next else {
         return Ok(());
     };
     let pen = Pen {

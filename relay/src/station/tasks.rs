@@ -15,6 +15,7 @@ use super::StartError;
 use super::core::{Core, Parts};
 use super::{pulling, renewal};
 use crate::alarm::watch;
+use crate::evidence::cosign;
 use crate::evidence::heads;
 use crate::evidence::stamp::{self, Stamping};
 use crate::link::{dial, keep};
@@ -28,6 +29,13 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
             .await
             .map_err(|error| StartError::Listen(format!("`ops` {address}: {error}")))?;
         core.tasks.spawn(ops::serve(Arc::clone(core), listener));
+    }
+    if let Some(address) = core.config.log_listen {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|error| StartError::Listen(format!("`log.listen` {address}: {error}")))?;
+        core.tasks
+            .spawn(ops::logs::serve(Arc::clone(core), listener));
     }
     core.tasks
         .spawn(forward::run(Arc::clone(core), parts.fresh));
@@ -44,6 +52,9 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     core.tasks
         .spawn(dial::run(Arc::clone(core), parts.port.clone()));
     core.tasks.spawn(close_port(Arc::clone(core), parts.port));
+    if !core.config.witness_urls.is_empty() {
+        core.tasks.spawn(cosign::run(Arc::clone(core)));
+    }
     if let Some(url) = core.config.time_stamp_url.clone() {
         core.time_stamps.expect(core.clock.reading());
         let stamping = Stamping {

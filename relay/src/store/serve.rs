@@ -8,7 +8,7 @@ use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::id::Digest;
 use formats::merkle::layout::{self, Resource};
 use formats::merkle::tiles::{self, TileId};
-use formats::statement;
+use formats::statement::{self, LogOpened};
 use sqlx::Row;
 
 use crate::evidence::Head;
@@ -105,6 +105,21 @@ impl Store {
             tiles::needed_for_inclusion(last, size, &mut needed);
         }
         Ok(self.tiles(epoch, &head, &needed).await?.root(size))
+    }
+
+    /// The first leaf of the open epoch.
+    pub async fn log_opened(&self) -> Result<LogOpened, ReadError> {
+        let position = self.open_epoch().first_position;
+        let row = sqlx::query("SELECT body FROM statement WHERE position = ?")
+            .bind(position)
+            .fetch_one(&self.shared.readers)
+            .await?;
+        let body: Vec<u8> = row.try_get("body")?;
+        LogOpened::parse(&body).map_err(|error| ReadError::Damaged {
+            table: "statement",
+            row: position,
+            problem: error.to_string(),
+        })
     }
 
     /// Puts the note with the lines of witnesses in the place of the one that is kept for this size.

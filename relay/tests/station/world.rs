@@ -165,6 +165,8 @@ fn plan(
         identity: IdentityFiles::within(&keys),
         trust_list_certificate: Some(authority.trust_list_certificate.clone()),
         time_stamp_url: None,
+        log_listen: None,
+        witness_urls: vec![],
         authority: None,
         disk_floor_bytes: 1 << 20,
         timing: short(),

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use formats::checkpoint::SignedCheckpoint;
 use formats::id::StationName;
 use formats::time::Timestamp;
 use serde_json::{Value, json};
@@ -25,6 +26,13 @@ impl Heads {
         held.filter(|head| head.origin.station() == station)
             .cloned()
             .collect()
+    }
+
+    /// The two heads of the conflict with this number.
+    pub(crate) fn conflict(&self, number: usize) -> Option<[SignedCheckpoint; 2]> {
+        let state = self.lock();
+        let one = state.conflicts.get(number)?;
+        Some([one.held.signed.clone(), one.shown.signed.clone()])
     }
 
     /// Hands over all held heads until it is told to stop; whether it was not.
