@@ -2,6 +2,7 @@
 
 use formats::checkpoint::LogOrigin;
 use formats::id::StationName;
+use formats::record::{NoteKey, StationKind, StationLimits};
 
 use super::*;
 use crate::fixture::{Authority, Signer};
@@ -99,6 +100,46 @@ fn one_wrong_signature_is_enough_to_refuse() {
         world.verify(&broken),
         Err(NoteError::Malformed(_))
     ));
+}
+
+#[test]
+fn notes_of_a_key_that_was_replaced_are_believed_while_the_record_names_it() {
+    let world = world();
+    let head = checkpoint("relay-1.tram.test", 7);
+    let signed = world.sign(&head);
+    let key = |bytes| NoteKey::from_bytes(bytes);
+    let own = key(world.log.public());
+    let (next, other) = (key([9; 32]), key([8; 32]));
+    let name: StationName = "relay-1.tram.test".parse().unwrap();
+    let record = |note_key, old_note_keys| Station {
+        name: name.clone(),
+        sequence: 1,
+        issued: world.authority.now(),
+        not_after: world.authority.now().plus_ms(1_000),
+        kind: StationKind::Relay,
+        tls_sha256: vec![Digest::of(b"tls")],
+        evidence_sha256: vec![Digest::of(b"evidence")],
+        log_origin: head.origin.clone(),
+        note_key,
+        old_note_keys,
+        addresses: vec![],
+        home_relays: vec![],
+        site: None,
+        neighbours: vec![],
+        limits: StationLimits {
+            body_bytes: 1,
+            transfers: 1,
+        },
+    };
+    let judge = |record| verify_by_record(&signed, &record, &world.verified);
+    assert_eq!(judge(record(own, vec![])).unwrap(), head);
+    assert_eq!(judge(record(next, vec![other, own])).unwrap(), head);
+    let refused = judge(record(next, vec![other]));
+    assert!(matches!(refused, Err(NoteError::NoLine)), "{refused:?}");
+    // The list that follows: newest first, at most four, never the key in use.
+    let held = record(own, vec![other]);
+    assert_eq!(held.old_note_keys_after(&next), [own, other]);
+    assert_eq!(held.old_note_keys_after(&own), [other]);
 }
 
 #[test]

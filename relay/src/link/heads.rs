@@ -196,31 +196,6 @@ impl Gossip {
         if !link.asking.understands() {
             return None;
         }
-<<<<<<< HEAD
-        let mut heads = Vec::new();
-        let mut bytes = 0;
-        let mut add = |known: &mut HashMap<LogOrigin, u64>,
-                       origin: &LogOrigin,
-                       size,
-                       head: &SignedCheckpoint| {
-            let told = known.get(origin).is_some_and(|known| *known >= size);
-            let length = head.note.len() + head.cms.len();
-            if told {
-                return true;
-            }
-            if heads.len() == limits::HEADS_PER_FRAME_MAX || bytes + length > FRAME_BYTES {
-                return false;
-            }
-            bytes += length;
-            known.insert(origin.clone(), size);
-            heads.push(SignedCheckpoint {
-                token: None,
-                ..head.clone()
-            });
-            true
-        };
-=======
->>>>>>> 9afd947 (Logs are served as tiles and cosigned by witnesses; epochs open by command)
         let version = core.heads.version();
         if self.known.len() > KNOWN_MAX {
             self.known.clear();

@@ -174,6 +174,23 @@ impl Authority {
         self.publish("trust-list", &Record::TrustList(list), &signer);
     }
 
+    /// A trust list that names these witnesses.
+    pub fn trust_witnesses(&mut self, policy: &formats::witness::WitnessPolicy) {
+        let name: StationName = "trust-list.tram.test".parse().unwrap();
+        let signer = self.credential(Role::TrustList, Some(Party::Station(name)));
+        std::fs::write(&self.trust_list_certificate, signer.certificate.pem()).unwrap();
+        let mut list = self.trust_list();
+        list.sequence = 2;
+        list.witnesses = Some(policy.clone());
+        self.publish("trust-list", &Record::TrustList(list), &signer);
+    }
+
+    /// The trust list that is published.
+    pub fn in_force(&self) -> Record {
+        let bytes = std::fs::read(self.records.join("trust-list.rec")).unwrap();
+        pki::record::open(&bytes).unwrap().record
+    }
+
     /// Revokes a certificate and publishes the new list.
     pub fn revoke(&mut self, certificate: &Certificate, now: Timestamp) {
         let reason = pki::ledger::reason_from("key-compromise").unwrap();

@@ -29,4 +29,5 @@ mod signers;
 mod standin;
 mod tiles;
 mod windows;
+mod witness;
 mod world;

@@ -300,6 +300,125 @@ async fn another_origin_opens_an_epoch_that_names_the_last_head() {
     assert_eq!(statements[0].prev, letter(1).header().digest());
 }
 
+#[tokio::test]
+async fn what_a_closed_epoch_stated_is_still_proven_and_its_receipts_still_go_out() {
+    let mut world = World::new();
+    let store = world.open().await;
+    let leg = take(&store, letter(1).accept(1, None)).await[0];
+    let moved = stating(to(leg, LegState::PassedOn), Event::ContentConsignment);
+    commit(&store, vec![moved.into()]).await;
+    // Enough for a full tile, and some more.
+    let writes = (2..302).map(|number| letter(number).accept(1, Some("relay-2")).into());
+    commit(&store, writes.collect()).await;
+    let old = store.head().borrow().clone();
+    store.close().await;
+    drop(store);
+    let mut options = world.options();
+    options.open_epoch = Some("damaged".to_owned());
+    let store = Store::open(&world.data(), options).await.unwrap();
+    let opened = opening(&store).await;
+    assert_eq!((opened.why.as_str(), opened.origin.epoch()), ("damaged", 2));
+    // The receipt that was owed goes out, proven in the last head of its epoch.
+    let owed = store.owed_receipts(100, &BTreeSet::new()).await.unwrap();
+    let (checkpoint, statements) = world.check(&owed[0].bundle);
+    assert_eq!(
+        (checkpoint.origin.epoch(), checkpoint.size, checkpoint.root),
+        (1, old.size, old.root)
+    );
+    assert_eq!(statements[0].event, Event::ContentConsignment);
+    let settle = Write::SettleReceipts {
+        positions: owed[0].positions.clone(),
+    };
+    commit(&store, vec![settle]).await;
+    // A leg that is spoken of in both epochs: each is proven in its own.
+    let leg = legs_of(
+        &accept(&store, letter(400).accept(1, Some("relay-2")))
+            .await
+            .outcomes[0],
+    )[0];
+    commit(
+        &store,
+        vec![stating(to(leg, LegState::PassedOn), Event::ContentHandover).into()],
+    )
+    .await;
+    let again = stating_again(&store, &letter(2)).await;
+    commit(&store, vec![again]).await;
+    let both = |store: Store| async move {
+        let key = store
+            .find(&agency("G14"), &letter(2).id())
+            .await
+            .unwrap()
+            .unwrap()
+            .key;
+        let all = store
+            .all_statements(key, &[], ProofBase::FirstStamped)
+            .await
+            .unwrap();
+        let one = store
+            .statements(key, &[], ProofBase::Newest)
+            .await
+            .unwrap()
+            .unwrap();
+        (all, one)
+    };
+    let (all, one) = both(store.clone()).await;
+    let epochs: Vec<u32> = all
+        .iter()
+        .map(|one| world.check(one).0.origin.epoch())
+        .collect();
+    assert_eq!(epochs, [1, 2]);
+    assert_eq!(world.check(&one).0.origin.epoch(), 2);
+    // The folder says which epoch goes on, whatever the record says; and the closed head stays the same.
+    store.close().await;
+    drop(store);
+    world.identity.origin = LogOrigin::new(station("relay-1"), 1);
+    let store = world.open().await;
+    assert_eq!(store.log_identity().origin.epoch(), 2);
+    let (again, _) = both(store.clone()).await;
+    assert_eq!(again[0].checkpoint, all[0].checkpoint);
+    let path = store
+        .consistency_of(&"relay-1.tram.test/log/1".parse().unwrap(), 200, old.size)
+        .await;
+    assert!(path.unwrap().is_some());
+}
+
+/// A second statement on the leg of a letter.
+async fn stating_again(store: &Store, letter: &Letter) -> Write {
+    let found = store
+        .find(&agency("G14"), &letter.id())
+        .await
+        .unwrap()
+        .unwrap();
+    let legs = store.legs(found.key).await.unwrap();
+    stating(to(legs[0].leg, LegState::PassedOn), Event::ContentHandover).into()
+}
+
+#[tokio::test]
+async fn while_the_log_is_stopped_nothing_is_stated_and_the_rest_goes_on() {
+    let world = World::new();
+    let store = world.open().await;
+    let leg = take(&store, letter(1).accept(1, Some("relay-2"))).await[0];
+    let size = store.head().borrow().size;
+    store.stop_stating();
+    let stating = stating(to(leg, LegState::PassedOn), Event::ContentHandover);
+    for change in [
+        Change::of(vec![letter(2).accept(1, Some("relay-2")).into()]),
+        Change::of(vec![stating.into()]),
+    ] {
+        let error = store.commit(change).await.unwrap_err();
+        assert!(
+            matches!(error, crate::store::CommitError::Busy { .. }),
+            "{error}"
+        );
+    }
+    // Moves without a statement are still written.
+    let outcomes = commit(&store, vec![to(leg, LegState::Held).into()])
+        .await
+        .outcomes;
+    assert_eq!(outcomes, vec![Outcome::Moved]);
+    assert_eq!(store.head().borrow().size, size);
+}
+
 async fn opening(store: &Store) -> LogOpened {
     use sqlx::Row;
     let row = sqlx::query(
