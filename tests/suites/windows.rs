@@ -130,14 +130,14 @@ async fn without_the_authority_documents_arrive_on_the_next_day_and_with_a_warni
         .await;
     // Certificates, lists, answers and time-stamps come from nowhere any more.
     world.stop();
-    for (by, level) in [("+25h", None), ("+73h", Some("warning"))] {
+    for (number, by, level) in [("25", "+25h", None), ("73", "+73h", Some("warning"))] {
         let later = faketime(by);
         let env: Vec<(&str, &str)> = later.iter().map(|(k, v)| (*k, v.as_str())).collect();
         for label in ["relay-bac", "node-a", "node-b"] {
             world.station(label).start_with(&env);
         }
         let sender = world.client(A);
-        let sent = submit(&sender, by).await.id();
+        let sent = submit(&sender, number).await.id();
         sender
             .wait_recipients(&sent, &["delivered", "handed_over"], SOON)
             .await;
