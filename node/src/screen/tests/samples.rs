@@ -435,6 +435,7 @@ pub(super) fn pages(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
             .unwrap(),
         ),
         ("login", login::sample(lang, subject).render().unwrap()),
+        ("verify", verify::sample(lang, subject).render().unwrap()),
     ]);
     pages
 }
