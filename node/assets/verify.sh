@@ -5,6 +5,8 @@
 #   sh verify.sh              tin gốc chứng thư trong gói; so dấu vân tay với nguồn khác
 #                             (trusts the roots in the package; compare their fingerprints elsewhere)
 #   sh verify.sh --ca FILE    chỉ tin gốc chứng thư trong FILE (trusts the roots in FILE only, PEM)
+#   sh verify.sh … FOLDER     kiểm tra gói đã giải nén ở FOLDER bằng bản này (an unpacked package elsewhere, by
+#                             this copy of the script: so nothing out of the package has to be run)
 #
 # Mỗi dòng là một phép kiểm tra. Dòng cuối: VALID (mã thoát 0) hoặc NOT VALID (mã thoát 1).
 # One line a check. The last line is VALID (exit code 0) or NOT VALID (exit code 1). The clock of this
@@ -14,15 +16,19 @@ LC_ALL=C
 export LC_ALL
 
 TRUSTED=
-case "${1:-}" in
-  --ca)
-    [ -r "${2:-}" ] || { echo "cannot read ${2:-the file after --ca}" >&2; exit 2; }
-    TRUSTED=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
-    ;;
-  '') ;;
-  *) echo "usage: sh verify.sh [--ca FILE]" >&2; exit 2 ;;
-esac
-cd "$(dirname "$0")" || exit 2
+FOLDER=$(dirname "$0")
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --ca)
+      [ -r "${2:-}" ] || { echo "cannot read ${2:-the file after --ca}" >&2; exit 2; }
+      TRUSTED=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+      shift 2
+      ;;
+    -*) echo "usage: sh verify.sh [--ca FILE] [FOLDER]" >&2; exit 2 ;;
+    *) FOLDER=$1; shift ;;
+  esac
+done
+cd "$FOLDER" || exit 2
 W=$(mktemp -d) || exit 2
 trap 'rm -rf "$W"' EXIT
 trap 'exit 2' HUP INT TERM
@@ -43,8 +49,8 @@ TYPE_RECORD=1.3.6.1.4.1.32473.1.1.3
 ok() { echo "ok   $*"; }
 bad() { echo "BAD  $*"; BAD=$((BAD + 1)); }
 
-digest() { openssl dgst -sha256 -r "$1" | cut -d' ' -f1; }
-digest_in() { openssl dgst -sha256 -r | cut -d' ' -f1; }
+digest() { one=$(openssl dgst -sha256 -r "$1"); echo "${one%% *}"; }
+digest_in() { one=$(openssl dgst -sha256 -r); echo "${one%% *}"; }
 hex() { od -An -v -tx1 "$1" | tr -d ' \n'; }
 size_of() { wc -c <"$1" | tr -d ' '; }
 
@@ -76,8 +82,18 @@ digest_line() {
   is_digest "$one" && echo "$one"
 }
 
-# Value of a text field in one of our JSON texts (no spaces, no quotes inside codes and names).
-field() { sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p" "$2"; }
+# Value of a text field in one of our JSON texts, which is in JSON; the keys stand in one order.
+field() {
+  case "$JSON" in
+    *"\"$1\":\""*) one=${JSON#*"\"$1\":\""}; echo "${one%%\"*}" ;;
+  esac
+}
+# Value of a number.
+number() {
+  case "$JSON" in
+    *"\"$1\":"*) one=${JSON#*"\"$1\":"}; echo "${one%%[!0-9]*}" ;;
+  esac
+}
 
 # Days since 1970 of a date, for awk programs.
 DAYS='function days(y, m, d) {
@@ -105,7 +121,16 @@ epoch_ms() {
   }'
 }
 
-asn1() { openssl asn1parse -inform DER -in "$1" 2>/dev/null; }
+# The structure of a file; of the same file again without a process.
+ASN1=
+asn1() {
+  if [ "$ASN1" != "$1" ]; then
+    openssl asn1parse -inform DER -in "$1" 2>/dev/null
+  else
+    cat "$W/asn1"
+  fi
+}
+look_at() { openssl asn1parse -inform DER -in "$1" >"$W/asn1" 2>/dev/null; ASN1=$1; }
 
 # Copies bytes: file, offset, length. A large part is copied in large blocks.
 cut_bytes() {
@@ -150,9 +175,9 @@ content_type() {
   asn1 "$1" | sed -n 's/^ *[0-9]*:d=4 .*OBJECT *:\(.*\)$/\1/p' | head -n 1
 }
 
-# The time in a token, seconds since 1970.
+# The time of the token in $W/token.txt, seconds since 1970.
 token_time() {
-  openssl ts -reply -in "$1" -token_in -text 2>/dev/null | sed -n 's/^Time stamp: //p' | awk "$DAYS"'{
+  sed -n 's/^Time stamp: //p' "$W/token.txt" | awk "$DAYS"'{
     m = (index("JanFebMarAprMayJunJulAugSepOctNovDec", $1) + 2) / 3
     split($3, t, ":"); sub(/\..*/, "", t[3])
     printf "%d\n", days($4 + 0, m, $2 + 0) * 86400 + t[1] * 3600 + t[2] * 60 + t[3]
@@ -173,37 +198,49 @@ name_of() { openssl x509 -in "$1" -noout "-$2" -nameopt RFC2253 | sed "s/^$2=//"
 # Of each authority a list must show that nobody on the path was revoked: the one in force at time T, or a
 # later one from before the certificates ended. So a path is tried at T, then at the beginning of each
 # later list; openssl takes the lists that are in force at the moment tried.
+STARTS=
 tries() {
   echo "$1"
-  awk -v t="$1" '$1 > t { print $1 }' "$W/lists" | sort -nu
+  for one in $STARTS; do if [ "$one" -gt "$1" ]; then echo "$one"; fi; done
 }
 
 # No list, however late, may revoke somebody on the path with a reason that reaches back to T: signer, T.
 unspoilt() {
-  s_serial=$(serial "$1") s_issuer=$(name_of "$1" issuer) s_depth=0
+  [ -s "$W/revoked" ] || return 0
+  s_issuer=$1 s_serial=$2 s_at=$3 s_depth=0
   while [ "$s_depth" -lt 8 ]; do
-    s_why=$(awk -v i="$s_issuer" -v s="$s_serial" -v t="$2" '$1 == i && $2 == s {
+    s_why=$(awk -v i="$s_issuer" -v s="$s_serial" -v t="$s_at" '$1 == i && $2 == s {
       late = $4 ~ /^(AffiliationChanged|CertificateHold|CessationOfOperation|RemoveFromCRL|Superseded)$/
       if (!late || $3 <= t) { print $4; exit } }' "$W/revoked")
     if [ -n "$s_why" ]; then echo "revoked: $s_why"; return 1; fi
-    set -- "$1" "$2" "$s_issuer" $(awk -v n="$s_issuer" '$1 == n { print $2, $3; exit }' "$W/authorities")
-    [ $# -eq 5 ] && [ "$4" != "$3" ] || return 0
-    s_issuer=$4 s_serial=$5 s_depth=$((s_depth + 1))
+    set -- $(awk -v n="$s_issuer" '$1 == n { print $2, $3; exit }' "$W/authorities")
+    [ $# -eq 2 ] && [ "$1" != "$s_issuer" ] || return 0
+    s_issuer=$1 s_serial=$2 s_depth=$((s_depth + 1))
   done
+}
+
+# Facts of the certificate in a PEM file, which must lie in certificates/: SIGNER (its SHA-256), s_serial, s_issuer,
+# s_san, s_usage (its extended key usage with the tag before it, in hexadecimal).
+facts_of() {
+  set -- $(awk 'NR == FNR { facts[$1] = $2 " " $3 " " $4 " " $5 " " $6; next }
+    /^-----BEGIN/ { on = 1; next } /^-----END/ { print facts[pem]; exit } on { pem = pem $0 }' "$W/facts" "$1")
+  [ $# -eq 5 ] || return 1
+  SIGNER=$1 c_serial=$2 c_issuer=$3 c_san=$4 c_usage=$5
 }
 
 # What the certificate in $W/signer.pem must be: what, key usage, who ('agency:CODE', 'station:NAME', 'any').
 is_who() {
-  openssl x509 -in "$W/signer.pem" -outform DER -out "$W/signer.der"
-  case "$(hex "$W/signer.der")" in
-    *0603551d25"$2"* | *0603551d250101ff"$2"*) ;;
+  if ! facts_of "$W/signer.pem"; then bad "$1: its signer's certificate is not inside"; return 1; fi
+  case "$c_usage" in
+    "$2" | "critical$2") ;;
     *) bad "$1: the signer has another role"; return 1 ;;
   esac
-  san=$(openssl x509 -in "$W/signer.pem" -noout -ext subjectAltName 2>/dev/null | sed -n 's/^ *//;$p')
-  case "$san" in
-    *,* | *[!a-z0-9.:DNS-]*) bad "$1: subject alternative name $san"; return 1 ;;
+  name=${c_san#DNS:}
+  case "$c_san" in
+    -) ;;
+    DNS:*) case "$name" in *[!a-z0-9.-]*) bad "$1: subject alternative name $name"; return 1 ;; esac ;;
+    *) bad "$1: subject alternative name $c_san"; return 1 ;;
   esac
-  name=${san#DNS:}
   case "$3" in
     agency:*)
       case "$name" in
@@ -247,10 +284,12 @@ cms() {
     return 1
   fi
   rm -f "$W/error"
+  [ "$ASN1" = "$file" ] || look_at "$file"
   found=$(content_type "$file")
   if [ "$found" != "$type" ]; then bad "$what: content type $found"; return 1; fi
   is_who "$what" "$usage" "$who" || return 1
-  if ! why=$(unspoilt "$W/signer.pem" "$at"); then bad "$what: $name: $why"; return 1; fi
+  if ! why=$(unspoilt "$c_issuer" "$c_serial" "$at"); then bad "$what: $name: $why"; return 1; fi
+  if [ -z "$content" ] && ! cmp -s "$W/inside" "$W/peek"; then bad "$what: other content"; return 1; fi
   ok "$what: $name"
 }
 
@@ -293,13 +332,14 @@ cms_without_content() {
   if [ -z "$done" ]; then bad "$what: the signer is not believed at $at"; return 1; fi
   if [ "$(content_type "$file")" != pkcs7-data ]; then bad "$what: content type"; return 1; fi
   is_who "$what" "$usage" "$who" || return 1
-  if ! why=$(unspoilt "$W/signer.pem" "$at"); then bad "$what: $name: $why"; return 1; fi
+  if ! why=$(unspoilt "$c_issuer" "$c_serial" "$at"); then bad "$what: $name: $why"; return 1; fi
   ok "$what: $name (SHA-256 $PACKET)"
 }
 
 # Checks a time-stamp token: name, token, stamped bytes. Leaves its time in TIME.
 token() {
-  TIME=$(token_time "$2")
+  openssl ts -reply -in "$2" -token_in -text >"$W/token.txt" 2>/dev/null
+  TIME=$(token_time)
   if [ -z "$TIME" ]; then bad "$1: no time-stamp token"; return 1; fi
   done=
   for when in $(tries "$TIME"); do
@@ -312,13 +352,10 @@ token() {
   if [ -z "$done" ]; then bad "$1: $(tail -n 1 "$W/error")"; return 1; fi
   openssl cms -verify -noverify -binary -inform DER -in "$2" -certfile "$W/certs.pem" -signer "$W/tsa.pem" \
     -out /dev/null >/dev/null 2>&1
-  openssl x509 -in "$W/tsa.pem" -outform DER -out "$W/tsa.der" 2>/dev/null
-  case "$(hex "$W/tsa.der")" in
-    *0603551d250101ff"$EKU_STAMP"*) ;;
-    *) bad "$1: the signer has another role"; return 1 ;;
-  esac
-  if ! why=$(unspoilt "$W/tsa.pem" "$TIME"); then bad "$1: $why"; return 1; fi
-  ok "$1: $(openssl ts -reply -in "$2" -token_in -text 2>/dev/null | sed -n 's/^Time stamp: //p')"
+  if ! facts_of "$W/tsa.pem"; then bad "$1: its signer's certificate is not inside"; return 1; fi
+  if [ "$c_usage" != "critical$EKU_STAMP" ]; then bad "$1: the signer has another role"; return 1; fi
+  if ! why=$(unspoilt "$c_issuer" "$c_serial" "$TIME"); then bad "$1: $why"; return 1; fi
+  ok "$1: $(sed -n 's/^Time stamp: //p' "$W/token.txt")"
 }
 
 case "$(openssl version)" in
@@ -330,16 +367,24 @@ esac
 SUMS=0
 if [ -e SHA256SUMS ] && ! grep -Evq '^[0-9a-f]{64}  [A-Za-z0-9._/-]+$' SHA256SUMS; then
   BEFORE=$BAD
-  while read -r sum name; do
-    case "/$name/" in */../* | *//* | */./*) bad "SHA256SUMS: $name"; continue ;; esac
-    if [ ! -e "$name" ]; then bad "$name: is missing"; continue; fi
-    if [ "$(digest "$name")" != "$sum" ]; then bad "$name: is damaged"; fi
-    SUMS=$((SUMS + 1))
-  done <SHA256SUMS
-  if [ -n "$(sed 's/^[^ ]*  //' SHA256SUMS | sort | uniq -d)" ]; then bad "SHA256SUMS: a name stands there twice"; fi
-  for name in $(find document envelopes receipts checkpoints records certificates crls -type f 2>/dev/null); do
-    grep -q "  $name\$" SHA256SUMS || bad "$name: is not listed in SHA256SUMS"
-  done
+  if grep -Eq '  (.*/)?\.\.?(/|$)|//|  /' SHA256SUMS; then bad "SHA256SUMS: a name that no package has"; fi
+  cut -c67- SHA256SUMS >"$W/names"
+  # One process for all: the digests of the names listed, as far as they are there.
+  openssl dgst -sha256 -r $(cat "$W/names") 2>/dev/null | sed 's/ [*]/  /' >"$W/sums"
+  SUMS=$(wc -l <"$W/names" | tr -d ' ')
+  find document envelopes receipts checkpoints records certificates crls -type f 2>/dev/null >"$W/found"
+  awk -v sums="$W/sums" -v found="$W/found" '
+    BEGIN {
+      while ((getline line < sums) > 0) is[substr(line, 67)] = substr(line, 1, 64)
+      while ((getline line < found) > 0) here[line] = 1
+    }
+    { name = substr($0, 67)
+      if (name in seen) print name ": stands in SHA256SUMS twice"
+      seen[name] = 1; delete here[name]
+      if (!(name in is)) print name ": is missing"
+      else if (is[name] != substr($0, 1, 64)) print name ": is damaged" }
+    END { for (name in here) print name ": is not listed in SHA256SUMS" }' SHA256SUMS >"$W/damage"
+  while read -r line; do bad "$line"; done <"$W/damage"
   for name in README.txt verify.sh index.html ca.pem document/packet.sha256 document/signature.p7s; do
     [ -e "$name" ] || bad "$name: is missing"
   done
@@ -373,42 +418,75 @@ if [ -e "$W/middle.pem" ]; then cat "$W/middle.pem" >>"$W/ca.pem"; fi
 cp "$W/ca.pem" "$W/authorities.pem"
 
 : >"$W/certs.pem"
-for one in certificates/*.crt; do
-  [ -e "$one" ] || continue
-  named=${one##*/}
-  if [ "$(digest "$one").crt" != "$named" ]; then bad "$one: has other content than its name says"; continue; fi
-  openssl x509 -inform DER -in "$one" >>"$W/certs.pem" 2>/dev/null || bad "$one: not a certificate"
+: >"$W/facts"
+openssl dgst -sha256 -r certificates/*.crt crls/*.crl 2>/dev/null >"$W/named"
+# Whether a file has the content that its name says.
+is_named() {
+  one=${1##*/}
+  grep -qF "${one%.*} *$1" "$W/named"
+}
+for file in certificates/*.crt; do
+  [ -e "$file" ] || continue
+  if ! is_named "$file"; then bad "$file: has other content than its name says"; continue; fi
+  if ! openssl x509 -inform DER -in "$file" -serial -issuer -nameopt RFC2253 -ext subjectAltName >"$W/one" 2>/dev/null; then
+    bad "$file: not a certificate"
+    continue
+  fi
+  usage=$(hex "$file" | sed -n 's/.*0603551d25\(0101ff\)*\(04[0-9a-f]*\)/\1 \2/p')
+  case "$usage" in
+    '0101ff '*) critical=critical usage=${usage#* } ;;
+    *) critical= usage=${usage# } ;;
+  esac
+  # The octet string of the extension, by its length in bytes (one byte here, roles have one entry).
+  if [ -n "$usage" ]; then
+    length=$((0x$(echo "${usage#04}" | cut -c1-2)))
+    usage=$(echo "$usage" | cut -c1-$((4 + 2 * length)))
+  fi
+  awk -v sha="${file##*/}" -v usage="$critical$usage" '
+    /^serial=/ { serial = $0; sub(/^serial=0*/, "", serial) }
+    /^issuer=/ { issuer = $0; sub(/^issuer=/, "", issuer); gsub(/ /, "_", issuer) }
+    /Subject Alternative Name/ { next_line = 1; next }
+    next_line { san = $0; gsub(/ /, "", san); next_line = 0 }
+    /^-----BEGIN/ { on = 1; next } /^-----END/ { on = 0 } on { pem = pem $0 }
+    END { sub(/\.crt$/, "", sha); print pem, sha, serial, issuer, (san == "" ? "-" : san), (usage == "" ? "-" : usage) }' "$W/one" >>"$W/facts"
+  sed -n '/^-----BEGIN/,/^-----END/p' "$W/one" >>"$W/certs.pem"
 done
 
 : >"$W/lists"
 : >"$W/revoked"
-for one in crls/*.crl; do
-  [ -e "$one" ] || continue
-  if [ "$(digest "$one").crl" != "${one##*/}" ]; then bad "$one: has other content than its name says"; continue; fi
-  said=$(openssl crl -inform DER -in "$one" -noout -CAfile "$W/authorities.pem" 2>&1)
-  case "$said" in
+for file in crls/*.crl; do
+  [ -e "$file" ] || continue
+  if ! is_named "$file"; then bad "$file: has other content than its name says"; continue; fi
+  openssl crl -inform DER -in "$file" -text -nameopt RFC2253 -CAfile "$W/authorities.pem" >"$W/one" 2>"$W/said"
+  case "$(cat "$W/said")" in
     *'verify OK'*) ;;
-    *) bad "$one: is signed by no authority of the package"; continue ;;
+    *) bad "$file: is signed by no authority of the package"; continue ;;
   esac
-  openssl crl -inform DER -in "$one" -text -out "$W/one.pem" -nameopt RFC2253
-  openssl crl -inform DER -in "$one" >>"$W/ca.pem"
-  set -- $(asn1 "$one" | awk '/(UTCTIME|GENERALIZEDTIME)/ { sub(/.*:/, ""); print }' | head -n 2)
-  if [ $# -ne 2 ]; then bad "$one: without its times"; continue; fi
-  issuer=$(openssl crl -inform DER -in "$one" -noout -issuer -nameopt RFC2253 | sed 's/^issuer=//' | tr ' ' '_')
-  echo "$(epoch "$1") $(epoch "$2") $issuer" >>"$W/lists"
-  awk -v issuer="$issuer" "$DAYS"'
-    function flush() { if (serial != "") print issuer, serial, at, (why == "" ? "Unspecified" : why); serial = ""; why = "" }
-    /^ *Serial Number:/ { flush(); serial = $NF; sub(/^0*/, "", serial) }
-    /^ *Revocation Date:/ && serial != "" {
-      m = (index("JanFebMarAprMayJunJulAugSepOctNovDec", $3) + 2) / 3
-      split($5, t, ":"); at = days($6 + 0, m, $4 + 0) * 86400 + t[1] * 3600 + t[2] * 60 + t[3]
+  sed -n '/^-----BEGIN/,/^-----END/p' "$W/one" >>"$W/ca.pem"
+  set -- $(awk -v out="$W/revoked" "$DAYS"'
+    function at(m, d, t, y,   p) {
+      m = (index("JanFebMarAprMayJunJulAugSepOctNovDec", m) + 2) / 3
+      split(t, p, ":")
+      return sprintf("%d", days(y + 0, m, d + 0) * 86400 + p[1] * 3600 + p[2] * 60 + p[3])
     }
+    function flush() {
+      if (serial != "") print issuer, serial, since, (why == "" ? "Unspecified" : why) >> out
+      serial = ""; why = ""
+    }
+    /^ *Issuer: / { issuer = $0; sub(/^ *Issuer: /, "", issuer); gsub(/ /, "_", issuer) }
+    /^ *Last Update: / { from = at($3, $4, $5, $6); since_text = $4 "_" $3 "_" $6 "_" $5 }
+    /^ *Next Update: / && $3 != "NONE" { to = at($3, $4, $5, $6); until_text = $4 "_" $3 "_" $6 "_" $5 }
+    /^ *Serial Number:/ { flush(); serial = $NF; sub(/^0*/, "", serial) }
+    /^ *Revocation Date:/ && serial != "" { since = at($3, $4, $5, $6) }
     reason { why = $0; gsub(/[ ]/, "", why); reason = 0 }
     /X509v3 CRL Reason Code/ { reason = 1 }
     /^ *Signature Algorithm:/ { flush() }
-    END { flush() }' "$W/one.pem" >>"$W/revoked"
-  ok "danh sách thu hồi / revocation list of $issuer, $1 - $2"
+    END { flush(); if (from != "" && to != "") print from, to, issuer, since_text, until_text }' "$W/one")
+  if [ $# -ne 5 ]; then bad "$file: without its times"; continue; fi
+  echo "$1 $2 $3" >>"$W/lists"
+  ok "danh sách thu hồi / revocation list of $3: $4 - $5 (UTC)"
 done
+STARTS=$(cut -d' ' -f1 "$W/lists" | sort -nu)
 [ -s "$W/lists" ] || bad "no revocation list in the package"
 
 # --- Records: who may speak --------------------------------------------------------------------
@@ -416,24 +494,26 @@ DOMAIN=
 : >"$W/stations"
 : >"$W/attachments"
 : >"$W/delegations"
+# What counts of a record stands in its first few keys; a bundle of agencies is long.
 peek() {
-  openssl cms -verify -noverify -nosigs -binary -inform DER -in "$1" -out "$W/peek" >/dev/null 2>&1
+  openssl cms -verify -noverify -nosigs -binary -inform DER -in "$1" -out "$W/peek" >/dev/null 2>&1 || return 1
+  JSON=$(head -c 4096 "$W/peek")
 }
-issued() { echo $(($(epoch_ms "$(field issued "$W/peek")") / 1000)); }
+issued() { echo $(($(epoch_ms "$(field issued)") / 1000)); }
 LISTS=0
 for rec in records/*.rec; do
   [ -e "$rec" ] || continue
   # The first look is only to know what kind of record it is; cms() believes it or not.
   peek "$rec" || { bad "$rec: not a signed record"; continue; }
-  [ "$(field record "$W/peek")" = trust_list ] || continue
+  [ "$(field record)" = trust_list ] || continue
   LISTS=$((LISTS + 1))
-  DOMAIN=$(field trust_domain "$W/peek")
+  DOMAIN=$(field trust_domain)
 done
 if [ "$LISTS" -ne 1 ]; then bad "records: $LISTS trust lists, one is needed: the trust domain is not known"; fi
 for rec in records/*.rec; do
   [ -e "$rec" ] || continue
   peek "$rec" || continue
-  kind=$(field record "$W/peek") at=$(issued)
+  kind=$(field record) at=$(issued)
   case "$kind" in
     trust_list)
       cms "$rec trust_list" "$rec" '' $TYPE_RECORD $EKU_TRUST_LIST any "$at" || continue
@@ -443,33 +523,40 @@ for rec in records/*.rec; do
         [ -e "$one" ] || continue
         mv "$one" "$W/signer.pem"
         is_who "$rec" $EKU_TRUST_LIST any
-        why=$(unspoilt "$W/signer.pem" "$at") || bad "$rec: $why"
+        why=$(unspoilt "$c_issuer" "$c_serial" "$at") || bad "$rec: $why"
       done
       ;;
     station)
-      cms "$rec station" "$rec" '' $TYPE_RECORD $EKU_EVIDENCE "station:$(field name "$W/peek")" "$at" ||
+      cms "$rec station" "$rec" '' $TYPE_RECORD $EKU_EVIDENCE "station:$(field name)" "$at" ||
         continue
-      hashes=$(sed -n 's/.*"evidence_sha256":\[\([^]]*\)\].*/\1/p' "$W/inside" | tr -d '"' | tr ',' ' ')
+      hashes=${JSON#*\"evidence_sha256\":\[}
+      hashes=$(echo "${hashes%%]*}" | tr -d '"' | tr ',' ' ')
       case " $hashes " in
-        *" $(digest "$W/signer.der") "*) ;;
+        *" $SIGNER "*) ;;
         *) bad "$rec: does not name the certificate that signed it"; continue ;;
       esac
+      keys=$(field note_key)
+      case "$JSON" in
+        *'"old_note_keys":['*)
+          old=${JSON#*\"old_note_keys\":\[}
+          keys="$keys $(echo "${old%%]*}" | tr -d '"' | tr ',' ' ')"
+          ;;
+      esac
       for one in $hashes; do
-        echo "$(field name "$W/inside") $(field log_origin "$W/inside") $one $(field note_key "$W/inside")" \
-          >>"$W/stations"
+        for key in $keys; do echo "$(field name) $one $key" >>"$W/stations"; done
       done
       ;;
     attachment)
-      cms "$rec attachment" "$rec" '' $TYPE_RECORD $EKU_SIGNATURE "agency:$(field agency "$W/peek")" "$at" ||
+      cms "$rec attachment" "$rec" '' $TYPE_RECORD $EKU_SIGNATURE "agency:$(field agency)" "$at" ||
         continue
-      echo "$(field agency "$W/inside") $(field station "$W/inside") $(field from "$W/inside")" \
-        "$(field not_after "$W/inside") $(sed -n 's/.*"sequence":\([0-9]*\),.*/\1/p' "$W/inside")" >>"$W/attachments"
+      echo "$(field agency) $(field station) $(field from)" \
+        "$(field not_after) $(number sequence)" >>"$W/attachments"
       ;;
     delegation)
-      cms "$rec delegation" "$rec" '' $TYPE_RECORD $EKU_DELEGATE "agency:$(field parent "$W/peek")" "$at" ||
+      cms "$rec delegation" "$rec" '' $TYPE_RECORD $EKU_DELEGATE "agency:$(field parent)" "$at" ||
         continue
-      echo "$(field parent "$W/inside") $(field scope "$W/inside") $(field from "$W/inside")" \
-        "$(field not_after "$W/inside") $(sed -n 's/.*"sequence":\([0-9]*\),.*/\1/p' "$W/inside")" >>"$W/delegations"
+      echo "$(field parent) $(field scope) $(field from)" \
+        "$(field not_after) $(number sequence)" >>"$W/delegations"
       ;;
     agencies) cms "$rec agencies" "$rec" '' $TYPE_RECORD $EKU_REGISTRY any "$at" ;;
     *) bad "$rec: unknown kind of record" ;;
@@ -549,6 +636,7 @@ done
 
 PACKET=$(digest_line document/packet.sha256) || bad "document/packet.sha256: malformed"
 rm -f "$W/token"
+look_at document/signature.p7s
 WHEN=$(signing_time document/signature.p7s)
 if [ "$WHEN" -eq 0 ]; then bad "document/signature.p7s: no signing time"; fi
 signature_value document/signature.p7s >"$W/signature"
@@ -627,7 +715,7 @@ for dir in envelopes/*/; do
     1 | 2) ;;
     *) bad "envelope $id: carries no document"; continue ;;
   esac
-  commitment=$({ printf tram-content-1; unhex "$salt"; unhex "$PACKET"; unhex "$SIGNATURE"; } | digest_in)
+  commitment=$({ printf tram-content-1; unhex "$salt$PACKET$SIGNATURE"; } | digest_in)
   if [ "$(sed -n 's/^2 //p' "$W/fields")" != "$(printf '%s' "$id" | tr -d -)" ]; then
     bad "envelope $id: the header has another id"
     continue
@@ -636,7 +724,7 @@ for dir in envelopes/*/; do
     bad "envelope $id: the commitment is for other content"
     continue
   fi
-  if [ "$(sed -n 's/^10 //p' "$W/fields")" != "$(digest "$W/signer.der")" ]; then
+  if [ "$(sed -n 's/^10 //p' "$W/fields")" != "$SIGNER" ]; then
     bad "envelope $id: the header names another certificate"
     continue
   fi
@@ -684,6 +772,7 @@ for dir in checkpoints/*/; do
     continue
   fi
   level=signed
+  look_at "$dir/signature.p7s"
   at=$(signing_time "$dir/signature.p7s")
   if [ -e "$dir/token.der" ]; then
     signature_value "$dir/signature.p7s" >"$W/value"
@@ -698,22 +787,21 @@ for dir in checkpoints/*/; do
     continue
   fi
   named=
-  for key in $(awk -v s="$station" -v o="$origin" -v d="$(digest "$W/signer.der")" \
-    '$1 == s && $2 == o && $3 == d { print $4 }' "$W/stations" | sort -u); do
+  for key in $(awk -v s="$station" -v d="$SIGNER" '$1 == s && $2 == d { print $3 }' "$W/stations" | sort -u); do
     named=no
     if note_line "$dir" "$origin" "$key"; then named=yes; break; fi
   done
   case "$named" in
     yes) ;;
     no) bad "checkpoint $n: the note's signature is wrong or not of the log's key"; continue ;;
-    *) bad "checkpoint $n: no record of the station names this log and certificate"; continue ;;
+    *) bad "checkpoint $n: no record of the station names this certificate"; continue ;;
   esac
   ok "checkpoint $n: $station, $size leaves, $level"
   echo "$((${n#"${n%%[!0]*}"})) $station $size $root $level" >>"$W/checkpoints"
 done
 
 # --- Receipts ----------------------------------------------------------------------------------
-node() { { printf '\001'; unhex "$1"; unhex "$2"; } | digest_in; }
+node() { unhex "01$1$2" | digest_in; }
 
 # Whether a leaf lies in a tree (RFC 9162 section 2.1.3.2): leaf, index, size, root; path in $W/path.
 included() {
@@ -746,9 +834,9 @@ for dir in receipts/*/; do
   n=$(basename "$dir")
   statement=$dir/statement.json
   if [ ! -e "$statement" ] || [ ! -e "$dir/inclusion.txt" ]; then bad "receipt $n: a part is missing"; continue; fi
-  event=$(field event "$statement") envelope=$(field envelope "$statement")
-  station=$(field station "$statement") recipient=$(field recipient "$statement")
-  time=$(field time "$statement") reason=$(field reason "$statement")
+  JSON=$(head -c 4096 "$statement")
+  event=$(field event) envelope=$(field envelope) station=$(field station) recipient=$(field recipient)
+  time=$(field time) reason=$(field reason)
   what="biên nhận / receipt $n $event${reason:+ ($reason)} $recipient $time"
   checkpoint=$(sed -n 's/^checkpoint //p' "$dir/inclusion.txt")
   index=$(sed -n 's/^index //p' "$dir/inclusion.txt")
@@ -771,12 +859,12 @@ for dir in receipts/*/; do
     continue
   fi
   data=$({ printf tram-leaf-1; unhex "$salt"; cat "$statement"; } | digest_in)
-  leaf=$({ printf '\000'; unhex "$data"; } | digest_in)
+  leaf=$(unhex "00$data" | digest_in)
   if ! included "$leaf" "$index" "$size" "$3"; then
     bad "$what: is not in the station's log"
     continue
   fi
-  if ! grep -qxF "$envelope $(field header_digest "$statement") $(field commitment "$statement") $(field sender "$statement")" \
+  if ! grep -qxF "$envelope $(field header_digest) $(field commitment) $(field sender)" \
     "$W/envelopes" || ! grep -qxF "$envelope $recipient" "$W/recipients"; then
     bad "$what: speaks of another envelope"
     continue

@@ -200,8 +200,8 @@ impl PacketDigest {
     #[must_use]
     pub fn stated(sha256: Digest, signature: &Parsed) -> Self {
         let hash = signature.hash();
-        let other = (hash != HashAlgorithm::Sha256)
-            .then(|| (hash, signature.said.message_digest.clone()));
+        let other =
+            (hash != HashAlgorithm::Sha256).then(|| (hash, signature.said.message_digest.clone()));
         Self {
             sha256,
             other,

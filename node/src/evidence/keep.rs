@@ -76,7 +76,9 @@ impl Keeper {
         let codes = place.records.iter();
         let codes = codes.filter_map(|subject| subject.strip_prefix(ATTACHMENT));
         Some(Self {
-            agencies: codes.filter_map(|code| AgencyCode::parse(code).ok()).collect(),
+            agencies: codes
+                .filter_map(|code| AgencyCode::parse(code).ok())
+                .collect(),
             place,
             last,
             seen: None,
@@ -91,9 +93,9 @@ impl Keeper {
             if seq == self.place.seq {
                 break;
             }
-            news |= more.into_iter().fold(false, |news, code| {
-                self.agencies.insert(code) || news
-            });
+            news |= more
+                .into_iter()
+                .fold(false, |news, code| self.agencies.insert(code) || news);
             self.place.seq = seq;
         }
         let snapshot = core.station().directory().snapshot();
@@ -114,7 +116,9 @@ impl Keeper {
             }
             found
         });
-        let found = found.await.map_err(|error| DeskError::Internal(error.to_string()))?;
+        let found = found
+            .await
+            .map_err(|error| DeskError::Internal(error.to_string()))?;
         self.put(core, found).await?;
         self.seen = Some(snapshot.built());
         self.last = snapshot;
@@ -147,7 +151,10 @@ impl Keeper {
                 }
                 Ok(())
             });
-            let done = core.station().commit(Change::with_desk(Vec::new(), write)).await;
+            let done = core
+                .station()
+                .commit(Change::with_desk(Vec::new(), write))
+                .await;
             if let Err(error) = done {
                 // Everything is looked at again, from the database on.
                 self.place = kept::place(&core.reader()).await?;
@@ -178,7 +185,10 @@ impl Keeper {
             return Ok(());
         }
         let oldest = kept::oldest_document(&core.reader()).await?;
-        let before = oldest.unwrap_or(now).min(now).minus_ms(limits::LIFETIME_MS_MAX);
+        let before = oldest
+            .unwrap_or(now)
+            .min(now)
+            .minus_ms(limits::LIFETIME_MS_MAX);
         let write = desk_rows(move |desk, _| {
             kept::prune(desk, before);
             Ok(())
@@ -245,12 +255,19 @@ fn gather(
         }
     }
     found.extend(record(&directory.trust_list_signed()));
-    let signers = signers.iter().filter_map(|digest| directory.certificate(digest));
+    let signers = signers
+        .iter()
+        .filter_map(|digest| directory.certificate(digest));
     found.extend(signers.map(|one| certificate(&one, Kind::Certificate)));
     let validator = directory.validator();
     let authorities: Vec<&Certificate> = validator.authorities().collect();
-    found.extend(authorities.iter().map(|one| certificate(one, Kind::Authority)));
-    let believed = |crl: &&Crl| !crl.is_delta() && authorities.iter().any(|one| crl.verify(one).is_ok());
+    found.extend(
+        authorities
+            .iter()
+            .map(|one| certificate(one, Kind::Authority)),
+    );
+    let believed =
+        |crl: &&Crl| !crl.is_delta() && authorities.iter().any(|one| crl.verify(one).is_ok());
     found.extend(validator.crls().iter().filter(believed).filter_map(list));
     found
 }

@@ -111,7 +111,10 @@ fn words(event: Event) -> (&'static str, &'static str) {
         Event::Opened => ("Cán bộ đã mở", "opened by a clerk"),
         Event::Recalled => ("Đã thu hồi", "withdrawn"),
         Event::RelayAcceptance => ("Trạm chuyển tiếp đã nhận", "taken by a relay"),
-        Event::RelayFailure => ("Trạm chuyển tiếp không chuyển được", "relay could not pass it on"),
+        Event::RelayFailure => (
+            "Trạm chuyển tiếp không chuyển được",
+            "relay could not pass it on",
+        ),
         Event::RelayRejection => ("Trạm chuyển tiếp từ chối", "refused by a relay"),
         Event::SubmissionAcceptance => ("Trạm gửi đã nhận", "accepted by the sender's station"),
         Event::SubmissionRejection => ("Trạm gửi từ chối", "refused by the sender's station"),

@@ -150,16 +150,17 @@ impl Past {
             .max_by_key(|(one, _)| one.sequence)
     }
 
-    /// The station's record that names this log and this certificate, the newest of several.
+    /// The station's record that names this certificate: of this log if there is one, the newest of several.
+    /// A record of another epoch names the same keys.
     pub(super) fn station(&self, origin: &LogOrigin, evidence: Option<&Digest>) -> Option<Signed> {
         let named = |(one, _): &&(Station, Signed)| {
-            one.log_origin == *origin
+            one.name == *origin.station()
                 && evidence.is_none_or(|digest| one.evidence_sha256.contains(digest))
         };
         self.stations
             .iter()
             .filter(named)
-            .max_by_key(|(one, _)| one.sequence)
+            .max_by_key(|(one, _)| (one.log_origin == *origin, one.sequence))
             .map(|(_, signed)| Arc::clone(signed))
     }
 
@@ -173,7 +174,9 @@ impl Past {
         }
         let subject = BTreeSet::from([digest.to_string()]);
         let rows = kept::about(&self.pool, Kind::Certificate, &subject).await?;
-        Ok(rows.first().and_then(|row| Certificate::parse(&row.bytes).ok()))
+        Ok(rows
+            .first()
+            .and_then(|row| Certificate::parse(&row.bytes).ok()))
     }
 
     /// The authorities above these certificates.
@@ -182,7 +185,9 @@ impl Past {
         below: impl Iterator<Item = &'c Certificate>,
     ) -> Result<Vec<Certificate>, DeskError> {
         let rows = kept::authorities(&self.pool).await?;
-        let kept = rows.iter().filter_map(|row| Certificate::parse(&row.bytes).ok());
+        let kept = rows
+            .iter()
+            .filter_map(|row| Certificate::parse(&row.bytes).ok());
         let validator = self.directory.validator();
         let mut known: BTreeMap<Digest, Certificate> = BTreeMap::new();
         for one in kept.chain(validator.authorities().cloned()) {
@@ -215,8 +220,14 @@ impl Past {
         for issuer in issuers {
             let mut rows = kept::lists(&self.pool, issuer).await?;
             let mut now: BTreeMap<Digest, Signed> = BTreeMap::new();
-            for crl in validator.crls().iter().filter(|crl| crl.issuer() == *issuer) {
-                let Some(ends) = crl.next_update() else { continue };
+            for crl in validator
+                .crls()
+                .iter()
+                .filter(|crl| crl.issuer() == *issuer)
+            {
+                let Some(ends) = crl.next_update() else {
+                    continue;
+                };
                 let digest = Digest::of(crl.der());
                 now.insert(digest, crl.der().into());
                 let begins = crl.this_update();
@@ -229,7 +240,8 @@ impl Past {
                 }
             }
             rows.sort_by_key(|row| row.begins);
-            let mut wanted: BTreeSet<Digest> = rows.last().map(|row| row.digest).into_iter().collect();
+            let mut wanted: BTreeSet<Digest> =
+                rows.last().map(|row| row.digest).into_iter().collect();
             for time in times {
                 let mut before = rows.iter().rev().filter(|row| row.begins <= *time);
                 let in_force = before.find(|row| row.ends >= *time);

@@ -31,8 +31,12 @@ pub fn roots(report: &Report) -> Phrase {
         )
     } else {
         Phrase::new(
-            format!("Gốc chứng thư lấy từ chính gói, hãy so dấu vân tay SHA-256 với nguồn khác: {all}"),
-            format!("The roots are the package's own; compare their SHA-256 with another source: {all}"),
+            format!(
+                "Gốc chứng thư lấy từ chính gói, hãy so dấu vân tay SHA-256 với nguồn khác: {all}"
+            ),
+            format!(
+                "The roots are the package's own; compare their SHA-256 with another source: {all}"
+            ),
         )
     }
 }

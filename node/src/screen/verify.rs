@@ -209,6 +209,9 @@ mod tests {
         let first = checks.enter(one, later);
         let second = checks.enter(other, later);
         assert!(first.is_ok() && second.is_ok());
-        assert!(checks.enter(other, later).is_err(), "two at once are enough");
+        assert!(
+            checks.enter(other, later).is_err(),
+            "two at once are enough"
+        );
     }
 }

@@ -49,7 +49,9 @@ fn verify(
                 let (shown, lang) = (root.display(), desk.lang);
                 Failure::Usage(lang.pick(
                     &format!("--root {shown}: {error}; cần tệp PEM có chứng thư gốc"),
-                    &format!("--root {shown}: {error}; a PEM file with root certificates is needed"),
+                    &format!(
+                        "--root {shown}: {error}; a PEM file with root certificates is needed"
+                    ),
                 ))
             })?;
             trusted.extend(all);

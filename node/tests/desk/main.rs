@@ -17,6 +17,7 @@ mod forged;
 mod mutations;
 mod promises;
 mod proof;
+mod public;
 mod receipts;
 mod rotation;
 mod story;

@@ -10,13 +10,13 @@ use formats::id::{Digest, EnvelopeId};
 
 use super::{Items, LIMIT, LIMIT_MAX, id, page};
 use crate::body::Body;
-use crate::evidence::Contents;
 use crate::desk::{DocumentFilter, Submission, Topic};
 use crate::door::auth::Who;
 use crate::door::params::Params;
 use crate::door::problem::{Kind, Problem};
 use crate::door::wait::{WAIT_S_MAX, until};
 use crate::door::{Doors, content, multipart};
+use crate::evidence::Contents;
 use crate::fault::DeskError;
 use crate::screen::day::Day;
 use crate::view::{Accepted, Page, RecipientState, StateCounts, TimelineView};
@@ -390,7 +390,11 @@ pub(crate) fn contents(uri: &Uri) -> Result<Contents, Problem> {
         None | Some("packet") => Contents::Packet,
         Some("digest") => Contents::Digest,
         Some(_) => {
-            params.fault("content", "chỉ nhận packet hoặc digest", "takes packet or digest");
+            params.fault(
+                "content",
+                "chỉ nhận packet hoặc digest",
+                "takes packet or digest",
+            );
             Contents::Digest
         }
     };

@@ -99,7 +99,10 @@ impl Claims {
         let body = read(Member::CheckpointBody(number))?;
         let has_token = zip.has(&Member::Token(number));
         let token = match has_token {
-            true => Some(zip.read(&Member::Token(number)).map_err(|error| text(&error))?),
+            true => Some(
+                zip.read(&Member::Token(number))
+                    .map_err(|error| text(&error))?,
+            ),
             false => None,
         };
         let signed = SignedCheckpoint { note, cms, token };
@@ -164,7 +167,10 @@ impl Claims {
                 reason: statement.reason.map(|reason| reason.code().to_owned()),
                 level,
             };
-            let why = line.reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let why = line
+                .reason
+                .as_ref()
+                .map_or_else(String::new, |why| format!(" ({why})"));
             let text = format!(
                 "{}{why} {} {} {} [{}]",
                 line.event,
@@ -297,4 +303,3 @@ fn kind(record: &Record) -> String {
         Record::TrustList(list) => format!("trust list {}", list.trust_domain),
     }
 }
-

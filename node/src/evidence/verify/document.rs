@@ -149,8 +149,14 @@ fn signed_at(trust: &Trust, parsed: &Parsed, report: &mut Report) -> Option<Time
     let Some(token) = parsed.timestamp_token() else {
         report.ok(
             &at,
-            format!("chữ ký không có dấu thời gian; người ký ghi {}", said.rfc3339()),
-            format!("no time-stamp on the signature; its signer says {}", said.rfc3339()),
+            format!(
+                "chữ ký không có dấu thời gian; người ký ghi {}",
+                said.rfc3339()
+            ),
+            format!(
+                "no time-stamp on the signature; its signer says {}",
+                said.rfc3339()
+            ),
         );
         return Some(said);
     };

@@ -36,7 +36,9 @@ impl Level {
     pub fn phrase(self) -> Phrase {
         match self {
             Self::Signed => Phrase::new("đã ký, chưa có dấu thời gian", "signed, not stamped yet"),
-            Self::Stamped => Phrase::new("bằng chứng có dấu thời gian", "evidence with a time-stamp"),
+            Self::Stamped => {
+                Phrase::new("bằng chứng có dấu thời gian", "evidence with a time-stamp")
+            }
             Self::Witnessed => Phrase::new(
                 "bằng chứng có dấu thời gian và người làm chứng",
                 "evidence with a time-stamp and a witness",

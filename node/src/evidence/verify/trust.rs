@@ -67,7 +67,9 @@ impl Trust {
             match authorities.iter().any(|one| list.verify(one).is_ok()) {
                 true => {
                     let (from, issuer) = (list.this_update().rfc3339(), list.issuer());
-                    let until = list.next_update().map_or_else(String::new, Timestamp::rfc3339);
+                    let until = list
+                        .next_update()
+                        .map_or_else(String::new, Timestamp::rfc3339);
                     report.ok(
                         &at,
                         format!("danh sách thu hồi của {issuer}, hiệu lực từ {from} đến {until}"),
@@ -111,7 +113,11 @@ impl Trust {
     ) -> Result<VerifiedCert, String> {
         let mut all = self.certificates.values();
         let certificate = all.find(|one| parsed.signer_matches(one));
-        self.believe(certificate.ok_or("its signer's certificate is not inside")?, role, at)
+        self.believe(
+            certificate.ok_or("its signer's certificate is not inside")?,
+            role,
+            at,
+        )
     }
 
     pub(super) fn believe(
@@ -170,7 +176,9 @@ impl Trust {
 
     fn unspoilt(&self, signer: VerifiedCert, at: Timestamp) -> Result<VerifiedCert, String> {
         for pair in signer.path().windows(2) {
-            let [issuer, certificate] = pair else { continue };
+            let [issuer, certificate] = pair else {
+                continue;
+            };
             for list in self.lists.iter().filter(|list| list.verify(issuer).is_ok()) {
                 if let Some(entry) = list.entry(certificate)
                     && entry.spoils(at)
@@ -195,7 +203,9 @@ impl Trust {
         let found = self.first(claimed, |validator, when| {
             let stamp = stamp::verify_token(token, &imprint, validator, latest)
                 .map_err(|error| error.to_string())?;
-            let tsa = Parsed::parse(token).ok().and_then(|one| one.embedded_signer());
+            let tsa = Parsed::parse(token)
+                .ok()
+                .and_then(|one| one.embedded_signer());
             let tsa = tsa.ok_or("the token carries no certificate of its signer")?;
             let tsa = validator.verify(&tsa, Role::TimeStamping, when);
             Ok((stamp.time, tsa.map_err(|error| error.to_string())?))
@@ -240,7 +250,10 @@ impl Parts {
             };
             kept = kept.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             if kept > limits.kept_bytes {
-                report.bad(&at, "records, certificates and lists are too large together");
+                report.bad(
+                    &at,
+                    "records, certificates and lists are too large together",
+                );
                 return None;
             }
             parts.take(member, bytes, &at, report);
