@@ -5,8 +5,10 @@
 //! folder, occur in two spellings or hide something. What the members say is checked by `verify.sh`
 //! inside and by `pki` outside. Fails with [`ProofError`].
 
+pub mod asic;
 mod member;
 mod reader;
+mod sums;
 mod writer;
 
 use std::fmt::Write as _;
@@ -16,6 +18,7 @@ use crate::limits;
 
 pub use member::Member;
 pub use reader::ProofReader;
+pub use sums::Sums;
 pub use writer::ProofWriter;
 
 /// Why a package cannot be written or read.

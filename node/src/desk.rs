@@ -28,6 +28,7 @@ use crate::access::{Caller, KeyDraft, KeyView, Login, NewKey, UserDraft};
 use crate::agency::Agency;
 use crate::body::{Body, Spool};
 use crate::config::NodeConfig;
+use crate::evidence::Contents;
 use crate::fault::{DeskError, SubmitError};
 use crate::life::Side;
 use crate::store::ledger;
@@ -306,13 +307,15 @@ impl Desk {
         history::explain(&self.0, agency, id).await
     }
 
-    /// Writes the proof package (zip) of a sent document.
+    /// Writes the proof package (zip) of a sent document; without its content where only the digest is
+    /// wanted, or where retention has deleted it.
     pub async fn evidence(
         &self,
         agency: &AgencyCode,
         id: EnvelopeId,
+        contents: Contents,
     ) -> Result<FileView, DeskError> {
-        crate::evidence::package(&self.0, agency, id).await
+        crate::evidence::package(&self.0, agency, id, contents).await
     }
 
     /// The packet of a sent document.

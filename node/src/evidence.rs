@@ -1,40 +1,54 @@
 //! Gathers the proof package of a sent document: everything that proves, to somebody who trusts a root
 //! certificate and nothing else, what was sent, by whom, and what became of it.
 //!
-//! Gathering reads the ledger, the station's log and the directory; writing is pure (`evidence/write.rs`).
-//! Fails when a stored thing is damaged; a package is never written half. `verify` checks one.
+//! Gathering reads the ledger, the station's log, the directory and what was kept of it (`keep`, `past`);
+//! writing is pure (`write`, `page`). Fails when a stored thing is damaged; a package is never written half.
+//! `verify` checks one, `report` shows the result to people.
 
+pub(crate) mod keep;
+mod page;
+mod past;
+pub mod report;
 pub mod verify;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::checkpoint::SignedCheckpoint;
 use formats::header::Header;
-use formats::id::{AgencyCode, Digest, EnvelopeId, StationName};
+use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::receipt::{Proven, ReceiptBundle};
-use formats::record::Record;
-use formats::statement::Statement;
+use formats::statement::{Event, Statement};
+use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::sign::Parsed;
-use relay::directory::Snapshot;
 use relay::store::ProofBase;
 
 use crate::body::Body;
 use crate::desk::core::Core;
 use crate::fault::DeskError;
-use crate::receipts::may_state;
 use crate::store::ledger::{self, Document, StoredEnvelope};
 use crate::store::receipts;
 use crate::view::FileView;
+use past::Past;
+
+/// How much of the document goes into its package.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contents {
+    /// Only its digest and the salts of its commitments: for restricted content. A document whose content
+    /// was deleted has no other form.
+    Digest,
+    /// The packet itself.
+    #[default]
+    Packet,
+}
 
 /// Everything that goes into a package.
-#[derive(Debug)]
 struct Gathered {
     document: Document,
-    packet: Body,
+    /// `None`: only its digest.
+    packet: Option<Body>,
     envelopes: Vec<(EnvelopeId, StoredEnvelope)>,
     receipts: Vec<Receipt>,
     checkpoints: Vec<SignedCheckpoint>,
@@ -43,11 +57,10 @@ struct Gathered {
     /// Roots and intermediates.
     authorities: Vec<Certificate>,
     /// In DER.
-    crls: Vec<Vec<u8>>,
+    crls: Vec<Arc<[u8]>>,
 }
 
 /// One receipt, with its checkpoint's number (from 1) and that checkpoint's size.
-#[derive(Debug)]
 struct Receipt {
     proven: Proven,
     statement: Statement,
@@ -60,8 +73,9 @@ pub(crate) async fn package(
     core: &Core,
     agency: &AgencyCode,
     id: EnvelopeId,
+    contents: Contents,
 ) -> Result<FileView, DeskError> {
-    let gathered = gather(core, agency, id).await?;
+    let gathered = gather(core, agency, id, contents).await?;
     let (tmp, now) = (Arc::clone(&core.tmp), core.now());
     let body = tokio::task::spawn_blocking(move || write::package(&gathered, &tmp, now))
         .await
@@ -75,10 +89,22 @@ pub(crate) async fn package(
     })
 }
 
-async fn gather(core: &Core, agency: &AgencyCode, id: EnvelopeId) -> Result<Gathered, DeskError> {
+async fn gather(
+    core: &Core,
+    agency: &AgencyCode,
+    id: EnvelopeId,
+    contents: Contents,
+) -> Result<Gathered, DeskError> {
     let pool = core.reader();
     let document = ledger::document(&pool, agency, id).await?;
-    let packet = core.packets.read(&pool, document.packet).await?;
+    let packet = match contents {
+        Contents::Digest => None,
+        // Evidence outlives the content: what was deleted is proven by its digest.
+        Contents::Packet => match core.packets.read(&pool, document.packet).await {
+            Err(DeskError::NotFound) => None,
+            read => Some(read?),
+        },
+    };
     let mut envelopes = Vec::new();
     let mut bundles = Vec::new();
     for stored in ledger::envelopes(&pool, id).await? {
@@ -90,27 +116,60 @@ async fn gather(core: &Core, agency: &AgencyCode, id: EnvelopeId) -> Result<Gath
         bundles.extend(receipts::bundles(&pool, &stored.id).await?);
         envelopes.push((envelope, stored));
     }
+    let mut read = Vec::with_capacity(bundles.len());
+    for bundle in bundles {
+        let statements = bundle.statements().map_err(|error| internal(&error))?;
+        read.push((bundle, statements));
+    }
+    let headers = headers(&envelopes)?;
     let directory = core.station().directory().snapshot();
-    let (receipts, checkpoints) = sort_out(bundles, &envelopes, &directory)?;
-    let records = records(core, &directory, &receipts).await?;
-    let mut certificates = Certificates::default();
-    certificates.signers(&directory, &document, &receipts, &checkpoints, &records)?;
-    let validator = directory.validator();
+    let ours = read.iter().flat_map(|(_, statements)| statements);
+    let ours = ours.filter(|one| headers.contains_key(&one.envelope));
+    let past = Past::load(pool, Arc::clone(&directory), &ours.collect::<Vec<_>>()).await?;
+    let (receipts, checkpoints) = sort_out(read, &headers, &past)?;
+    let mut found = Found::default();
+    found.keep_record(directory.trust_list_signed());
+    for receipt in &receipts {
+        let statement = &receipt.statement;
+        let Some(recipient) = statement.recipient.agency() else {
+            continue;
+        };
+        let home = past.home(recipient, statement.time);
+        home.into_iter()
+            .flat_map(|(_, records)| records)
+            .for_each(|one| found.keep_record(one));
+        if let Some(entry) = directory.agency(recipient) {
+            found.keep_record(Arc::clone(&entry.signed));
+        }
+    }
+    found.document(&past, &document, &headers).await?;
+    found.checkpoints(&past, &checkpoints).await?;
+    found.records_signers()?;
+    let authorities = past.authorities(found.certificates.values()).await?;
+    let below = found.certificates.values().chain(&authorities);
+    let issuers: BTreeSet<String> = below.map(Certificate::issuer).collect();
+    let crls = past.lists(&issuers, &found.times).await?;
     Ok(Gathered {
         document,
         packet,
         envelopes,
         receipts,
         checkpoints,
-        records,
-        certificates: certificates.0.into_values().collect(),
-        authorities: validator.authorities().cloned().collect(),
-        crls: validator
-            .crls()
-            .iter()
-            .map(|crl| crl.der().to_vec())
-            .collect(),
+        records: found.records.into_values().collect(),
+        certificates: found.certificates.into_values().collect(),
+        authorities,
+        crls,
     })
+}
+
+fn headers(
+    envelopes: &[(EnvelopeId, StoredEnvelope)],
+) -> Result<BTreeMap<EnvelopeId, Header>, DeskError> {
+    let read = |(id, stored): &(EnvelopeId, StoredEnvelope)| {
+        let header = Header::decode(&stored.header).map_err(|error| internal(&error))?;
+        Ok((*id, header))
+    };
+    envelopes.iter().map(read).collect()
 }
 
 /// What our own station stated about an envelope, proven in a stamped checkpoint if there is one.
@@ -135,20 +194,14 @@ async fn own_statements(
 /// need, each once. A bundle is kept as it came, and its station can put anything into it: what it
 /// may not say stays out, or one neighbour could spoil every package.
 fn sort_out(
-    bundles: Vec<ReceiptBundle>,
-    envelopes: &[(EnvelopeId, StoredEnvelope)],
-    directory: &Snapshot,
+    bundles: Vec<(ReceiptBundle, Vec<Statement>)>,
+    ours: &BTreeMap<EnvelopeId, Header>,
+    past: &Past,
 ) -> Result<(Vec<Receipt>, Vec<SignedCheckpoint>), DeskError> {
-    let mut ours = BTreeMap::new();
-    for (id, stored) in envelopes {
-        let header = Header::decode(&stored.header).map_err(|error| internal(&error))?;
-        ours.insert(*id, header);
-    }
     let mut known = BTreeSet::new();
     let mut receipts = Vec::new();
     let mut checkpoints: Vec<SignedCheckpoint> = Vec::new();
-    for bundle in bundles {
-        let statements = bundle.statements().map_err(|error| internal(&error))?;
+    for (bundle, statements) in bundles {
         let note = bundle
             .checkpoint
             .parsed()
@@ -156,7 +209,7 @@ fn sort_out(
         let mut number = None;
         for (proven, statement) in bundle.proven.into_iter().zip(statements) {
             let header = ours.get(&statement.envelope);
-            if !header.is_some_and(|header| sayable(&statement, header, directory))
+            if !header.is_some_and(|header| sayable(&statement, header, past))
                 || !known.insert(proven.leaf_hash())
             {
                 continue;
@@ -184,134 +237,121 @@ fn sort_out(
 }
 
 /// The statement agrees with the header it is about, and its station may make it.
-fn sayable(statement: &Statement, header: &Header, directory: &Snapshot) -> bool {
+fn sayable(statement: &Statement, header: &Header, past: &Past) -> bool {
     let context = header.context();
     statement.header_digest == header.digest()
         && statement.commitment == context.commitment
         && statement.sender == context.sender
         && context.recipients.contains(&statement.recipient)
-        && statement
-            .recipient
-            .agency()
-            .is_some_and(|recipient| may_state(directory, statement, recipient))
+        && past.may_state(statement)
 }
 
-/// The records that show who may speak: trust list, the stations, their agencies' attachments.
-async fn records(
-    core: &Core,
-    directory: &Snapshot,
-    receipts: &[Receipt],
-) -> Result<Vec<Arc<[u8]>>, DeskError> {
-    let mut all: BTreeMap<Digest, Arc<[u8]>> = BTreeMap::new();
-    let mut keep = |bytes: &Arc<[u8]>| {
-        all.insert(Digest::of(bytes), Arc::clone(bytes));
-    };
-    for receipt in receipts {
-        let statement = &receipt.statement;
-        if let Some(station) = directory.station(&statement.station) {
-            keep(&station.signed);
-        }
-        let Some(recipient) = statement.recipient.agency() else {
-            continue;
-        };
-        if let Some((_, signed)) = directory.attachment(recipient, statement.time) {
-            keep(&signed);
-        }
-        if let Some(delegation) = directory.delegation(recipient, statement.time)
-            && let Some((_, signed)) = directory.attachment(&delegation.parent, statement.time)
-        {
-            keep(&signed);
-        }
-        if let Some(entry) = directory.agency(recipient) {
-            keep(&entry.signed);
-        }
+/// Final facts are the home station's to state (architecture 9).
+pub(crate) fn only_home_says(event: Event) -> bool {
+    match event {
+        Event::ContentConsignment
+        | Event::ContentConsignmentFailure
+        | Event::ContentHandover
+        | Event::ContentHandoverFailure
+        | Event::Expired
+        | Event::Opened
+        | Event::Recalled => true,
+        Event::RelayAcceptance
+        | Event::RelayFailure
+        | Event::RelayRejection
+        | Event::SubmissionAcceptance
+        | Event::SubmissionRejection => false,
     }
-    let folder = core.records.clone();
-    let sequence = directory.trust_list().sequence;
-    let found = tokio::task::spawn_blocking(move || rare_records(folder, sequence))
-        .await
-        .map_err(|error| internal(&error))??;
-    found.iter().for_each(keep);
-    Ok(all.into_values().collect())
 }
 
-/// The trust list in force and the delegations: few, and known to the directory in parsed form only.
-fn rare_records(folder: PathBuf, sequence: u64) -> Result<Vec<Arc<[u8]>>, DeskError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "rec") {
-            continue;
-        }
-        let bytes = std::fs::read(&path)?;
-        let Ok(opened) = pki::record::open(&bytes) else {
-            continue;
-        };
-        let wanted = match &opened.record {
-            Record::TrustList(list) => list.sequence == sequence,
-            Record::Delegation(_) => true,
-            Record::Agencies(_) | Record::Attachment(_) | Record::Station(_) => false,
-        };
-        if wanted {
-            found.push(Arc::from(bytes));
-        }
+/// Records, the certificates of everybody who signed something in the package, and the times at which they
+/// are judged.
+#[derive(Default)]
+struct Found {
+    records: BTreeMap<Digest, Arc<[u8]>>,
+    certificates: BTreeMap<Digest, Certificate>,
+    times: BTreeSet<Timestamp>,
+}
+
+impl Found {
+    fn keep_record(&mut self, signed: Arc<[u8]>) {
+        self.records.insert(Digest::of(&signed), signed);
     }
-    Ok(found)
-}
 
-/// Certificates by digest.
-#[derive(Debug, Default)]
-struct Certificates(BTreeMap<Digest, Certificate>);
-
-impl Certificates {
     fn keep(&mut self, certificate: Certificate) {
-        self.0.insert(certificate.sha256(), certificate);
+        self.certificates.insert(certificate.sha256(), certificate);
     }
 
-    /// Everybody who signed something in the package.
-    fn signers(
-        &mut self,
-        directory: &Snapshot,
-        document: &Document,
-        receipts: &[Receipt],
-        checkpoints: &[SignedCheckpoint],
-        records: &[Arc<[u8]>],
-    ) -> Result<(), DeskError> {
-        let signer: Digest = document
-            .view
-            .signature
-            .certificate
-            .parse()
-            .map_err(|_| internal(&"stored certificate digest"))?;
-        let mut wanted = BTreeSet::from([signer]);
-        let stations: BTreeSet<&StationName> = receipts
-            .iter()
-            .map(|receipt| &receipt.statement.station)
-            .collect();
-        for station in stations {
-            if let Some(entry) = directory.station(station) {
-                wanted.extend(entry.record().evidence_sha256.iter().copied());
-            }
+    async fn want(&mut self, past: &Past, digest: &Digest) -> Result<(), DeskError> {
+        if !self.certificates.contains_key(digest)
+            && let Some(found) = past.certificate(digest).await?
+        {
+            self.keep(found);
         }
+        Ok(())
+    }
+
+    /// A signature: its time, its token's, and the certificates that travel inside.
+    fn signature(&mut self, parsed: &Parsed, token: Option<&[u8]>) -> Result<(), DeskError> {
+        self.times.extend(parsed.signing_time());
+        if let Some(token) = token {
+            let stamped = Parsed::parse(token).map_err(|error| internal(&error))?;
+            let embedded = stamped.embedded_certificates();
+            embedded.into_iter().for_each(|one| self.keep(one));
+            self.times.extend(pki::stamp::claimed_time(token).ok());
+        }
+        Ok(())
+    }
+
+    async fn document(
+        &mut self,
+        past: &Past,
+        document: &Document,
+        headers: &BTreeMap<EnvelopeId, Header>,
+    ) -> Result<(), DeskError> {
+        let signature = &document.packet_signature;
+        let parsed = Parsed::parse(signature).map_err(|error| internal(&error))?;
+        let embedded = parsed.embedded_certificates();
+        embedded.into_iter().for_each(|one| self.keep(one));
+        self.signature(&parsed, parsed.timestamp_token().as_deref())?;
+        let signer = document.view.signature.certificate.parse();
+        let signer: Digest = signer.map_err(|_| internal(&"stored certificate digest"))?;
+        self.want(past, &signer).await?;
+        for header in headers.values() {
+            self.times.insert(header.context().created);
+            self.want(past, &header.context().signer).await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoints(
+        &mut self,
+        past: &Past,
+        checkpoints: &[SignedCheckpoint],
+    ) -> Result<(), DeskError> {
         for checkpoint in checkpoints {
             let parsed = Parsed::parse(&checkpoint.cms).map_err(|error| internal(&error))?;
-            wanted.extend(parsed.signer_sha256());
+            self.signature(&parsed, checkpoint.token.as_deref())?;
+            let signer = parsed.signer_sha256();
+            if let Some(signer) = &signer {
+                self.want(past, signer).await?;
+            }
+            let note = checkpoint.parsed().map_err(|error| internal(&error))?;
+            let record = past.station(&note.checkpoint.origin, signer.as_ref());
+            record.into_iter().for_each(|one| self.keep_record(one));
         }
-        for certificate in wanted
-            .iter()
-            .filter_map(|digest| directory.certificate(digest))
-        {
-            self.keep(certificate);
-        }
+        Ok(())
+    }
+
+    /// Records bring their signers along.
+    fn records_signers(&mut self) -> Result<(), DeskError> {
+        let records: Vec<Arc<[u8]>> = self.records.values().cloned().collect();
         for record in records {
-            let opened = pki::record::open(record).map_err(|error| internal(&error))?;
+            let opened = pki::record::open(&record).map_err(|error| internal(&error))?;
+            self.times.insert(opened.record.issued());
             self.keep(opened.signer);
+            opened.co_signers.into_iter().for_each(|one| self.keep(one));
         }
-        let parsed = Parsed::parse(&document.packet_signature).map_err(|error| internal(&error))?;
-        parsed
-            .embedded_certificates()
-            .into_iter()
-            .for_each(|one| self.keep(one));
         Ok(())
     }
 }

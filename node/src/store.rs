@@ -9,6 +9,7 @@ pub(crate) mod commit;
 pub(crate) mod deadlines;
 pub(crate) mod documents;
 pub(crate) mod inbox;
+pub(crate) mod kept;
 pub(crate) mod ledger;
 pub(crate) mod packets;
 pub(crate) mod proofs;

@@ -194,13 +194,28 @@ impl PacketDigest {
         hasher.finish().map_err(invalid)
     }
 
+    /// What is known of a packet that is not here (restricted, or deleted by retention): its SHA-256, and
+    /// the digest that its signature states where the signer's key goes with another hash. Who signs the
+    /// header with this SHA-256 in its commitment vouches that both are of one packet.
+    #[must_use]
+    pub fn stated(sha256: Digest, signature: &Parsed) -> Self {
+        let hash = signature.hash();
+        let other =
+            (hash != HashAlgorithm::Sha256).then(|| (hash, signature.said.message_digest.clone()));
+        Self {
+            sha256,
+            other,
+            bytes: 0,
+        }
+    }
+
     /// SHA-256 of the packet.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.sha256
     }
 
-    /// Length of the packet in bytes.
+    /// Length of the packet in bytes; 0 for one that is not here.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes

@@ -13,8 +13,10 @@ pub enum Member {
     Readme,
     /// `verify.sh`: checks everything with `openssl`.
     VerifyScript,
-    /// `summary.html`: for people.
-    Summary,
+    /// `SHA256SUMS`: digest of every other member, as `sha256sum -c` reads it. Finds damage; proves nothing.
+    Sums,
+    /// `index.html`: for people.
+    Page,
     /// `document/packet.edxml`: the packet; absent where only its digest is shown.
     Packet,
     /// `document/packet.sha256`: its SHA-256 in hexadecimal.
@@ -47,9 +49,9 @@ pub enum Member {
     Record(u32),
     /// `certificates/SHA256.crt`: a certificate in DER.
     Certificate(Digest),
-    /// `crls/SHA256.crl`: a CRL in DER.
+    /// `crls/SHA256.crl`: a CRL in DER, in force when something of the package was signed, or later.
     Crl(Digest),
-    /// `ca.pem`: roots, intermediates and CRLs in PEM, for `openssl -CAfile`.
+    /// `ca.pem`: roots and intermediates in PEM, for `openssl -CAfile`.
     Anchors,
 }
 
@@ -58,7 +60,8 @@ impl fmt::Display for Member {
         match self {
             Self::Readme => f.write_str("README.txt"),
             Self::VerifyScript => f.write_str("verify.sh"),
-            Self::Summary => f.write_str("summary.html"),
+            Self::Sums => f.write_str("SHA256SUMS"),
+            Self::Page => f.write_str("index.html"),
             Self::Packet => f.write_str("document/packet.edxml"),
             Self::PacketDigest => f.write_str("document/packet.sha256"),
             Self::Signature => f.write_str("document/signature.p7s"),
@@ -97,7 +100,8 @@ fn read(name: &str) -> Option<Member> {
     Some(match *parts.as_slice() {
         ["README.txt"] => Member::Readme,
         ["verify.sh"] => Member::VerifyScript,
-        ["summary.html"] => Member::Summary,
+        ["SHA256SUMS"] => Member::Sums,
+        ["index.html"] => Member::Page,
         ["ca.pem"] => Member::Anchors,
         ["document", "packet.edxml"] => Member::Packet,
         ["document", "packet.sha256"] => Member::PacketDigest,

@@ -25,6 +25,7 @@ const ENTRY_BYTES_MAX: u64 = 256;
 pub struct ProofReader<R: Read + Seek> {
     zip: ZipArchive<R>,
     members: BTreeMap<Member, usize>,
+    total_bytes: u64,
 }
 
 impl<R: Read + Seek> ProofReader<R> {
@@ -65,7 +66,17 @@ impl<R: Read + Seek> ProofReader<R> {
             }
         }
         zip.validate_header_consistency()?;
-        Ok(Self { zip, members })
+        Ok(Self {
+            zip,
+            members,
+            total_bytes,
+        })
+    }
+
+    /// Bytes of all members, as their entries say; nothing reads more.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
     }
 
     /// The members, in the order of [`Member`].

@@ -18,7 +18,8 @@ fn all_members() -> Vec<Member> {
     vec![
         Member::Readme,
         Member::VerifyScript,
-        Member::Summary,
+        Member::Sums,
+        Member::Page,
         Member::Packet,
         Member::PacketDigest,
         Member::Signature,
@@ -199,10 +200,10 @@ fn too_many_entries_are_refused_by_the_end_record() {
 fn a_bomb_is_refused() {
     let zeros = vec![0; usize::try_from(limits::PROOF_MEMBER_BYTES_MAX).unwrap() + 1];
     let mut writer = ProofWriter::new(Cursor::new(Vec::new()));
-    let refused = writer.add(&Member::Summary, &zeros);
+    let refused = writer.add(&Member::Page, &zeros);
     assert!(matches!(refused, Err(ProofError::TooLarge(_))));
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("summary.html", SimpleFileOptions::default())
+    zip.start_file("index.html", SimpleFileOptions::default())
         .unwrap();
     zip.write_all(&zeros).unwrap();
     let bytes = zip.finish().unwrap().into_inner();

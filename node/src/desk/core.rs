@@ -22,6 +22,7 @@ use crate::body::{Body, TemporaryDirectory};
 use crate::checks::{self, Checks};
 use crate::config::NodeConfig;
 use crate::desk::topics::{Topic, Topics};
+use crate::evidence;
 use crate::fault::{DeskError, SubmitError};
 use crate::house;
 use crate::inbox::Leasing;
@@ -63,6 +64,7 @@ pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_desk.sql"),
     include_str!("../../migrations/sqlite/0002_business.sql"),
     include_str!("../../migrations/sqlite/0003_checks.sql"),
+    include_str!("../../migrations/sqlite/0004_kept.sql"),
 ];
 
 #[derive(Debug)]
@@ -72,8 +74,6 @@ pub(crate) struct Core {
     pub(crate) agencies: Agencies,
     pub(crate) tmp: Arc<TemporaryDirectory>,
     pub(crate) packets: Packets,
-    /// Folder of records, for the proof package.
-    pub(crate) records: PathBuf,
     pub(crate) access: Access,
     pub(crate) tsa: Option<Tsa>,
     pub(crate) running: Running,
@@ -102,7 +102,6 @@ impl Core {
         let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
         let calendar = Arc::new(config.calendar);
-        let records = config.station.records.clone();
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
         let station = Station::start_at(config.station, Some(desk), clock).await?;
@@ -126,7 +125,6 @@ impl Core {
             agencies,
             tmp,
             packets,
-            records,
             tsa,
             running: Running::default(),
             turns: Turns::default(),
@@ -144,6 +142,10 @@ impl Core {
         core.tasks.spawn(work);
         core.tasks
             .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks.spawn(evidence::keep::keep(
+            Arc::downgrade(&core),
+            core.stop.clone(),
+        ));
         core.tasks
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
         core.tasks

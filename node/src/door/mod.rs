@@ -29,6 +29,7 @@ pub struct Doors(Arc<Inner>);
 struct Inner {
     desk: Desk,
     logins: auth::LoginGuard,
+    checks: crate::screen::verify::Checks,
 }
 
 impl Doors {
@@ -38,6 +39,7 @@ impl Doors {
         Self(Arc::new(Inner {
             desk,
             logins: auth::LoginGuard::default(),
+            checks: crate::screen::verify::Checks::default(),
         }))
     }
 
@@ -45,6 +47,11 @@ impl Doors {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    /// What bounds the public page that checks proof packages.
+    pub(crate) fn checks(&self) -> &crate::screen::verify::Checks {
+        &self.0.checks
     }
 
     /// What slows down guessing of passwords.

@@ -58,9 +58,23 @@ fn malformed(error: &MultipartError) -> Problem {
 }
 
 /// Streams one part of a form into a spool.
-pub async fn spool_part(doors: &Doors, mut field: Field<'_>) -> Result<Body, Problem> {
+pub async fn spool_part(doors: &Doors, field: Field<'_>) -> Result<Body, Problem> {
+    spool_part_within(doors, field, u64::MAX).await
+}
+
+/// As [`spool_part`], of a part of at most so many bytes.
+pub(crate) async fn spool_part_within(
+    doors: &Doors,
+    mut field: Field<'_>,
+    bytes_max: u64,
+) -> Result<Body, Problem> {
     let mut spool = doors.desk().spool();
+    let mut bytes: u64 = 0;
     while let Some(chunk) = field.chunk().await.map_err(|error| malformed(&error))? {
+        bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        if bytes > bytes_max {
+            return Err(Problem::new(Kind::TooLarge));
+        }
         push(doors, &mut spool, &chunk)?;
     }
     Ok(spool.finish())

@@ -179,6 +179,8 @@ fn pages() -> Vec<Route> {
         act(PERSON, "/logout", post(screen::login::leave)),
         look(Needs::Nobody, "/login", get(screen::login::show)),
         act(Needs::Nobody, "/login", post(screen::login::enter)),
+        look(Needs::Nobody, "/verify", get(screen::verify::show)),
+        stream(Needs::Nobody, "/verify", post(screen::verify::check)),
         look(Needs::Nobody, "/lang/{lang}", get(screen::switch)),
         look(Needs::Nobody, "/problems", get(screen::problems::list)),
         look(
@@ -232,6 +234,7 @@ mod tests {
                 "/livez",
                 "/readyz",
                 "/login",
+                "/verify",
                 "/lang/",
                 "/problems",
                 "/assets/",

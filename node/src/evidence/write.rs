@@ -1,17 +1,19 @@
 //! Writes a proof package from what was gathered: fixed names, fixed order, the same bytes each time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use formats::id::Digest;
-use formats::proof::{Inclusion, Member, ProofError, ProofWriter};
+use formats::limits;
+use formats::proof::asic::{Asic, Checksum};
+use formats::proof::{Inclusion, Member, ProofError, ProofWriter, Sums};
 use formats::time::Timestamp;
 
-use super::{Gathered, Receipt};
+use super::{Gathered, page};
 use crate::body::{Body, TemporaryDirectory};
 use crate::fault::DeskError;
 
@@ -22,83 +24,154 @@ pub(super) fn package(
     now: Timestamp,
 ) -> Result<Body, DeskError> {
     let (file, finish) = tmp.file()?;
-    let mut zip = ProofWriter::new(file);
-    let done = members(&mut zip, gathered, now);
-    done.map_err(|error| DeskError::Internal(format!("evidence: {error}")))?;
-    let mut file = zip
-        .finish()
-        .map_err(|error| DeskError::Internal(format!("evidence: {error}")))?;
+    let mut package = Package {
+        zip: ProofWriter::new(file),
+        sums: BTreeMap::new(),
+    };
+    let done = package.members(gathered, now);
+    let failed = |error: ProofError| DeskError::Internal(format!("evidence: {error}"));
+    done.map_err(failed)?;
+    let mut file = package.zip.finish().map_err(failed)?;
     file.flush()?;
     Ok(finish(file)?)
 }
 
-fn members(
-    zip: &mut ProofWriter<File>,
-    gathered: &Gathered,
-    now: Timestamp,
-) -> Result<(), ProofError> {
-    zip.add(&Member::Readme, README.as_bytes())?;
-    zip.add(&Member::VerifyScript, VERIFY.as_bytes())?;
-    zip.add(&Member::Summary, summary(gathered, now).as_bytes())?;
-    zip.add_from(&Member::Packet, BufReader::new(gathered.packet.reader()?))?;
-    let digest = format!("{}\n", gathered.packet.digest());
-    zip.add(&Member::PacketDigest, digest.as_bytes())?;
-    zip.add(&Member::Signature, &gathered.document.packet_signature)?;
-    for (id, envelope) in &gathered.envelopes {
-        zip.add(&Member::Header(*id), &envelope.header)?;
-        zip.add(&Member::HeaderSignature(*id), &envelope.header_signature)?;
-        zip.add(
-            &Member::ContentSalt(*id),
-            hex_line(&envelope.salt).as_bytes(),
-        )?;
+/// A package being written, and the digests of its members.
+struct Package {
+    zip: ProofWriter<File>,
+    sums: BTreeMap<Member, Digest>,
+}
+
+impl Package {
+    fn add(&mut self, member: &Member, content: &[u8]) -> Result<(), ProofError> {
+        self.sums.insert(member.clone(), Digest::of(content));
+        self.zip.add(member, content)
     }
-    for (number, receipt) in numbered(&gathered.receipts) {
-        zip.add(&Member::Statement(number), &receipt.proven.statement)?;
-        zip.add(
-            &Member::StatementSalt(number),
-            hex_line(&receipt.proven.salt).as_bytes(),
-        )?;
-        let inclusion = Inclusion {
-            checkpoint: receipt.checkpoint,
-            index: receipt.proven.index,
-            size: receipt.size,
-            path: receipt.proven.path.clone(),
+
+    fn add_from(&mut self, member: &Member, content: impl Read) -> Result<(), ProofError> {
+        let mut hashing = Hashing {
+            inner: content,
+            hash: Sha256::new(),
         };
-        zip.add(&Member::Inclusion(number), inclusion.to_text().as_bytes())?;
+        self.zip.add_from(member, &mut hashing)?;
+        let digest = Digest::from_bytes(hashing.hash.finalize().into());
+        self.sums.insert(member.clone(), digest);
+        Ok(())
     }
-    for (number, checkpoint) in numbered(&gathered.checkpoints) {
-        zip.add(&Member::Note(number), checkpoint.note.as_bytes())?;
-        let body = checkpoint
-            .parsed()
-            .map(|note| note.checkpoint.body())
-            .unwrap_or_default();
-        zip.add(&Member::CheckpointBody(number), body.as_bytes())?;
-        zip.add(&Member::CheckpointSignature(number), &checkpoint.cms)?;
-        if let Some(token) = &checkpoint.token {
-            zip.add(&Member::Token(number), token)?;
+
+    fn members(&mut self, gathered: &Gathered, now: Timestamp) -> Result<(), ProofError> {
+        self.add(&Member::Readme, README.as_bytes())?;
+        self.add(&Member::VerifyScript, VERIFY.as_bytes())?;
+        self.add(&Member::Page, page::html(gathered, now).as_bytes())?;
+        self.document(gathered)?;
+        self.receipts(gathered)?;
+        for (number, record) in numbered(&gathered.records) {
+            self.add(&Member::Record(number), record)?;
         }
-    }
-    for (number, record) in numbered(&gathered.records) {
-        zip.add(&Member::Record(number), record)?;
-    }
-    for certificate in &gathered.certificates {
-        zip.add(
-            &Member::Certificate(certificate.sha256()),
-            certificate.der(),
-        )?;
-    }
-    let mut anchors = String::new();
-    for authority in &gathered.authorities {
-        anchors.push_str(&authority.pem());
-        if !anchors.ends_with('\n') {
-            anchors.push('\n');
+        for certificate in &gathered.certificates {
+            let member = Member::Certificate(certificate.sha256());
+            self.add(&member, certificate.der())?;
         }
+        let mut anchors = String::new();
+        for authority in &gathered.authorities {
+            anchors.push_str(&authority.pem());
+            if !anchors.ends_with('\n') {
+                anchors.push('\n');
+            }
+        }
+        for crl in &gathered.crls {
+            self.add(&Member::Crl(Digest::of(crl)), crl)?;
+        }
+        self.add(&Member::Anchors, anchors.as_bytes())?;
+        let sums = Sums(std::mem::take(&mut self.sums)).to_text();
+        self.zip.add(&Member::Sums, sums.as_bytes())
     }
-    for crl in &gathered.crls {
-        zip.add(&Member::Crl(Digest::of(crl)), crl)?;
-        anchors.push_str(&crl_pem(crl));
+
+    fn document(&mut self, gathered: &Gathered) -> Result<(), ProofError> {
+        let signature = &gathered.document.packet_signature;
+        if let Some(packet) = &gathered.packet {
+            self.add_from(&Member::Packet, BufReader::new(packet.reader()?))?;
+            self.asic(packet, signature)?;
+        }
+        let digest = format!("{}\n", gathered.document.packet);
+        self.add(&Member::PacketDigest, digest.as_bytes())?;
+        self.add(&Member::Signature, signature)?;
+        for (id, envelope) in &gathered.envelopes {
+            self.add(&Member::Header(*id), &envelope.header)?;
+            self.add(&Member::HeaderSignature(*id), &envelope.header_signature)?;
+            self.add(
+                &Member::ContentSalt(*id),
+                hex_line(&envelope.salt).as_bytes(),
+            )?;
+        }
+        Ok(())
     }
-    zip.add(&Member::Anchors, anchors.as_bytes())
+
+    /// Left out where packet and form together would not leave room for the evidence.
+    fn asic(&mut self, packet: &Body, signature: &[u8]) -> Result<(), ProofError> {
+        if packet.bytes() > limits::PROOF_TOTAL_BYTES_MAX / 2 - EVIDENCE_BYTES {
+            return Ok(());
+        }
+        let mut sum = Checksum::default();
+        let mut reader = packet.reader()?;
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => break,
+                count => sum.update(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+        let Some(form) = Asic::of(packet.bytes(), sum.value(), signature) else {
+            return Ok(());
+        };
+        let content = BufReader::new(packet.reader()?);
+        let whole = form.before.as_slice().chain(content);
+        self.add_from(&Member::Asic, whole.chain(form.after.as_slice()))
+    }
+
+    fn receipts(&mut self, gathered: &Gathered) -> Result<(), ProofError> {
+        for (number, receipt) in numbered(&gathered.receipts) {
+            self.add(&Member::Statement(number), &receipt.proven.statement)?;
+            self.add(
+                &Member::StatementSalt(number),
+                hex_line(&receipt.proven.salt).as_bytes(),
+            )?;
+            let inclusion = Inclusion {
+                checkpoint: receipt.checkpoint,
+                index: receipt.proven.index,
+                size: receipt.size,
+                path: receipt.proven.path.clone(),
+            };
+            self.add(&Member::Inclusion(number), inclusion.to_text().as_bytes())?;
+        }
+        for (number, checkpoint) in numbered(&gathered.checkpoints) {
+            self.add(&Member::Note(number), checkpoint.note.as_bytes())?;
+            let body = checkpoint
+                .parsed()
+                .map(|note| note.checkpoint.body())
+                .unwrap_or_default();
+            self.add(&Member::CheckpointBody(number), body.as_bytes())?;
+            self.add(&Member::CheckpointSignature(number), &checkpoint.cms)?;
+            if let Some(token) = &checkpoint.token {
+                self.add(&Member::Token(number), token)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.hash.update(into.get(..count).unwrap_or_default());
+        Ok(count)
+    }
 }
 
 fn numbered<T>(all: &[T]) -> impl Iterator<Item = (u32, &T)> {
@@ -111,76 +184,8 @@ fn hex_line(bytes: &[u8]) -> String {
     text
 }
 
-fn crl_pem(der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN X509 CRL-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, more) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = more;
-    }
-    pem.push_str("-----END X509 CRL-----\n");
-    pem
-}
-
-/// The page for people: what was sent, and the receipts in their order.
-fn summary(gathered: &Gathered, now: Timestamp) -> String {
-    let view = &gathered.document.view;
-    let mut rows = String::new();
-    for (number, receipt) in numbered(&gathered.receipts) {
-        rows.push_str(&receipt_row(number, receipt));
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"vi\"><meta charset=\"utf-8\">\n\
-         <title>Gói bằng chứng {id}</title>\n<style>body{{font:15px/1.5 system-ui,sans-serif;\
-         max-width:60rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse;\
-         width:100%}}td,th{{border-bottom:1px solid #ccc;padding:.3rem .5rem;text-align:left;\
-         vertical-align:top}}code{{word-break:break-all}}</style>\n\
-         <h1>Gói bằng chứng · Proof package</h1>\n<table>\n\
-         <tr><th>Trích yếu · Subject<td>{subject}\n<tr><th>Số ký hiệu · Code<td>{code}\n\
-         <tr><th>Bên gửi · Sender<td>{sender_name} ({sender})\n\
-         <tr><th>Mã gói tin · Id<td><code>{id}</code>\n\
-         <tr><th>SHA-256<td><code>{digest}</code>\n\
-         <tr><th>Ký lúc · Signed<td>{signed}\n<tr><th>Dấu thời gian · Time-stamp<td>{stamped}\n\
-         </table>\n<h2>Biên nhận · Receipts</h2>\n<table>\n\
-         <tr><th>#<th>Sự kiện · Event<th>Bên nhận · Recipient<th>Lúc · At<th>Trạm · Station\n\
-         {rows}</table>\n<p>Trang này chỉ để đọc; bằng chứng nằm trong các tệp bên cạnh, kiểm tra \
-         bằng <code>sh verify.sh</code>. This page is for reading only; run \
-         <code>sh verify.sh</code> to check. {made}\n</html>\n",
-        id = view.row.id,
-        subject = escaped(&view.row.subject),
-        code = escaped(&view.row.code),
-        sender = view.sender,
-        sender_name = escaped(&view.facts.sender_name),
-        digest = view.packet_digest,
-        signed = view.signature.signed_at.vietnam(),
-        stamped = view
-            .signature
-            .stamped_at
-            .map_or_else(|| "chưa có · none".to_owned(), Timestamp::vietnam),
-        made = now.vietnam(),
-    )
-}
-
-fn receipt_row(number: u32, receipt: &Receipt) -> String {
-    let statement = &receipt.statement;
-    format!(
-        "<tr><td>{number}<td>{}<td>{}<td>{}<td>{}\n",
-        statement.event.name(),
-        statement.recipient,
-        statement.time.vietnam(),
-        statement.station
-    )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
+const READ_BYTES: usize = 64 * 1024;
+/// Room for everything but packet and ASiC form.
+const EVIDENCE_BYTES: u64 = 200_000_000;
 const VERIFY: &str = include_str!("../../assets/verify.sh");
 const README: &str = include_str!("../../assets/proof-readme.txt");

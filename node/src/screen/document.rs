@@ -14,6 +14,7 @@ use super::{Answer, Place, Reader, address, day, frame, html};
 use crate::access::Scope;
 use crate::door::params::Params;
 use crate::door::problem::said;
+use crate::door::rest::documents::contents;
 use crate::door::rest::id;
 use crate::door::{Doors, content};
 use crate::view::{
@@ -103,17 +104,18 @@ pub(crate) async fn show(
     html(&page)
 }
 
-/// `GET /documents/{id}/evidence`
+/// `GET /documents/{id}/evidence?content=packet|digest`
 pub(crate) async fn evidence(
     State(doors): State<Doors>,
     reader: Reader,
     Path(text): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let file = doors
-        .desk()
-        .evidence(&reader.caller.agency, id(&text)?)
-        .await?;
+    let contents = contents(&uri)?;
+    let desk = doors.desk();
+    let agency = &reader.caller.agency;
+    let file = desk.evidence(agency, id(&text)?, contents).await?;
     content::serve(file, &headers).await
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod problems;
 pub(crate) mod received;
 pub(crate) mod send;
 pub(crate) mod station;
+pub(crate) mod verify;
 pub mod words;
 
 #[cfg(test)]

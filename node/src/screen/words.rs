@@ -221,6 +221,15 @@ catalogue! {
     evidence: "Bằng chứng", "Evidence";
     evidence_download: "Tải gói bằng chứng", "Download evidence";
     evidence_how: "Gói .zip tự kiểm tra được, không cần phần mềm của Trạm.", "A .zip that anyone can check, without software of Trạm.";
+    evidence_digest: "Bằng chứng không kèm nội dung", "Evidence without content";
+    verify_title: "Kiểm tra gói bằng chứng", "Check a proof package";
+    verify_lead: "Chọn hoặc thả vào đây tệp .zip (đến 256 MiB). Tệp được kiểm tra rồi xóa, không ai xem, không lưu lại.", "Choose the .zip or drop it here (up to 256 MiB). It is checked and deleted; nobody sees it, nothing is kept.";
+    verify_file: "Gói bằng chứng (.zip)", "Proof package (.zip)";
+    verify_go: "Kiểm tra", "Check";
+    verify_result: "Kết quả", "Result";
+    verify_check: "Phép kiểm tra", "Check made";
+    verify_holds: "đạt", "holds";
+    verify_fails: "không đạt", "does not hold";
     print: "In phiếu", "Print";
     download_packet: "Tải gói edXML", "Download edXML";
     take: "Xác nhận đã nhận", "Confirm receipt";

@@ -453,10 +453,19 @@ pub enum Evidence {
         /// File to write, or - for standard output
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Without the document: only its digest and the salts, for restricted content
+        #[arg(long)]
+        digest_only: bool,
     },
-    /// Check a proof package here, without a node or a network
+    /// Check a proof package here, without a node, a network or a right clock
     Verify {
         /// The package (.zip)
         file: PathBuf,
+        /// Trust only the root certificates in this file (PEM); may be repeated
+        #[arg(long, value_name = "FILE")]
+        root: Vec<PathBuf>,
+        /// Also write the report as a page to print and file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
 }

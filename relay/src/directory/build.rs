@@ -38,7 +38,7 @@ impl Snapshot {
             crls: folder.crls().cloned().collect(),
         };
         let trust = judge::trust_list(folder.claims(), pinned, &beside, &mut refused);
-        let trust = trust.ok_or_else(|| DirectoryError::NoTrustList {
+        let (trust, trust_signed) = trust.ok_or_else(|| DirectoryError::NoTrustList {
             refused: refused
                 .iter()
                 .map(|one| format!("{}: {}", one.file, one.reason))
@@ -57,6 +57,7 @@ impl Snapshot {
                 .map(|same| Arc::clone(&same.signers))
                 .unwrap_or_default(),
             trust,
+            trust_signed,
             trust_digest,
             agencies: AgencyTable::of(&[], None),
             attachments: HashMap::new(),

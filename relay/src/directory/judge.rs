@@ -68,7 +68,7 @@ pub(crate) fn trust_list<'c>(
     pinned: &TrustPin,
     beside: &Beside,
     refused: &mut Vec<Refused>,
-) -> Option<TrustList> {
+) -> Option<(TrustList, Arc<[u8]>)> {
     let mut lists: Vec<&Arc<Claim>> = claims
         .filter(|claim| matches!(claim.record, Record::TrustList(_)))
         .collect();
@@ -86,7 +86,7 @@ pub(crate) fn trust_list<'c>(
             });
         match said {
             Ok((list, next)) => {
-                in_force = Some(list);
+                in_force = Some((list, Arc::clone(&claim.signed)));
                 pin = next;
                 faults.clear();
             }

@@ -96,6 +96,7 @@ pub(super) type Indexed = BTreeMap<AgencyCode, Vec<Arc<KnownCert>>>;
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) trust: TrustList,
+    pub(super) trust_signed: Arc<[u8]>,
     /// Of the inputs of the validator: equal means that cached verdicts still hold.
     pub(super) trust_digest: Digest,
     pub(super) validator: Validator,
@@ -180,6 +181,16 @@ impl Snapshot {
     /// The delegation in force for an agency without an attachment of its own.
     #[must_use]
     pub fn delegation(&self, code: &AgencyCode, at: Timestamp) -> Option<record::Delegation> {
+        self.signed_delegation(code, at).map(|(found, _)| found)
+    }
+
+    /// As [`Self::delegation`], with the signed record.
+    #[must_use]
+    pub fn signed_delegation(
+        &self,
+        code: &AgencyCode,
+        at: Timestamp,
+    ) -> Option<(record::Delegation, Arc<[u8]>)> {
         if self.attachment(code, at).is_some() {
             return None;
         }
@@ -192,7 +203,7 @@ impl Snapshot {
                         self.verdicts
                             .verify(claim, &self.validator, self.built)
                             .ok()?;
-                        Some(delegation)
+                        Some((delegation, &claim.signed))
                     }
                     Record::Delegation(_)
                     | Record::Agencies(_)
@@ -200,9 +211,9 @@ impl Snapshot {
                     | Record::Station(_)
                     | Record::TrustList(_) => None,
                 })
-                .max_by_key(|delegation| delegation.sequence);
-            if found.is_some() {
-                return found.cloned();
+                .max_by_key(|(delegation, _)| delegation.sequence);
+            if let Some((delegation, signed)) = found {
+                return Some((delegation.clone(), Arc::clone(signed)));
             }
             scope = here.parent();
         }
@@ -290,6 +301,12 @@ impl Snapshot {
     #[must_use]
     pub fn trust_list(&self) -> &TrustList {
         &self.trust
+    }
+
+    /// The trust list in force as it was signed.
+    #[must_use]
+    pub fn trust_list_signed(&self) -> Arc<[u8]> {
+        Arc::clone(&self.trust_signed)
     }
 
     /// The trust domain.

@@ -16,6 +16,7 @@ use crate::door::params::Params;
 use crate::door::problem::{Kind, Problem};
 use crate::door::wait::{WAIT_S_MAX, until};
 use crate::door::{Doors, content, multipart};
+use crate::evidence::Contents;
 use crate::fault::DeskError;
 use crate::screen::day::Day;
 use crate::view::{Accepted, Page, RecipientState, StateCounts, TimelineView};
@@ -368,15 +369,37 @@ pub(crate) async fn explain(
     Ok(Json(doors.desk().explain(&who.0.agency, id(&text)?).await?).into_response())
 }
 
-/// `GET /documents/{id}/evidence`
+/// `GET /documents/{id}/evidence?content=packet|digest`
 pub(crate) async fn evidence(
     State(doors): State<Doors>,
     who: Who,
     Path(text): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let file = doors.desk().evidence(&who.0.agency, id(&text)?).await?;
+    let contents = contents(&uri)?;
+    let desk = doors.desk();
+    let file = desk.evidence(&who.0.agency, id(&text)?, contents).await?;
     content::serve(file, &headers).await
+}
+
+/// How much of the document its proof package is wanted with.
+pub(crate) fn contents(uri: &Uri) -> Result<Contents, Problem> {
+    let mut params = Params::of(uri)?;
+    let contents = match params.text("content").as_deref() {
+        None | Some("packet") => Contents::Packet,
+        Some("digest") => Contents::Digest,
+        Some(_) => {
+            params.fault(
+                "content",
+                "chỉ nhận packet hoặc digest",
+                "takes packet or digest",
+            );
+            Contents::Digest
+        }
+    };
+    params.finish()?;
+    Ok(contents)
 }
 
 /// `GET /documents/{id}/package`

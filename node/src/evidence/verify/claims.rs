@@ -1,29 +1,29 @@
-//! Who may speak, what logs say, and what receipts claim: the second half of checking a package. Records
-//! that come here were verified.
+//! Who may speak, what logs say, and what receipts claim: the second half of checking a package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
 use formats::checkpoint::SignedCheckpoint;
-use formats::id::{AgencyCode, Digest, EnvelopeId, Party, StationName};
+use formats::id::{AgencyCode, Digest, StationName};
+use formats::limits;
 use formats::proof::{Inclusion, Member, ProofReader};
 use formats::receipt::{Proven, ReceiptBundle};
 use formats::record::{Attachment, Delegation, Record, Station};
-use formats::statement::{Event, Statement};
+use formats::statement::Statement;
 use formats::time::Timestamp;
-use pki::note::{verify_by_record, verify_stamp};
+use pki::note::verify_by_record;
 use pki::role::Role;
 use pki::sign::Parsed;
 
-use super::{Report, Trust};
+use super::document::{SealedHeader, hex_line};
+use super::trust::Trust;
+use super::{Level, Place, ReceiptLine, Report, level};
+use crate::evidence::only_home_says;
 
-/// A header whose signature and commitment hold.
-pub(super) struct SealedHeader {
-    pub(super) id: EnvelopeId,
-    pub(super) digest: Digest,
-    pub(super) commitment: Option<Digest>,
-    pub(super) sender: Party,
-    pub(super) recipients: Vec<AgencyCode>,
+/// A checkpoint whose signatures hold.
+struct Head {
+    signed: SignedCheckpoint,
+    level: Level,
 }
 
 /// What verified records and checkpoints say.
@@ -32,16 +32,26 @@ pub(super) struct Claims {
     stations: Vec<Station>,
     attachments: Vec<Attachment>,
     delegations: Vec<Delegation>,
-    checkpoints: BTreeMap<u32, SignedCheckpoint>,
+    heads: BTreeMap<u32, Head>,
+    seen: BTreeSet<Digest>,
 }
 
 impl Claims {
-    pub(super) fn add(&mut self, record: Record) {
-        match record {
-            Record::Attachment(one) => self.attachments.push(one),
-            Record::Delegation(one) => self.delegations.push(one),
-            Record::Station(one) => self.stations.push(one),
-            Record::Agencies(_) | Record::TrustList(_) => {}
+    /// Takes the records that hold.
+    pub(super) fn records(&mut self, trust: &Trust, report: &mut Report) {
+        for (number, bytes) in &trust.records {
+            let at = Place::of(&Member::Record(*number));
+            let Some(record) = report.take(&at, trust.record(bytes)) else {
+                continue;
+            };
+            let text = kind(&record);
+            report.ok(&at, text.clone(), text);
+            match record {
+                Record::Attachment(one) => self.attachments.push(one),
+                Record::Delegation(one) => self.delegations.push(one),
+                Record::Station(one) => self.stations.push(one),
+                Record::Agencies(_) | Record::TrustList(_) => {}
+            }
         }
     }
 
@@ -52,28 +62,25 @@ impl Claims {
         trust: &Trust,
         report: &mut Report,
     ) {
-        let numbers: Vec<u32> = zip
-            .members()
-            .filter_map(|member| match member {
-                Member::Note(number) => Some(*number),
-                _ => None,
-            })
-            .collect();
+        let numbers = zip.members().filter_map(|member| match member {
+            Member::Note(number) => Some(*number),
+            _ => None,
+        });
+        let numbers: Vec<u32> = numbers.collect();
         for number in numbers {
-            let what = format!("checkpoint {number}");
-            let checked = self.checkpoint(zip, trust, number);
-            let Some((signed, stamped)) = report.take(&what, checked) else {
+            let mut at = Place::member(format!("checkpoints/{number:04}"));
+            let checked = self.checkpoint(zip, trust, number, &mut at);
+            let Some((head, stamped)) = report.take(&at, checked) else {
                 continue;
             };
-            let level = stamped.map_or_else(
-                || "signed".to_owned(),
-                |time| format!("stamped {}", time.rfc3339()),
-            );
+            let words = head.level.phrase();
+            let time = stamped.map_or_else(String::new, |time| format!(", {}", time.rfc3339()));
             report.ok(
-                format!("điểm kiểm tra {number}: {level}"),
-                format!("{what}: {level}"),
+                &at,
+                format!("điểm kiểm tra {number}: {}{time}", words.vi),
+                format!("checkpoint {number}: {}{time}", words.en),
             );
-            self.checkpoints.insert(number, signed);
+            self.heads.insert(number, head);
         }
     }
 
@@ -82,19 +89,16 @@ impl Claims {
         zip: &mut ProofReader<R>,
         trust: &Trust,
         number: u32,
-    ) -> Result<(SignedCheckpoint, Option<Timestamp>), String> {
+        at: &mut Place,
+    ) -> Result<(Head, Option<Timestamp>), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let note = zip
-            .read(&Member::Note(number))
-            .map_err(|error| text(&error))?;
+        let mut read = |member| zip.read(&member).map_err(|error| text(&error));
+        let note = read(Member::Note(number))?;
         let note = String::from_utf8(note).map_err(|error| text(&error))?;
-        let cms = zip
-            .read(&Member::CheckpointSignature(number))
-            .map_err(|error| text(&error))?;
-        let body = zip
-            .read(&Member::CheckpointBody(number))
-            .map_err(|error| text(&error))?;
-        let token = match zip.has(&Member::Token(number)) {
+        let cms = read(Member::CheckpointSignature(number))?;
+        let body = read(Member::CheckpointBody(number))?;
+        let has_token = zip.has(&Member::Token(number));
+        let token = match has_token {
             true => Some(
                 zip.read(&Member::Token(number))
                     .map_err(|error| text(&error))?,
@@ -103,116 +107,134 @@ impl Claims {
         };
         let signed = SignedCheckpoint { note, cms, token };
         let parsed = signed.parsed().map_err(|error| text(&error))?;
+        let origin = &parsed.checkpoint.origin;
+        at.station = Some(origin.station().to_string());
         if parsed.checkpoint.body().as_bytes() != body {
             return Err("note and body differ".to_owned());
         }
-        let origin = &parsed.checkpoint.origin;
-        let station = self
-            .stations
-            .iter()
-            .find(|station| station.log_origin == *origin)
-            // A record of another epoch names the same keys.
-            .or_else(|| {
-                let mut stations = self.stations.iter();
-                stations.find(|station| station.name == *origin.station())
-            })
-            .ok_or_else(|| format!("no station record names log {origin}"))?;
         let cms = Parsed::parse(&signed.cms).map_err(|error| text(&error))?;
-        let evidence = station
-            .evidence_sha256
-            .iter()
-            .filter_map(|digest| trust.signer(digest, Role::StationEvidence).ok())
-            .find(|signer| cms.signer_matches(signer.certificate()))
-            .ok_or("signed by a certificate that the station's record does not name")?;
-        verify_by_record(&signed, station, &evidence).map_err(|error| text(&error))?;
-        let latest = Timestamp::from_unix_ms(i64::MAX);
-        let stamp =
-            verify_stamp(&signed, &trust.validator, latest).map_err(|error| text(&error))?;
-        Ok((signed, stamp.map(|stamp| stamp.time)))
+        let stamped = match &signed.token {
+            Some(token) => Some(trust.stamp(token, cms.signature_value())?),
+            None => None,
+        };
+        let said = cms.signing_time().ok_or("no signing time")?;
+        let evidence = trust.signer_of(&cms, Role::StationEvidence, stamped.unwrap_or(said))?;
+        let sha256 = evidence.certificate().sha256();
+        // A record of another epoch of the log names the same keys.
+        let named = |one: &&Station| {
+            one.name == *origin.station() && one.evidence_sha256.contains(&sha256)
+        };
+        let mut why = "no record of the station names this certificate".to_owned();
+        for station in self.stations.iter().filter(named) {
+            match verify_by_record(&signed, station, &evidence) {
+                Ok(_) => {
+                    let level = level(&parsed, stamped.is_some());
+                    return Ok((Head { signed, level }, stamped));
+                }
+                Err(error) => why = text(&error),
+            }
+        }
+        Err(why)
     }
 
-    /// Checks every receipt; gives how many hold.
+    /// Checks every receipt.
     pub(super) fn receipts<R: Read + Seek>(
-        &self,
+        &mut self,
         zip: &mut ProofReader<R>,
         headers: &[SealedHeader],
         report: &mut Report,
-    ) -> usize {
-        let numbers: Vec<u32> = zip
-            .members()
-            .filter_map(|member| match member {
-                Member::Statement(number) => Some(*number),
-                _ => None,
-            })
-            .collect();
-        let mut good = 0;
+    ) {
+        let numbers = zip.members().filter_map(|member| match member {
+            Member::Statement(number) => Some(*number),
+            _ => None,
+        });
+        let numbers: Vec<u32> = numbers.collect();
         for number in numbers {
-            let checked = self.receipt(zip, headers, number);
-            let Some(statement) = report.take(&format!("receipt {number}"), checked) else {
+            let mut at = Place {
+                statement: Some(number),
+                ..Place::member(format!("receipts/{number:04}"))
+            };
+            let checked = self.receipt(zip, headers, number, &mut at);
+            let Some((statement, level)) = report.take(&at, checked) else {
                 continue;
             };
+            let line = ReceiptLine {
+                number,
+                event: statement.event.name().to_owned(),
+                recipient: statement.recipient.to_string(),
+                time: statement.time,
+                station: statement.station.to_string(),
+                reason: statement.reason.map(|reason| reason.code().to_owned()),
+                level,
+            };
+            let why = line
+                .reason
+                .as_ref()
+                .map_or_else(String::new, |why| format!(" ({why})"));
             let text = format!(
-                "{} {} {} {}",
-                statement.event.name(),
-                statement.recipient,
-                statement.time.rfc3339(),
-                statement.station
+                "{}{why} {} {} {} [{}]",
+                line.event,
+                line.recipient,
+                line.time.rfc3339(),
+                line.station,
+                level.code()
             );
             report.ok(
+                &at,
                 format!("biên nhận {number}: {text}"),
                 format!("receipt {number}: {text}"),
             );
-            good += 1;
+            report.receipts.push(line);
         }
-        good
     }
 
     fn receipt<R: Read + Seek>(
-        &self,
+        &mut self,
         zip: &mut ProofReader<R>,
         headers: &[SealedHeader],
         number: u32,
-    ) -> Result<Statement, String> {
+        at: &mut Place,
+    ) -> Result<(Statement, Level), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let statement = zip
-            .read(&Member::Statement(number))
-            .map_err(|error| text(&error))?;
-        let salt = zip
-            .read(&Member::StatementSalt(number))
-            .map_err(|error| text(&error))?;
-        let salt = std::str::from_utf8(&salt).map_err(|error| text(&error))?;
-        let salt: Digest = salt
-            .trim_end()
-            .parse()
-            .map_err(|_| "salt is malformed".to_owned())?;
-        let place = zip
-            .read(&Member::Inclusion(number))
-            .map_err(|error| text(&error))?;
+        let mut read = |member| zip.read(&member).map_err(|error| text(&error));
+        let bytes = read(Member::Statement(number))?;
+        let salt = hex_line(&read(Member::StatementSalt(number))?)?;
+        let place = read(Member::Inclusion(number))?;
         let place = std::str::from_utf8(&place).ok().and_then(Inclusion::parse);
         let place = place.ok_or("inclusion.txt is malformed")?;
-        let checkpoint = self
-            .checkpoints
+        at.index = Some(place.index);
+        let head = self
+            .heads
             .get(&place.checkpoint)
             .ok_or("its checkpoint is missing or does not hold")?;
+        let note = head.signed.parsed().map_err(|error| text(&error))?;
+        let origin = &note.checkpoint.origin;
+        at.station = Some(origin.station().to_string());
+        if note.checkpoint.size != place.size {
+            return Err("its checkpoint is of another size".to_owned());
+        }
+        let proven = Proven {
+            statement: bytes,
+            salt: *salt.as_bytes(),
+            index: place.index,
+            path: place.path,
+        };
+        let leaf = proven.leaf_hash();
         let bundle = ReceiptBundle {
-            proven: vec![Proven {
-                statement,
-                salt: *salt.as_bytes(),
-                index: place.index,
-                path: place.path,
-            }],
-            checkpoint: checkpoint.clone(),
+            proven: vec![proven],
+            checkpoint: head.signed.clone(),
         };
         let mut statements = bundle.statements().map_err(|error| text(&error))?;
         let statement = statements.pop().ok_or("no statement")?;
-        let note = checkpoint.parsed().map_err(|error| text(&error))?;
-        if note.checkpoint.origin.station() != &statement.station
-            || note.checkpoint.size != place.size
-        {
-            return Err("its checkpoint is of another station or size".to_owned());
+        if origin.station() != &statement.station {
+            return Err("its checkpoint is of another station".to_owned());
         }
+        let level = head.level;
         self.speaks_of_ours(&statement, headers)?;
-        Ok(statement)
+        if !self.seen.insert(leaf) {
+            return Err("the same statement stands in the package twice".to_owned());
+        }
+        Ok((statement, level))
     }
 
     fn speaks_of_ours(
@@ -232,6 +254,10 @@ impl Claims {
         if !agrees {
             return Err("does not agree with the header".to_owned());
         }
+        // A station whose agency moved away could otherwise speak for ever by dating back.
+        if statement.time < header.created.minus_ms(limits::CREATED_AHEAD_MS_MAX) {
+            return Err("is dated before the envelope was made".to_owned());
+        }
         if only_home_says(statement.event)
             && !self.is_home(recipient, &statement.station, statement.time)
         {
@@ -243,41 +269,37 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether this is the station that the agency's newest attachment of that time names; by a
+    /// Whether this is the station that the agency's newest attachment of that time names; by the nearest
     /// delegation its parent's.
     fn is_home(&self, agency: &AgencyCode, station: &StationName, at: Timestamp) -> bool {
         if let Some(home) = self.attached(agency, at) {
             return home == station;
         }
+        let reaching = |one: &&Delegation| {
+            agency.is_within(&one.scope) && one.from <= at && at < one.not_after
+        };
         self.delegations
             .iter()
-            .filter(|one| agency.is_within(&one.scope) && one.from <= at)
-            .any(|one| self.attached(&one.parent, at) == Some(station))
+            .filter(reaching)
+            .max_by_key(|one| (one.scope.as_str().len(), one.sequence))
+            .is_some_and(|one| self.attached(&one.parent, at) == Some(station))
     }
 
     fn attached(&self, agency: &AgencyCode, at: Timestamp) -> Option<&StationName> {
         self.attachments
             .iter()
-            .filter(|one| one.agency == *agency && one.from <= at)
-            .max_by_key(|one| (one.from, one.sequence))
+            .filter(|one| one.agency == *agency && one.from <= at && at < one.not_after)
+            .max_by_key(|one| one.sequence)
             .map(|one| &one.station)
     }
 }
 
-/// Final facts are the home station's to state (architecture 9).
-fn only_home_says(event: Event) -> bool {
-    match event {
-        Event::ContentConsignment
-        | Event::ContentConsignmentFailure
-        | Event::ContentHandover
-        | Event::ContentHandoverFailure
-        | Event::Expired
-        | Event::Opened
-        | Event::Recalled => true,
-        Event::RelayAcceptance
-        | Event::RelayFailure
-        | Event::RelayRejection
-        | Event::SubmissionAcceptance
-        | Event::SubmissionRejection => false,
+fn kind(record: &Record) -> String {
+    match record {
+        Record::Agencies(bundle) => format!("agencies {}", bundle.bundle),
+        Record::Attachment(one) => format!("attachment {} → {}", one.agency, one.station),
+        Record::Delegation(one) => format!("delegation {} → {}", one.scope, one.parent),
+        Record::Station(station) => format!("station {}", station.name),
+        Record::TrustList(list) => format!("trust list {}", list.trust_domain),
     }
 }

@@ -12,7 +12,7 @@ use crate::screen::parts::{FilterLine, Foot, Frame, Tab};
 use crate::screen::words::{Lang, fill};
 use crate::screen::{
     Place, Reader, agencies, around, deadlines as late, document, inbox, login, outgoing, received,
-    send, station,
+    send, station, verify,
 };
 use crate::view::{
     AgencyView, AliasPeriod, AttachmentView, AuthorityView, BusinessView, Cause, CertificateView,
@@ -435,6 +435,7 @@ pub(super) fn pages(lang: Lang, subject: &str) -> Vec<(&'static str, String)> {
             .unwrap(),
         ),
         ("login", login::sample(lang, subject).render().unwrap()),
+        ("verify", verify::sample(lang, subject).render().unwrap()),
     ]);
     pages
 }
