@@ -23,6 +23,7 @@ use formats::statement::{Event, Statement};
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::sign::Parsed;
+use relay::directory::Snapshot;
 use relay::store::ProofBase;
 
 use crate::body::Body;
@@ -128,20 +129,7 @@ async fn gather(
     let past = Past::load(pool, Arc::clone(&directory), &ours.collect::<Vec<_>>()).await?;
     let (receipts, checkpoints) = sort_out(read, &headers, &past)?;
     let mut found = Found::default();
-    found.keep_record(directory.trust_list_signed());
-    for receipt in &receipts {
-        let statement = &receipt.statement;
-        let Some(recipient) = statement.recipient.agency() else {
-            continue;
-        };
-        let home = past.home(recipient, statement.time);
-        home.into_iter()
-            .flat_map(|(_, records)| records)
-            .for_each(|one| found.keep_record(one));
-        if let Some(entry) = directory.agency(recipient) {
-            found.keep_record(Arc::clone(&entry.signed));
-        }
-    }
+    found.who_may_speak(&past, &directory, &receipts);
     found.document(&past, &document, &headers).await?;
     found.checkpoints(&past, &checkpoints).await?;
     found.records_signers()?;
@@ -276,6 +264,24 @@ struct Found {
 impl Found {
     fn keep_record(&mut self, signed: Arc<[u8]>) {
         self.records.insert(Digest::of(&signed), signed);
+    }
+
+    /// Trust list, home stations of the recipients, and their names.
+    fn who_may_speak(&mut self, past: &Past, directory: &Snapshot, receipts: &[Receipt]) {
+        self.keep_record(directory.trust_list_signed());
+        for receipt in receipts {
+            let statement = &receipt.statement;
+            let Some(recipient) = statement.recipient.agency() else {
+                continue;
+            };
+            let home = past.home(recipient, statement.time);
+            home.into_iter()
+                .flat_map(|(_, records)| records)
+                .for_each(|one| self.keep_record(one));
+            if let Some(entry) = directory.agency(recipient) {
+                self.keep_record(Arc::clone(&entry.signed));
+            }
+        }
     }
 
     fn keep(&mut self, certificate: Certificate) {

@@ -58,7 +58,8 @@ pub(super) fn html(gathered: &Gathered, now: Timestamp) -> String {
          <th scope=\"col\">Sự kiện <span lang=\"en\">Event</span></th>\
          <th scope=\"col\">Cơ quan nhận <span lang=\"en\">Recipient</span></th>\
          <th scope=\"col\">Lúc <span lang=\"en\">At</span></th>\
-         <th scope=\"col\">Trạm xác nhận <span lang=\"en\">Station</span></th></tr></thead>\n<tbody>\n{rows}</tbody></table>\n\
+         <th scope=\"col\">Trạm xác nhận <span lang=\"en\">Station</span></th></tr></thead>\n\
+         <tbody>\n{rows}</tbody></table>\n\
          <p>Trang này để đọc; bằng chứng nằm trong các tệp bên cạnh. Kiểm tra bằng <code>sh verify.sh</code>, \
          <code>tram evidence verify</code> hoặc trang “Kiểm tra gói bằng chứng” của một trạm. \
          Mã QR ghi mã gói tin và mã băm, để so với bản giấy.</p>\n\

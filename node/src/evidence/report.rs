@@ -67,13 +67,15 @@ pub fn html(report: &Report, name: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"vi\">\n<head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>Kết quả kiểm tra gói bằng chứng</title>\n<style>{STYLE}</style></head>\n<body><main data-level=\"{level}\">\n\
+         <title>Kết quả kiểm tra gói bằng chứng</title>\n<style>{STYLE}</style></head>\n\
+         <body><main data-level=\"{level}\">\n\
          <h1>Kết quả kiểm tra gói bằng chứng <span lang=\"en\">Check of a proof package</span></h1>\n\
          <p>{}</p>\n<p class=\"{class}\"><strong>{}</strong><br><span lang=\"en\">{}</span></p>\n\
          <p>{}<br><span lang=\"en\">{}</span></p>\n\
          <table class=\"list\">\n<thead><tr><th scope=\"col\">Kết quả <span lang=\"en\">Result</span></th>\
          <th scope=\"col\">Tệp <span lang=\"en\">Member</span></th>\
-         <th scope=\"col\">Phép kiểm tra <span lang=\"en\">Check</span></th></tr></thead>\n<tbody>\n{lines}</tbody></table>\n\
+         <th scope=\"col\">Phép kiểm tra <span lang=\"en\">Check</span></th></tr></thead>\n\
+         <tbody>\n{lines}</tbody></table>\n\
          </main></body>\n</html>\n",
         escaped(name),
         escaped(&said.vi),
