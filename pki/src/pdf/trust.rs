@@ -293,7 +293,7 @@ impl Token {
 pub(super) struct Stamped<'b> {
     pub(super) digest: DigestKind,
     pub(super) imprint: &'b [u8],
-    time: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 /// Reads the content of a token.
