@@ -28,9 +28,10 @@ use der::asn1::OctetString;
 
 use formats::time::Timestamp;
 
-use crate::pdf::Reason;
 use crate::pdf::token::{Known, Token};
-use crate::sign::{NotDer, strict};
+use crate::pdf::{Anchors, Reason};
+use crate::sign::{HashAlgorithm, NotDer, strict};
+use crate::stamp::{TimeStamp, claimed_stamp};
 use structure::{Record, Stamp};
 use tree::Value;
 
@@ -223,6 +224,32 @@ impl EvidenceRecord {
     fn last(&self) -> Option<&Stamp> {
         self.0.chains.last().and_then(|chain| chain.last())
     }
+}
+
+/// Whether a token is over this imprint, its signature holds and, with `anchors`, its authority is believed at the
+/// token's own time. For whoever asks authorities without the network's trust list.
+///
+/// # Errors
+/// [`ErsError::Token`] with what does not hold.
+pub fn check_token(
+    token: &[u8],
+    hash: HashAlgorithm,
+    imprint: &[u8],
+    anchors: Option<&Anchors>,
+) -> Result<TimeStamp, ErsError> {
+    let opened = Token::open(token).map_err(unusable)?;
+    if Hash::from_oid(opened.algorithm()) != Some(Hash::of_signature(hash))
+        || opened.imprint() != imprint
+    {
+        return Err(ErsError::Token("it is over another imprint".to_owned()));
+    }
+    if let Some(anchors) = anchors {
+        let mut known = Known::default();
+        known.add(&opened);
+        let believed = opened.believed(anchors, &known, opened.time());
+        believed.map_err(unusable)?;
+    }
+    claimed_stamp(token).map_err(|error| ErsError::Token(error.to_string()))
 }
 
 /// The digest of a token's imprint, unverified; where `digestAlgorithm` is absent it is the archive time-stamp's

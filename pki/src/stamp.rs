@@ -234,21 +234,32 @@ pub fn verify_token_over(
     let content = parsed.content().ok_or(StampError::Malformed("content"))?;
     let digest = parsed.hash().digest(&content);
     sign::check_signature(&parsed, oid::CT_TST_INFO, &digest, &tsa)?;
-    Ok(TimeStamp {
+    Ok(described(&info, time, &certificate))
+}
+
+/// What a token says, unverified: for whoever judges its signer another way.
+///
+/// # Errors
+/// [`StampError`] for bytes that are no token with its signer's certificate.
+pub(crate) fn claimed_stamp(token: &[u8]) -> Result<TimeStamp, StampError> {
+    let parsed = Parsed::parse(token)?;
+    let info = read_info(&parsed)?;
+    let certificate = parsed.embedded_signer().ok_or(StampError::NoCertificate)?;
+    Ok(described(&info, info.time()?, &certificate))
+}
+
+fn described(info: &TstInfo, time: Timestamp, certificate: &Certificate) -> TimeStamp {
+    let serial = info.serial.as_bytes().iter();
+    TimeStamp {
         time,
-        serial: info
-            .serial
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        serial: serial.map(|byte| format!("{byte:02x}")).collect(),
         policy: info.policy,
         tsa: certificate.sha256(),
         accuracy_ms: info
             .accuracy
             .as_ref()
             .map_or(ACCURACY_MS, Accuracy::milliseconds),
-    })
+    }
 }
 
 /// The time that a token claims, unverified: for choosing the time at which to judge signers before
