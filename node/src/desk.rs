@@ -4,6 +4,7 @@
 //! sees nothing of another. Answers leave after the commit they speak of is durable. Failures are
 //! `SubmitError` and `DeskError`; nothing here panics on input.
 
+mod archive;
 pub(crate) mod core;
 mod order;
 pub(crate) mod topics;

@@ -8,6 +8,7 @@ pub mod access;
 mod acts;
 mod agency;
 mod answers;
+pub mod archive;
 mod arrivals;
 mod arrived;
 pub mod body;

@@ -285,12 +285,11 @@ impl Work<'_> {
             })
             .clamp(3_600_000, limits::LIFETIME_MS_MAX);
         let expires = self.now.plus_ms(lifetime_ms);
-        let directory = station.directory().snapshot();
         // What the node says by itself repeats what its log states: the log's stamp covers it.
         let tsa = self.core.tsa.as_ref();
         // By a clock that may be wrong nothing is stamped.
         let tsa = tsa.filter(|_| self.submission.reports.is_none() && !station.clock_unsure());
-        let signed = seal::sign(self.agency, packet, tsa, &directory, self.now).await?;
+        let signed = seal::sign(self.agency, packet, tsa, self.now).await?;
         let sealing = Sealing {
             agency: self.agency,
             station: station.name(),

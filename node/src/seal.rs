@@ -17,7 +17,6 @@ use formats::time::Timestamp;
 use pki::chain::VerifiedCert;
 use pki::seal::{CapsuleSecrets, Sealer, random_salt};
 use pki::sign::{Content, Embed, Parsed, add_timestamp, sign_detached};
-use relay::directory::Snapshot;
 use relay::store::body::{Bodies, BodyError, BodyWriter, FinishedBody};
 
 use crate::agency::Agency;
@@ -51,7 +50,6 @@ pub(crate) async fn sign(
     agency: &Agency,
     packet: Packet,
     tsa: Option<&Tsa>,
-    directory: &Snapshot,
     now: Timestamp,
 ) -> Result<Signed, SubmitError> {
     let mut signature = sign_detached(
@@ -64,7 +62,7 @@ pub(crate) async fn sign(
     .map_err(internal)?;
     let mut stamped_at = None;
     if let Some(tsa) = tsa {
-        match stamp(&signature, tsa, directory, now).await {
+        match stamp(&signature, tsa).await {
             Ok((stamped, time)) => {
                 signature = stamped;
                 stamped_at = Some(time);
@@ -80,21 +78,12 @@ pub(crate) async fn sign(
     })
 }
 
-async fn stamp(
-    signature: &[u8],
-    tsa: &Tsa,
-    directory: &Snapshot,
-    now: Timestamp,
-) -> Result<(Vec<u8>, Timestamp), String> {
+async fn stamp(signature: &[u8], tsa: &Tsa) -> Result<(Vec<u8>, Timestamp), String> {
     let parsed = Parsed::parse(signature).map_err(|error| error.to_string())?;
     let imprint = formats::id::Digest::of(parsed.signature_value());
-    let token = tsa.token(imprint, now).await?;
-    // The authority's clock may be a little ahead of ours; minutes would be a lie.
-    let latest = now.plus_ms(TOKEN_AHEAD_MS);
-    let stamp = pki::stamp::verify_token(&token, &imprint, &directory.validator(), latest)
-        .map_err(|error| error.to_string())?;
-    let stamped = add_timestamp(signature, &token).map_err(|error| error.to_string())?;
-    Ok((stamped, stamp.time))
+    let found = tsa.token(&imprint).await?;
+    let stamped = add_timestamp(signature, &found.token).map_err(|error| error.to_string())?;
+    Ok((stamped, found.stamp.time))
 }
 
 /// What all envelopes of a document share.
@@ -254,7 +243,3 @@ fn body_error(error: BodyError) -> SubmitError {
 fn internal(error: impl std::fmt::Display) -> SubmitError {
     SubmitError::Internal(error.to_string())
 }
-
-/// How far a token's time may lie ahead of our clock: the clock is judged elsewhere, this only refuses
-/// what cannot be a clock's difference.
-const TOKEN_AHEAD_MS: i64 = 60_000;

@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod acts;
+pub(crate) mod archive;
 pub(crate) mod checks;
 pub(crate) mod commit;
 pub(crate) mod deadlines;

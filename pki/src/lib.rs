@@ -36,6 +36,7 @@ pub mod chain;
 pub mod clock;
 pub mod csr;
 pub mod enrol;
+pub mod ers;
 pub mod inspect;
 pub mod issue;
 pub mod key;

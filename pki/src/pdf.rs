@@ -26,6 +26,7 @@ mod report;
 mod signature;
 mod source;
 pub(crate) mod tlv;
+pub(crate) mod token;
 mod trust;
 mod xref;
 

@@ -85,18 +85,30 @@ impl From<der::Error> for StampError {
     }
 }
 
-/// A request for a time-stamp over a SHA-256 digest.
+/// A request for a time-stamp over a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeStampRequest {
-    imprint: Digest,
+    hash: HashAlgorithm,
+    imprint: Vec<u8>,
     nonce: u64,
 }
 
 impl TimeStampRequest {
-    /// A request with this nonce; take a random one, so that no old token can be replayed.
+    /// A request over a SHA-256 digest with this nonce; take a random one, so that no old token can be replayed.
     #[must_use]
-    pub const fn new(imprint: Digest, nonce: u64) -> Self {
-        Self { imprint, nonce }
+    pub fn new(imprint: Digest, nonce: u64) -> Self {
+        Self::over(HashAlgorithm::Sha256, imprint.as_bytes().to_vec(), nonce)
+    }
+
+    /// A request over a digest of another algorithm. One of another length than the algorithm's is refused by
+    /// whoever is asked.
+    #[must_use]
+    pub const fn over(hash: HashAlgorithm, imprint: Vec<u8>, nonce: u64) -> Self {
+        Self {
+            hash,
+            imprint,
+            nonce,
+        }
     }
 
     /// The request's DER, asking for the certificate to be included.
@@ -106,7 +118,7 @@ impl TimeStampRequest {
     pub fn build(&self) -> Result<Vec<u8>, StampError> {
         let request = Request {
             version: 1,
-            message_imprint: MessageImprint::sha256(&self.imprint)?,
+            message_imprint: MessageImprint::of(self.hash, &self.imprint)?,
             policy: None,
             nonce: Some(nonce_integer(self.nonce)?),
             certificate_wanted: true,
@@ -137,7 +149,7 @@ impl TimeStampRequest {
             .ok_or(StampError::Malformed("token"))?
             .to_der()?;
         let info = read_info(&Parsed::parse(&token)?)?;
-        check_imprint(&info, &self.imprint)?;
+        check_imprint(&info, self.hash, &self.imprint)?;
         if info.nonce != Some(nonce_integer(self.nonce)?) {
             return Err(StampError::Different("nonce"));
         }
@@ -184,12 +196,32 @@ pub fn verify_token(
     validator: &Validator,
     now: Timestamp,
 ) -> Result<TimeStamp, StampError> {
+    verify_token_over(
+        token,
+        HashAlgorithm::Sha256,
+        imprint.as_bytes(),
+        validator,
+        now,
+    )
+}
+
+/// The same over a digest of another algorithm.
+///
+/// # Errors
+/// [`StampError`] for the first check that does not hold.
+pub fn verify_token_over(
+    token: &[u8],
+    hash: HashAlgorithm,
+    imprint: &[u8],
+    validator: &Validator,
+    now: Timestamp,
+) -> Result<TimeStamp, StampError> {
     if token.len() > limits::TOKEN_BYTES_MAX {
         return Err(StampError::Malformed("length"));
     }
     let parsed = Parsed::parse(token)?;
     let info = read_info(&parsed)?;
-    check_imprint(&info, imprint)?;
+    check_imprint(&info, hash, imprint)?;
     let time = info.time()?;
     if time > now.plus_ms(FUTURE_MS_MAX) {
         return Err(StampError::Future { token: time, now });
@@ -202,21 +234,32 @@ pub fn verify_token(
     let content = parsed.content().ok_or(StampError::Malformed("content"))?;
     let digest = parsed.hash().digest(&content);
     sign::check_signature(&parsed, oid::CT_TST_INFO, &digest, &tsa)?;
-    Ok(TimeStamp {
+    Ok(described(&info, time, &certificate))
+}
+
+/// What a token says, unverified: for whoever judges its signer another way.
+///
+/// # Errors
+/// [`StampError`] for bytes that are no token with its signer's certificate.
+pub(crate) fn claimed_stamp(token: &[u8]) -> Result<TimeStamp, StampError> {
+    let parsed = Parsed::parse(token)?;
+    let info = read_info(&parsed)?;
+    let certificate = parsed.embedded_signer().ok_or(StampError::NoCertificate)?;
+    Ok(described(&info, info.time()?, &certificate))
+}
+
+fn described(info: &TstInfo, time: Timestamp, certificate: &Certificate) -> TimeStamp {
+    let serial = info.serial.as_bytes().iter();
+    TimeStamp {
         time,
-        serial: info
-            .serial
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        serial: serial.map(|byte| format!("{byte:02x}")).collect(),
         policy: info.policy,
         tsa: certificate.sha256(),
         accuracy_ms: info
             .accuracy
             .as_ref()
             .map_or(ACCURACY_MS, Accuracy::milliseconds),
-    })
+    }
 }
 
 /// The time that a token claims, unverified: for choosing the time at which to judge signers before
@@ -398,11 +441,10 @@ fn read_info(parsed: &Parsed) -> Result<TstInfo, StampError> {
     Ok(info)
 }
 
-fn check_imprint(info: &TstInfo, imprint: &Digest) -> Result<(), StampError> {
+fn check_imprint(info: &TstInfo, hash: HashAlgorithm, imprint: &[u8]) -> Result<(), StampError> {
     let stamped = &info.message_imprint;
-    let hash = HashAlgorithm::from_identifier(&stamped.hash_algorithm);
-    if hash != Some(HashAlgorithm::Sha256)
-        || stamped.hashed_message.as_bytes() != imprint.as_bytes().as_slice()
+    if HashAlgorithm::from_identifier(&stamped.hash_algorithm) != Some(hash)
+        || stamped.hashed_message.as_bytes() != imprint
     {
         return Err(StampError::Different("imprint"));
     }
@@ -426,10 +468,10 @@ fn nonce_integer(nonce: u64) -> Result<Int, der::Error> {
 }
 
 impl MessageImprint {
-    fn sha256(imprint: &Digest) -> Result<Self, der::Error> {
+    fn of(hash: HashAlgorithm, imprint: &[u8]) -> Result<Self, der::Error> {
         Ok(Self {
-            hash_algorithm: HashAlgorithm::Sha256.identifier(),
-            hashed_message: OctetString::new(imprint.as_bytes().as_slice())?,
+            hash_algorithm: hash.identifier(),
+            hashed_message: OctetString::new(imprint)?,
         })
     }
 }

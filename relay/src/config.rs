@@ -9,6 +9,8 @@
 //! [`StationConfig::take`] removes the station's keys from the table and leaves the rest to the
 //! caller, who ends with [`refuse_rest`].
 
+mod time_stamps;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,8 +40,10 @@ pub struct StationConfig {
     /// line `needed: K of N`) or a folder of such files. `None`: the one written
     /// down in the data folder at the first start.
     pub trust_list_certificate: Option<PathBuf>,
-    /// Time-stamp authority for checkpoints; without one evidence stays at the level `signed`.
-    pub time_stamp_url: Option<String>,
+    /// Time-stamp authorities in their order; without one evidence stays at the level `signed`.
+    pub time_stamp_urls: Vec<String>,
+    /// The only policies whose tokens count; empty: every one of a trusted authority.
+    pub time_stamp_policies: Vec<String>,
     /// The authority that this station was enrolled at; renews its certificates and publishes
     /// records. `None`: both are done by hand.
     pub authority: Option<AuthoritySettings>,
@@ -204,11 +208,7 @@ impl StationConfig {
         let identity: IdentitySection = required(table, "identity", "[identity]\ndir = \"keys\"")?;
         let trust: Option<TrustSection> =
             optional(table, "trust", "[trust]\nlist_key = \"trust-list.crt\"")?;
-        let time_stamp: Option<TimeStampSection> = optional(
-            table,
-            "time_stamp",
-            "[time_stamp]\nurl = \"http://127.0.0.1:3180/\"",
-        )?;
+        let (time_stamp_urls, time_stamp_policies) = time_stamps::take(table)?;
         let log: Option<LogSection> = optional(table, "log", "[log]\nlisten = \"0.0.0.0:4301\"")?;
         let witness: Option<WitnessSection> = optional(
             table,
@@ -237,7 +237,8 @@ impl StationConfig {
             ops,
             identity,
             trust_list_certificate,
-            time_stamp_url: time_stamp.map(|section| section.url),
+            time_stamp_urls,
+            time_stamp_policies,
             log_listen: log.and_then(|section| section.listen),
             witness_urls: witness.map_or_else(Vec::new, |section| section.urls),
             authority,
@@ -413,12 +414,6 @@ struct TrustSection {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TimeStampSection {
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct LogSection {
     listen: Option<SocketAddr>,
 }
@@ -485,6 +480,37 @@ url = "http://127.0.0.1:3180/"
         assert!(config.identity.log_key.ends_with("log.key"));
         assert!(config.data.is_absolute());
         assert_eq!(config.disk_floor_bytes, 512 << 20);
+        assert_eq!(config.time_stamp_urls, ["http://127.0.0.1:3180/"]);
+        assert!(config.time_stamp_policies.is_empty());
+    }
+
+    #[test]
+    fn several_time_stamp_authorities_are_read_in_their_order() {
+        let one = "url = \"http://127.0.0.1:3180/\"";
+        let several =
+            "url = [\"http://b.test/tsa\", \"https://a.test/\"]\npolicy = \"1.3.6.1.4.1.99\"";
+        let config = load(&GOOD.replace(one, several)).expect("a list");
+        assert_eq!(
+            config.time_stamp_urls,
+            ["http://b.test/tsa", "https://a.test/"]
+        );
+        assert_eq!(config.time_stamp_policies, ["1.3.6.1.4.1.99"]);
+        for (bad, words) in [
+            ("url = []", "one to 8 addresses"),
+            ("url = \"ftp://a.test/\"", "no http address"),
+            ("url = [\"http://a.test/\", \"http://a.test/\"]", "twice"),
+            (
+                "url = \"http://a.test/\"\npolicy = \"one\"",
+                "no object identifier",
+            ),
+            ("urls = \"http://a.test/\"", "time_stamp"),
+        ] {
+            let error = load(&GOOD.replace(one, bad)).expect_err(bad).to_string();
+            assert!(
+                error.contains(words) && error.contains("time_stamp"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -134,6 +134,7 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
             "oldest": oldest.map(Timestamp::rfc3339),
             "owed_receipts": shape.owed_receipts,
         },
+        "time_stamps": core.stampers.states(),
         "log": logs::status(&core).await,
         "certificate_days_left": { "tls": tls, "evidence": evidence },
         "certificates": core.certificates.json(now),

@@ -17,7 +17,7 @@ mod tasks;
 mod time;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use formats::id::{Party, StationName};
 use formats::reason::Reason;
@@ -29,7 +29,7 @@ use pki::chain::VerifiedCert;
 use pki::role::Role;
 use pki::tls::StationIdentity;
 
-use crate::alarm::{Alarm, Found};
+use crate::alarm::{Alarm, Code, Found};
 use crate::authority::standing::{Certificates, Renewal};
 use crate::clock::Clock;
 use crate::config::{ConfigError, StationConfig, Timing};
@@ -242,6 +242,13 @@ impl Station {
     #[must_use]
     pub fn alarms(&self) -> Vec<Alarm> {
         self.core.alarms.all()
+    }
+
+    /// What the desk found wrong about one of its own matters, in the place of what it said before.
+    pub fn report(&self, code: Code, found: Vec<Found>) {
+        let reported = self.core.reported.lock();
+        let mut reported = reported.unwrap_or_else(PoisonError::into_inner);
+        reported.insert(code, found);
     }
 
     /// Why nothing may rest on this certificate at `now`: trust data about it is past its window. See

@@ -15,13 +15,14 @@ mod limits;
 mod measure;
 mod reading;
 mod receipts;
+mod stamps;
 mod steps;
 mod traffic;
 
 use std::process::ExitCode;
 
 const HELP: &str = "tram-bench [--dir FOLDER] [--seconds N] [--size BYTES] [--no-tsa] [STEP ...]
-  STEP: limits edxml directory direct relay fanout light backlog large   (without names: all)
+  STEP: limits edxml directory direct relay fanout light backlog large stamps   (without names: all)
   --dir      fresh folders are made here; it must lie on the disk to be measured (default: the system's)
   --seconds  length of each load step (default 10)
   --size     only the load step of this size: 4096, 262144 or 10485760

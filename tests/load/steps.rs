@@ -18,10 +18,11 @@ use crate::limits;
 use crate::measure::{Sample, Used, disk_bytes, forget_peak, peak_mib, percentile, pss_mib};
 use crate::reading;
 use crate::receipts::Judge;
+use crate::stamps;
 use crate::traffic::{self, Load, Packet, Receiver};
 
 /// Steps by name.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "limits",
     "edxml",
     "directory",
@@ -31,6 +32,7 @@ pub const NAMES: [&str; 9] = [
     "light",
     "backlog",
     "large",
+    "stamps",
 ];
 
 const SENDER: &str = "H01.36";
@@ -98,6 +100,9 @@ pub async fn run(options: &Options) -> bool {
         // Statuses are not in the workload; nodes send 01 unless told otherwise, so its price is shown.
         let bench = Bench::start(&base, "relay", true, true);
         good &= bench.load("load", 4096, 256, options.seconds).await;
+    }
+    if chosen("stamps") && options.tsa {
+        good &= stamps::measure(&base, options.seconds, number, print).await;
     }
     if chosen("fanout") {
         good &= fanout(options, &base).await;

@@ -12,10 +12,12 @@ use formats::edxml::deadline::Calendar;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
 use formats::time::Timestamp;
 use relay::clock::Clock;
+use relay::evidence::tsa::trusted;
 use relay::station::{StartError, Station};
 
 use crate::access::book::Access;
 use crate::agency::{Agencies, Agency, AgencyError};
+use crate::archive::{self, Archive};
 use crate::arrivals::Arrivals;
 use crate::arrived;
 use crate::body::{Body, TemporaryDirectory};
@@ -65,6 +67,7 @@ pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_business.sql"),
     include_str!("../../migrations/sqlite/0003_checks.sql"),
     include_str!("../../migrations/sqlite/0004_kept.sql"),
+    include_str!("../../migrations/sqlite/0006_archive.sql"),
 ];
 
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) struct Core {
     pub(crate) packets: Packets,
     pub(crate) access: Access,
     pub(crate) tsa: Option<Tsa>,
+    /// `None`: nothing is archived here.
+    pub(crate) archive: Option<Archive>,
     pub(crate) running: Running,
     pub(crate) turns: Turns,
     pub(crate) topics: Topics,
@@ -100,11 +105,17 @@ impl Core {
         let tmp = TemporaryDirectory::open(&at("tmp")).map_err(failed(at("tmp")))?;
         let packets = Packets::open(&at("packets")).map_err(failed(at("packets")))?;
         let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
-        let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
+        let urls = config.station.time_stamp_urls.clone();
+        let policies = config.station.time_stamp_policies.clone();
+        let archive = config.archive.clone();
+        let archive = archive.map(|settings| Archive::open(&at("archive"), settings));
+        let archive = archive.transpose().map_err(failed(at("archive")))?;
         let calendar = Arc::new(config.calendar);
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
         let station = Station::start_at(config.station, Some(desk), clock).await?;
+        let check = trusted(station.directory());
+        let tsa = Tsa::new(&urls, &policies, station.clock().clone(), check);
         let domain = station.directory().validator().trust_domain().clone();
         let agencies = match Agencies::load(&config.agencies, &domain) {
             Ok(agencies) => agencies,
@@ -126,6 +137,7 @@ impl Core {
             tmp,
             packets,
             tsa,
+            archive,
             running: Running::default(),
             turns: Turns::default(),
             topics: Topics::default(),
@@ -150,6 +162,8 @@ impl Core {
             .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
         core.tasks
             .spawn(renewal::keep(Arc::downgrade(&core), core.stop.clone()));
+        core.tasks
+            .spawn(archive::keep(Arc::downgrade(&core), core.stop.clone()));
         core.tasks.spawn(checks::keep(
             Arc::downgrade(&core),
             Arc::clone(&core.checks),

@@ -111,6 +111,7 @@ fn rest() -> Vec<Route> {
             "/api/v1/documents/{id}/explain",
             get(documents::explain),
         ),
+        look(READ, "/api/v1/archive", get(status::archive)),
         look(
             READ,
             "/api/v1/documents/{id}/evidence",

@@ -162,7 +162,7 @@ fn notice(w: &Words, alarm: &AlarmView) -> Notice {
         (Code::Revocation | Code::TrustList | Code::Records, false) => w.alarm_trust_soon,
         (Code::Revocation | Code::TrustList, true) => w.alarm_trust_stopped,
         (Code::Records, true) => w.alarm_records_stopped,
-        (Code::Authority | Code::TimeStamps, _) => w.alarm_side,
+        (Code::Authority | Code::TimeStamps | Code::Archive, _) => w.alarm_side,
         (Code::Certificate, false) => w.alarm_certificate_soon,
         (Code::Certificate, true) => w.alarm_certificate_stopped,
         (Code::Clock, _) => w.alarm_clock,

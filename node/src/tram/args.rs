@@ -468,4 +468,7 @@ pub enum Evidence {
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
+    /// Packages for decades
+    #[command(flatten)]
+    Keep(super::archive::Keep),
 }

@@ -26,6 +26,7 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Evidence) -> Result<Exit, Fai
             let path = format!("/documents/{id}/evidence{content}");
             fetch(desk, &client, &path, &output).await
         }
+        Evidence::Keep(what) => super::archive::run(desk, what).await,
         Evidence::Verify { file, root, html } => verify(desk, &file, &root, html.as_deref()),
     }
 }

@@ -5,6 +5,8 @@
 
 mod acts;
 mod agency;
+pub mod archive;
+mod archive_check;
 pub mod args;
 mod checks;
 mod document;
@@ -80,6 +82,9 @@ pub(crate) enum Failure {
         /// Why.
         source: std::io::Error,
     },
+    /// No time-stamp authority gave a token.
+    #[error("{0}")]
+    Stamp(String),
     /// Standard output is gone.
     #[error("output: {0}")]
     Output(#[from] std::io::Error),

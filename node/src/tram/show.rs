@@ -117,6 +117,17 @@ pub(super) fn failure(failure: &Failure, lang: Lang, as_json: bool, err: &mut dy
             let text = format!("{path}: {source}");
             (Exit::Usage, vec![text.clone()], local("file", &text))
         }
+        Failure::Stamp(why) => {
+            let next = lang.pick(
+                "kiểm tra địa chỉ --tsa và kết nối, rồi chạy lại; chưa ghi gì cả",
+                "look at the --tsa address and the network, then run it again; nothing was written",
+            );
+            (
+                Exit::Unreachable,
+                vec![why.clone(), next],
+                local("time_stamp", why),
+            )
+        }
         Failure::Output(error) => (
             Exit::No,
             vec![error.to_string()],

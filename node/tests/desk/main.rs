@@ -9,6 +9,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "a test program")]
 
 mod acts;
+mod archive;
 mod attachments;
 mod directory;
 mod evidence;

@@ -28,15 +28,20 @@ pub struct World {
 impl World {
     /// Starts both nodes and a relay over one folder of records.
     pub async fn start() -> Self {
-        Self::start_as(false).await
+        Self::start_as(false, str::to_owned).await
     }
 
     /// Starts them with an authority that they pull from and that renews their certificates.
     pub async fn start_renewing() -> Self {
-        Self::start_as(true).await
+        Self::start_as(true, str::to_owned).await
     }
 
-    async fn start_as(renewing: bool) -> Self {
+    /// Starts them after the configuration of node A was changed.
+    pub async fn start_with(change: impl Fn(&str) -> String) -> Self {
+        Self::start_as(false, change).await
+    }
+
+    async fn start_as(renewing: bool, change: impl Fn(&str) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -86,6 +91,8 @@ impl World {
             config(dir.path(), name, link, agencies, &tsa, authority.as_ref())
         };
         let config_a = config("node-a", link_a, &[SENDER, "H01.37"]);
+        let text = std::fs::read_to_string(&config_a).unwrap();
+        std::fs::write(&config_a, change(&text)).unwrap();
         let config_b = config("node-b", link_b, &[RECIPIENT]);
         config("relay-bac", link_relay, &[]);
         let relay = start_relay(dir.path()).await;
@@ -353,6 +360,10 @@ fn config(
             authority.url, authority.fingerprint
         );
     }
+    let archive = match agencies {
+        [] => "",
+        _ => "[archive]\nwhen = \"final\"\ndays = 0\n",
+    };
     let http = if agencies.is_empty() {
         ""
     } else {
@@ -363,7 +374,7 @@ fn config(
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
-         [time_stamp]\nurl = \"http://{tsa}/\"\n{section}",
+         [time_stamp]\nurl = \"http://{tsa}/\"\n{archive}{section}",
         records,
         pki.join("stations").join(format!("{name}.tram.test")),
     );

@@ -38,6 +38,13 @@ impl Anchors {
         Self(certificates)
     }
 
+    /// The same and these.
+    #[must_use]
+    pub fn with(mut self, certificates: Vec<Certificate>) -> Self {
+        self.0.extend(certificates);
+        self
+    }
+
     /// Reads every file with the ending `.pem`, `.crt`, `.cer` or `.der` in a folder.
     ///
     /// # Errors
@@ -293,7 +300,7 @@ impl Token {
 pub(super) struct Stamped<'b> {
     pub(super) digest: DigestKind,
     pub(super) imprint: &'b [u8],
-    time: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 /// Reads the content of a token.

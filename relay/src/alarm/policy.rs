@@ -35,6 +35,8 @@ pub enum Code {
     OwnLog,
     /// The witnesses of our log.
     Witnesses,
+    /// Archived packages that cannot be renewed.
+    Archive,
 }
 
 /// One row of the policy; texts in pairs are Vietnamese and English.
@@ -54,7 +56,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the policy.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Revocation,
         Self::TrustList,
         Self::Records,
@@ -67,6 +69,7 @@ impl Code {
         Self::LogUnproven,
         Self::OwnLog,
         Self::Witnesses,
+        Self::Archive,
     ];
 
     /// `TRAM-nnn`.
@@ -97,6 +100,7 @@ impl Code {
             Self::LogUnproven => &logs::UNPROVEN,
             Self::OwnLog => &logs::OWN,
             Self::Witnesses => &logs::WITNESSES,
+            Self::Archive => &ARCHIVE,
         }
     }
 }
@@ -232,7 +236,8 @@ const TIME_STAMPS: Row = Row {
     number: "TRAM-354",
     name: "time_stamps",
     source: "time-stamp authority (TSA)",
-    window: "W from its last token.",
+    window: "W from its last token; of several authorities, from the last token of any. One that fails twice in a row \
+             while another works is a warning of its own.",
     goes_on: "all traffic: the absence of stamps delays nothing. One token covers all statements before it when the \
               authority answers again.",
     stops: "statements since then stay `signed` and are not called evidence; where no peer confirms the clock either, it counts \
@@ -284,6 +289,26 @@ const CLOCK: Row = Row {
          đúng.",
         "Set the machine's clock right (chrony/NTP: `chronyc tracking`) and look at its source; the station goes on by itself \
          when it is.",
+    ),
+};
+
+const ARCHIVE: Row = Row {
+    number: "TRAM-359",
+    name: "archive",
+    source: "archived proof packages of a node (`[archive]`)",
+    window: "from `margin_days` before the end of the certificate or of an algorithm under the newest time-stamp of an evidence \
+             record (RFC 4998) to that end, while it cannot be renewed.",
+    goes_on: "all traffic, and everything that the record proves until then.",
+    stops: "the record proves nothing after the end, and no later renewal mends that.",
+    message: (
+        "Chưa lưu trữ hoặc chưa gia hạn được bản ghi bằng chứng: {subject}.",
+        "Evidence records cannot be made or renewed: {subject}.",
+    ),
+    remedy: (
+        "Xem chi tiết của {subject} (`tram evidence list`): máy chủ cấp dấu thời gian phải trả lời, có chứng thư và thuật toán còn \
+         hạn lâu hơn; sau đó trạm tự gia hạn.",
+        "Look at the detail of {subject} (`tram evidence list`): a time-stamp authority must answer whose certificate and algorithms \
+         end later; the node renews by itself then.",
     ),
 };
 

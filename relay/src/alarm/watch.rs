@@ -3,7 +3,7 @@
 //!
 //! Costs a few comparisons: windows were computed when the records were read. Must not know what stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use formats::id::StationName;
 use formats::time::Timestamp;
@@ -108,7 +108,7 @@ fn find(core: &Core, clock: State, now: Timestamp) -> Vec<Found> {
         (
             Code::TimeStamps,
             &core.time_stamps,
-            core.config.time_stamp_url.clone(),
+            Some(core.stampers.name()),
         ),
     ] {
         let subject = subject.unwrap_or_else(|| code.name().to_owned());
@@ -128,7 +128,29 @@ fn find(core: &Core, clock: State, now: Timestamp) -> Vec<Found> {
     let own = core.certificates.all();
     found.extend(own.iter().filter_map(|one| certificate(core, one, now)));
     found.extend(self::clock(core, clock));
+    found.extend(passed_over(core));
+    let reported = core.reported.lock();
+    let reported = reported.unwrap_or_else(PoisonError::into_inner);
+    found.extend(reported.values().flatten().cloned());
     found
+}
+
+/// Time-stamp authorities that fail while another one works: nothing waits, and somebody should know.
+fn passed_over(core: &Core) -> Vec<Found> {
+    let states = core.stampers.states();
+    if !states.iter().any(|one| one.failing == 0 && one.tokens > 0) {
+        return Vec::new();
+    }
+    let failing = states.into_iter().filter(|one| one.failing >= FAILURES);
+    failing
+        .map(|one| Found {
+            code: Code::TimeStamps,
+            subject: one.url,
+            level: Level::Warning,
+            until: None,
+            detail: one.last_error,
+        })
+        .collect()
 }
 
 /// Somebody who should have been heard of.
@@ -209,3 +231,6 @@ fn clock(core: &Core, state: State) -> Option<Found> {
         detail: Some(detail),
     })
 }
+
+/// Failures in a row after which an authority is told of; one alone is nothing.
+const FAILURES: u32 = 2;

@@ -210,7 +210,7 @@ async fn round(
 
 /// The checkpoint to be cosigned; with its head where it is not kept yet.
 async fn candidate(core: &Core) -> Result<(Option<Arc<Head>>, SignedCheckpoint), ()> {
-    if core.config.time_stamp_url.is_some() {
+    if !core.stampers.is_empty() {
         let stamped = core.store.stamped().await.map_err(drop)?;
         return stamped.map(|signed| (None, signed)).ok_or(());
     }

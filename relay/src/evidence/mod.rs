@@ -1,7 +1,6 @@
 //! Evidence: the station's append-only log, a tree of [`tiles`]. [`signer`] signs one checkpoint per commit
-//! before any answer leaves, [`stamp`] gets time-stamps for the newest checkpoint in the background, [`cosign`] the
-//! cosignatures of witnesses, [`heads`] compares
-//! the heads of all logs that were seen, by [`judge`].
+//! before any answer leaves, [`stamp`] gets time-stamps for the newest checkpoint in the background, of the authorities in
+//! [`tsa`], [`cosign`] the cosignatures of witnesses, [`heads`] compares the heads of all logs that were seen, by [`judge`].
 //! Statements and tiles lie in the store, in the commit of their fact.
 //!
 //! Owns the shape of the log and the order commit → sign → answer. Fails by the key not signing, which
@@ -12,6 +11,7 @@ pub(crate) mod heads;
 pub mod judge;
 pub mod signer;
 pub mod stamp;
+pub mod tsa;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,41 +1,31 @@
 //! Gets an RFC 3161 token for the newest checkpoint, in the background and at most once a second: one
 //! token proves the time of every leaf before it. Its absence delays nothing (promise 6): statements
-//! are `signed` at once and `stamped` when the authority answers.
+//! are `signed` at once and `stamped` when an authority answers.
 //!
 //! Every token also tells the time, between our sending and receiving: whoever keeps the clock is told, and
 //! when there was nothing to stamp for a while a token over nothing is asked for that alone. While the clock is
 //! in doubt nothing is stamped: the station's times are wrong then, and the tokens would carry them on.
 //!
-//! Owns the request over HTTP and the pause after a failure. Fails by trying again; says so once when it
-//! begins to fail and once when it works again.
+//! Owns when a token is asked for; whom, is [`tsa`]'s. Fails by trying again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use formats::id::Digest;
-use formats::limits;
-use formats::time::Timestamp;
 use pki::clock::Sample;
-use pki::stamp::{TimeStamp, TimeStampRequest, claimed_time};
+use pki::sign::HashAlgorithm;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::evidence::Head;
+use crate::evidence::tsa::{self, Authorities, TokenCheck, Unstamped, Wanted};
 use crate::store::Store;
 
 /// Least time between two tokens.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The authority is asked for the time alone when it was not asked for this long.
+/// The authorities are asked for the time alone when they were not asked for this long.
 const PROBE: Duration = Duration::from_secs(3_600);
-
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Judges a token (its bytes, the digest it must be over, now) before it is kept. Given by whoever knows
-/// the trusted authorities of the moment.
-pub type TokenCheck =
-    Arc<dyn Fn(&[u8], &Digest, Timestamp) -> Result<TimeStamp, String> + Send + Sync>;
 
 /// Who keeps the station's clock.
 pub trait Timekeeper: Send + Sync {
@@ -49,52 +39,56 @@ pub trait Timekeeper: Send + Sync {
 /// What stamping needs.
 #[derive(Clone)]
 pub struct Stamping {
-    /// The authority's URL (`http://…`, RFC 3161 section 3.4).
-    pub url: String,
+    /// Who is asked (`http://…`, RFC 3161 section 3.4).
+    pub authorities: Arc<Authorities>,
     /// Refuses tokens of authorities that are not trusted.
     pub check: TokenCheck,
     /// For the time a token is kept at.
     pub clock: Clock,
     /// Is told what tokens say of the time.
     pub keeper: Arc<dyn Timekeeper>,
-    /// Longest time between two tries while the authority does not answer.
+    /// Longest time between two tries while no authority answers.
     pub pause_max: Duration,
 }
 
 impl std::fmt::Debug for Stamping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stamping")
-            .field("url", &self.url)
+            .field("authorities", &self.authorities)
             .finish_non_exhaustive()
+    }
+}
+
+/// How long the authorities of a station's log are waited for.
+#[must_use]
+pub fn patience(pause_max: Duration) -> tsa::Patience {
+    tsa::Patience {
+        one: Duration::from_secs(3),
+        last: Duration::from_secs(10),
+        pause: PAUSE * 2,
+        pause_max: pause_max.max(PAUSE),
     }
 }
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum StampError {
-    /// The authority cannot be reached, or answers something else than HTTP 200.
-    #[error("authority: {0}")]
-    Http(#[from] reqwest::Error),
-    /// Its answer is not a token for this checkpoint, or not one to be trusted.
-    #[error("token: {0}")]
-    Token(String),
     /// The clock is in doubt: nothing is stamped until it is right.
     #[error("the station's clock is in doubt")]
     Clock,
     /// The token could not be kept.
     #[error("store: {0}")]
     Keep(#[from] crate::store::CommitError),
+    /// No authority gave a token.
+    #[error(transparent)]
+    None(Unstamped),
+    /// The checkpoint cannot be stamped.
+    #[error("checkpoint: {0}")]
+    Note(String),
 }
 
 /// Stamps the newest head whenever it grew, until `stop`.
 pub async fn run(store: Store, stamping: Stamping, stop: CancellationToken) {
-    let client = match reqwest::Client::builder().timeout(TIMEOUT).build() {
-        Ok(client) => client,
-        Err(error) => {
-            tracing::error!(code = "TRAM-203", %error, "no time-stamps: HTTP client");
-            return;
-        }
-    };
     let mut heads = store.head();
     let mut stamped = 0;
     let mut failures: u32 = 0;
@@ -117,23 +111,20 @@ pub async fn run(store: Store, stamping: Stamping, stop: CancellationToken) {
         let grown = head.size > stamped;
         // A clock in doubt is asked about every time, and nothing is stamped by it.
         let outcome = if stamping.keeper.is_unsure() || (probe && !grown) {
-            ask_time(&client, &stamping).await
+            ask_time(&stamping).await
         } else if grown {
-            let outcome = stamp(&store, &client, &stamping, &head).await;
+            let outcome = stamp(&store, &stamping, &head).await;
             outcome.map(|()| stamped = head.size)
         } else {
             continue;
         };
         match outcome {
-            Ok(()) => {
-                if failures > 0 {
-                    tracing::info!(url = stamping.url, failures, "time-stamps again");
-                }
-                failures = 0;
-            }
+            Ok(()) => failures = 0,
+            // Each authority says by itself when it begins to fail.
+            Err(StampError::None(_)) => failures = failures.saturating_add(1),
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(code = "TRAM-204", url = stamping.url, %error, "no time-stamp");
+                    tracing::warn!(code = "TRAM-204", %error, "no time-stamp");
                 }
                 failures = failures.saturating_add(1);
             }
@@ -141,26 +132,24 @@ pub async fn run(store: Store, stamping: Stamping, stop: CancellationToken) {
         if failures == 0 {
             asked = Some(now);
         }
-        let pause = PAUSE
-            .saturating_mul(1 << failures.min(6))
-            .min(stamping.pause_max.max(PAUSE));
+        let grown_pause = PAUSE.saturating_mul(1 << failures.min(6));
+        let pause = match stamping.authorities.quiet() {
+            _ if failures == 0 => PAUSE,
+            Duration::ZERO => grown_pause.min(stamping.pause_max.max(PAUSE)),
+            quiet => quiet.max(PAUSE),
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(if failures == 0 { PAUSE } else { pause }) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
 /// One token for one head.
-pub async fn stamp(
-    store: &Store,
-    client: &reqwest::Client,
-    stamping: &Stamping,
-    head: &Head,
-) -> Result<(), StampError> {
+pub async fn stamp(store: &Store, stamping: &Stamping, head: &Head) -> Result<(), StampError> {
     let imprint = pki::note::checkpoint_imprint(&head.signed)
-        .map_err(|error| StampError::Token(error.to_string()))?;
-    let found = token(client, stamping, imprint).await?;
+        .map_err(|error| StampError::Note(error.to_string()))?;
+    let found = token(stamping, imprint).await?;
     let mut signed = head.signed.clone();
     signed.token = Some(found);
     store
@@ -170,48 +159,32 @@ pub async fn stamp(
 }
 
 /// A token over nothing, for the time it tells.
-async fn ask_time(client: &reqwest::Client, stamping: &Stamping) -> Result<(), StampError> {
+async fn ask_time(stamping: &Stamping) -> Result<(), StampError> {
     let imprint = Digest::of(&rand::random::<[u8; 32]>());
-    token(client, stamping, imprint).await.map(|_| ())
+    token(stamping, imprint).await.map(|_| ())
 }
 
-/// Asks for a token, checks it and passes on what it says of the time. Refused when our clock turns out to
-/// be in doubt.
-async fn token(
-    client: &reqwest::Client,
-    stamping: &Stamping,
-    imprint: Digest,
-) -> Result<Vec<u8>, StampError> {
-    let token = |error: &dyn std::fmt::Display| StampError::Token(error.to_string());
-    let request = TimeStampRequest::new(imprint, rand::random());
-    let body = request.build().map_err(|error| token(&error))?;
-    let sent = stamping.clock.reading();
-    let mut response = client
-        .post(&stamping.url)
-        .header("content-type", "application/timestamp-query")
-        .body(body)
-        .send()
-        .await?
-        .error_for_status()?;
-    let mut answer = Vec::new();
-    while let Some(part) = response.chunk().await? {
-        // Bounded before it is kept: the authority is another party.
-        if answer.len() + part.len() > limits::TOKEN_BYTES_MAX {
-            return Err(StampError::Token("the answer is too long".to_owned()));
+/// Asks for a token and passes on what it says of the time. Refused when our clock turns out to be in doubt.
+async fn token(stamping: &Stamping, imprint: Digest) -> Result<Vec<u8>, StampError> {
+    let wanted = Wanted {
+        hash: HashAlgorithm::Sha256,
+        imprint: imprint.as_bytes(),
+        clock: &stamping.clock,
+        check: &stamping.check,
+    };
+    let found = match stamping.authorities.token(&wanted).await {
+        Ok(found) => found,
+        Err(Unstamped::Clock(samples)) => {
+            for (url, sample) in samples {
+                stamping.keeper.told(&url, sample);
+            }
+            return Err(StampError::Clock);
         }
-        answer.extend_from_slice(&part);
-    }
-    let received = stamping.clock.reading();
-    let found = request
-        .token_from_response(&answer)
-        .map_err(|error| token(&error))?;
-    // Judged at its own time, for ours may be the wrong one; the nonce says that it is of now.
-    let told = claimed_time(&found).map_err(|error| token(&error))?;
-    let stamp = (stamping.check)(&found, &imprint, told).map_err(StampError::Token)?;
-    let sample = Sample::between(sent, received, stamp.time, stamp.accuracy_ms);
-    stamping.keeper.told(&stamping.url, sample);
+        Err(error) => return Err(StampError::None(error)),
+    };
+    stamping.keeper.told(&found.url, found.sample);
     if stamping.keeper.is_unsure() {
         return Err(StampError::Clock);
     }
-    Ok(found)
+    Ok(found.token)
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::unreadable;
 use crate::alarm::{Code, Level};
+use crate::evidence::tsa::AuthorityState;
 use crate::station::Core;
 use crate::store::QueueShape;
 
@@ -33,6 +34,7 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     }
     trust(&core, &mut text);
     alarms(&core, &mut text);
+    stampers(&core, &mut text);
     let counters = &core.counters;
     text.counter(
         "tram_envelopes_accepted_total",
@@ -145,6 +147,28 @@ fn certificates(core: &Core, text: &mut Exposition) {
     }
 }
 
+/// Authorities by their place in the configuration, which is bounded; the first is 1.
+fn stampers(core: &Core, text: &mut Exposition) {
+    let states = core.stampers.states();
+    let places: Vec<String> = (1..=states.len()).map(|place| place.to_string()).collect();
+    let mut each = |name: &str, value: &dyn Fn(&AuthorityState) -> u64| {
+        for (place, one) in places.iter().zip(&states) {
+            let labels = [("place", place.as_str()), ("url", one.url.as_str())];
+            text.sample(name, "counter", &labels, clamp(value(one)));
+        }
+    };
+    each("tram_time_stamp_tokens_total", &|one| one.tokens);
+    each("tram_time_stamp_failures_total", &|one| one.failures);
+    for (place, one) in places.iter().zip(&states) {
+        let labels = [("place", place.as_str()), ("url", one.url.as_str())];
+        text.gauge(
+            "tram_time_stamp_failing",
+            &labels,
+            i64::from(one.failing > 0),
+        );
+    }
+}
+
 /// 0 well, 1 half of a window is over, 2 it is over and something stops: the worst of each code, every code
 /// at all times, so that a rule can tell "well" from "not asked".
 fn alarms(core: &Core, text: &mut Exposition) {
@@ -168,7 +192,11 @@ struct Exposition(String);
 
 impl Exposition {
     fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
-        self.kind(name, "gauge");
+        self.sample(name, "gauge", labels, value);
+    }
+
+    fn sample(&mut self, name: &str, kind: &str, labels: &[(&str, &str)], value: i64) {
+        self.kind(name, kind);
         let labels: Vec<String> = labels
             .iter()
             .map(|(key, value)| format!("{key}=\"{value}\""))

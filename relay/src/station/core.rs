@@ -2,6 +2,7 @@
 //! signals between them. Built once at the start from the configuration; holds no task and does
 //! nothing by itself.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::pulling::Authority;
 use super::time::Time;
-use crate::alarm::{Board, Contact, watch};
+use crate::alarm::{Board, Code, Contact, Found, watch};
 use crate::authority::renew::{Slot, renewal_of};
 use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
@@ -29,7 +30,8 @@ use crate::desk::{Arrival, Desk};
 use crate::directory::{Directory, StationKind};
 use crate::evidence::cosign::Witnessing;
 use crate::evidence::heads::{self, Heads};
-use crate::evidence::{EvidenceSigner, LogIdentity};
+use crate::evidence::tsa::Authorities;
+use crate::evidence::{EvidenceSigner, LogIdentity, stamp};
 use crate::facts::Facts;
 use crate::forward::{self, Batch};
 use crate::link::Links;
@@ -78,6 +80,10 @@ pub(crate) struct Core {
     pub(crate) alarms: Board,
     /// The time-stamp authority, if one is configured.
     pub(crate) time_stamps: Contact,
+    /// What the desk found wrong, by code.
+    pub(crate) reported: Mutex<BTreeMap<Code, Vec<Found>>>,
+    /// Time-stamp authorities of the log.
+    pub(crate) stampers: Arc<Authorities>,
     /// The authority that records are got from, once somebody gets them.
     pub(crate) heard_authority: Contact,
     pub(super) authority_name: Mutex<Option<String>>,
@@ -210,6 +216,11 @@ pub(crate) async fn build(
     let (forward, fresh) = forward::Handle::new();
     let authority = Authority::of(&config, &directory, &clock);
     let time = Time::new(clock.clone(), &directory.snapshot().trust_list().windows);
+    let stampers = Authorities::new(
+        &config.time_stamp_urls,
+        &config.time_stamp_policies,
+        stamp::patience(config.timing.stamp),
+    );
     let core = Core {
         name: config.name.clone(),
         started: clock.now(),
@@ -219,6 +230,8 @@ pub(crate) async fn build(
         looking: Mutex::default(),
         alarms: Board::default(),
         time_stamps: Contact::default(),
+        reported: Mutex::default(),
+        stampers: Arc::new(stampers),
         heard_authority: Contact::default(),
         authority_name: Mutex::default(),
         store,

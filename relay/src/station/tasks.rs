@@ -8,9 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use formats::id::Digest;
-use formats::time::Timestamp;
-
 use super::StartError;
 use super::core::{Core, Parts};
 use super::{pulling, renewal};
@@ -18,6 +15,7 @@ use crate::alarm::watch;
 use crate::evidence::cosign;
 use crate::evidence::heads;
 use crate::evidence::stamp::{self, Stamping};
+use crate::evidence::tsa::trusted;
 use crate::link::{dial, keep};
 use crate::{forward, ops, receipts};
 
@@ -55,11 +53,11 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     if !core.config.witness_urls.is_empty() {
         core.tasks.spawn(cosign::run(Arc::clone(core)));
     }
-    if let Some(url) = core.config.time_stamp_url.clone() {
+    if !core.stampers.is_empty() {
         core.time_stamps.expect(core.clock.reading());
         let stamping = Stamping {
-            url,
-            check: token_check(core),
+            authorities: Arc::clone(&core.stampers),
+            check: trusted(&core.directory),
             clock: core.clock.clone(),
             keeper: Arc::new(Keeper(Arc::clone(core))),
             pause_max: core.config.timing.stamp,
@@ -191,15 +189,6 @@ impl stamp::Timekeeper for Keeper {
     fn is_unsure(&self) -> bool {
         self.0.clock_unsure()
     }
-}
-
-/// Tokens count only from authorities that the trust list of the moment names.
-fn token_check(core: &Arc<Core>) -> stamp::TokenCheck {
-    let directory = core.directory.clone();
-    Arc::new(move |token: &[u8], imprint: &Digest, now: Timestamp| {
-        pki::stamp::verify_token(token, imprint, &directory.validator(), now)
-            .map_err(|error| error.to_string())
-    })
 }
 
 /// Peers are told of the close within this.

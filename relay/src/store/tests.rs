@@ -5,6 +5,7 @@ mod evidence;
 mod faults;
 mod files;
 mod recovery;
+mod stampers;
 mod stamping;
 mod withdraw;
 mod world;

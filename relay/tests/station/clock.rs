@@ -92,7 +92,7 @@ async fn a_clock_that_a_token_contradicts_stamps_nothing_until_it_is_right() {
     let truth = Clock::manual(world.authority.now);
     let _tsa = {
         let tsa = Tsa::start(&mut world, truth.clone()).await;
-        world.node_a.config.time_stamp_url = Some(tsa.url.clone());
+        world.node_a.config.time_stamp_urls = vec![tsa.url.clone()];
         tsa
     };
     // (our error, what it comes to)
@@ -210,5 +210,57 @@ async fn what_a_wrong_clock_calls_expired_stays_until_the_clock_is_right() {
         matches!(change.what, relay::desk::What::Expired),
         "{change:?}"
     );
+    node.shutdown().await;
+}
+
+/// States something, so that there is something to stamp, until the alarms are these.
+async fn until_after_work(
+    world: &World,
+    station: &Station,
+    clock: &Clock,
+    expected: &[(Code, Level)],
+) {
+    let working = async {
+        while alarms(station) != expected {
+            states_unsure(world, station, clock).await;
+        }
+    };
+    soon("the alarms after some work", working).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_authority_stamps_while_the_first_is_away_and_the_first_is_named() {
+    let mut world = World::new();
+    let clock = Clock::manual(world.authority.now);
+    let mut first = Tsa::start(&mut world, clock.clone()).await;
+    let second = Tsa::start(&mut world, clock.clone()).await;
+    world.node_a.config.time_stamp_urls = vec![first.url.clone(), second.url.clone()];
+    let (desk, _told) = noting_desk();
+    let node = start_at(&world.node_a, Some(desk), clock.clone()).await;
+    let stamped = async {
+        while node.store().stamped().await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the first stamp", stamped).await;
+    first.go_away().await;
+    let one_fails = [(Code::TimeStamps, Level::Warning)];
+    until_after_work(&world, &node, &clock, &one_fails).await;
+    let alarm = node.alarms().remove(0).found;
+    assert_eq!(alarm.subject, first.url);
+    assert!(alarm.detail.is_some(), "why it fails");
+    let size = node
+        .store()
+        .stamped()
+        .await
+        .unwrap()
+        .unwrap()
+        .parsed()
+        .unwrap()
+        .checkpoint
+        .size;
+    assert!(size > 1, "the second one stamps");
+    first.come_back().await;
+    until_after_work(&world, &node, &clock, &[]).await;
     node.shutdown().await;
 }

@@ -98,7 +98,7 @@ async fn traffic_goes_on_for_its_windows_then_fails_closed_and_nothing_is_lost()
     let clock = Clock::manual(begin);
     let mut tsa = Tsa::start(&mut world, clock.clone()).await;
     for planned in [&mut world.node_a, &mut world.node_b, &mut world.relay] {
-        planned.config.time_stamp_url = Some(tsa.url.clone());
+        planned.config.time_stamp_urls = vec![tsa.url.clone()];
     }
     let mut net = Network::start(world, clock).await;
     for station in net.stations() {

@@ -354,7 +354,7 @@ async fn checkpoints_become_stamped_and_witnessed_and_proofs_rest_on_them() {
     };
     world.authority.trust_witnesses(&policy);
     let running = Running::start(&all[0], keys[0].clone()).await;
-    world.node_a.config.time_stamp_url = Some(tsa.url.clone());
+    world.node_a.config.time_stamp_urls = vec![tsa.url.clone()];
     world.node_a.config.witness_urls = vec![
         format!("http://{}/", running.address),
         "http://127.0.0.1:9/".to_owned(),

@@ -66,6 +66,8 @@ pub(crate) const TARGETS: &[Target] = &[
     target("cms", None, DER, cms),
     target("record-file", None, DER, record_file),
     target("token", None, DER, token),
+    target("evidence-record", None, DER, evidence_record),
+    target("container", None, ZIP, container),
     target("capsule", None, DER, capsule),
     target("plan", None, TEXT, plan),
     target("pdf", None, PDF, pdf),
@@ -103,6 +105,48 @@ fn edxml_packet(bytes: &[u8]) -> bool {
     let again = edxml::read(&*written, &mut NullSink, &limits);
     assert!(again.is_ok(), "what was written cannot be read: {again:?}");
     true
+}
+
+/// Read, written back as it was, and asked about, which must not panic whatever it says.
+fn evidence_record(bytes: &[u8]) -> bool {
+    use pki::ers::{DataObject, EvidenceRecord};
+    let Ok(record) = EvidenceRecord::parse(bytes) else {
+        return false;
+    };
+    let written = record.to_der().expect("what was read can be written");
+    assert_eq!(written, bytes, "a record is written as it was read");
+    let hashes = record.hashes().expect("known digests");
+    let stranger = [DataObject::of("stranger", b"never archived", &hashes)];
+    if let Ok(report) = nobody().ask(&record, &stranger) {
+        assert!(!report.holds(), "a stranger is under a record");
+    }
+    let _newest = record.newest(&pki::ers::Ends::built_in());
+    true
+}
+
+fn container(bytes: &[u8]) -> bool {
+    let container = pki::ers::container::Container::open("seed.asice", bytes);
+    let Ok(container) = container else {
+        return false;
+    };
+    let found = container.check(&nobody());
+    assert!(
+        !found.is_ok_and(|verdict| verdict.holds()),
+        "nobody is believed"
+    );
+    true
+}
+
+/// A question that believes no authority.
+fn nobody() -> pki::ers::Question<'static> {
+    static NOBODY: LazyLock<(pki::pdf::Anchors, pki::ers::Ends)> = LazyLock::new(Default::default);
+    pki::ers::Question {
+        anchors: &NOBODY.0,
+        certificates: &[],
+        ends: &NOBODY.1,
+        at: formats::time::Timestamp::from_unix_s(1_795_316_400),
+        scope: pki::ers::Scope::Each,
+    }
 }
 
 fn base64_stream(bytes: &[u8]) -> bool {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use formats::time::Timestamp;
 
+use crate::archive::ArchiveSummary;
 use crate::door::Doors;
 use crate::door::auth::Who;
 use crate::door::problem::{Kind, Problem};
@@ -25,6 +26,7 @@ struct Status {
     time: Timestamp,
     station: StationView,
     agencies: Vec<ServedAgency>,
+    archive: ArchiveSummary,
     counts: Counts,
 }
 
@@ -38,9 +40,16 @@ pub(crate) async fn show(State(doors): State<Doors>, who: Who) -> Result<Respons
         time: desk.now(),
         station: desk.station_view().await?,
         agencies: desk.agencies(),
+        archive: desk.archive_summary().await?,
         counts: desk.counts(&who.0.agency).await?,
     };
     Ok(Json(status).into_response())
+}
+
+/// `GET /archive`: proof packages under evidence records, the first to be renewed first.
+pub(crate) async fn archive(State(doors): State<Doors>, who: Who) -> Result<Response, Problem> {
+    let view = doors.desk().archive(&who.0.agency).await?;
+    Ok(Json(view).into_response())
 }
 
 /// `GET /livez`: the process answers.

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::world::*;
 use crate::clock::Clock;
 use crate::evidence::stamp::{self, StampError, Stamping, Timekeeper};
+use crate::evidence::tsa::{Authorities, TokenCheck, Unstamped};
 use crate::store::Store;
 
 /// An authority that answers while `up`, and counts.
 struct Tsa {
+    url: String,
     up: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     keeper: Arc<Keeper>,
@@ -69,21 +71,31 @@ async fn tsa(folder: &std::path::Path, tasks: &mut tokio::task::JoinSet<()>) -> 
     let validator = authority.validator();
     let keeper = Arc::new(Keeper::default());
     let stamping = Stamping {
-        url,
-        check: Arc::new(move |token, imprint, now| {
-            let verified = pki::stamp::verify_token(token, imprint, &validator, now);
-            verified.map_err(|error| error.to_string())
-        }),
+        authorities: authorities(std::slice::from_ref(&url)),
+        check: check(validator),
         clock: Clock::manual(NOW),
         keeper: keeper.clone(),
         pause_max: Duration::from_millis(10),
     };
     Tsa {
+        url,
         up,
         asked,
         keeper,
         stamping,
     }
+}
+
+fn authorities(urls: &[String]) -> Arc<Authorities> {
+    let patience = stamp::patience(Duration::from_millis(10));
+    Arc::new(Authorities::new(urls, &[], patience))
+}
+
+fn check(validator: pki::chain::Validator) -> TokenCheck {
+    Arc::new(move |token: &[u8], hash, imprint: &[u8], now| {
+        let verified = pki::stamp::verify_token_over(token, hash, imprint, &validator, now);
+        verified.map_err(|error| error.to_string())
+    })
 }
 
 #[tokio::test]
@@ -93,9 +105,8 @@ async fn a_clock_in_doubt_is_asked_about_and_stamps_nothing_until_it_is_right() 
     let folder = tempfile::tempdir().unwrap();
     let tsa = tsa(folder.path(), &mut tasks).await;
     tsa.keeper.unsure.store(true, Ordering::SeqCst);
-    let client = reqwest::Client::new();
     let head = store.head().borrow().clone();
-    let refused = stamp::stamp(&store, &client, &tsa.stamping, &head).await;
+    let refused = stamp::stamp(&store, &tsa.stamping, &head).await;
     assert!(matches!(refused, Err(StampError::Clock)), "{refused:?}");
     let stop = CancellationToken::new();
     tasks.spawn(stamp::run(
@@ -149,26 +160,31 @@ async fn an_authority_that_is_down_or_not_trusted_delays_nothing_and_leaves_no_t
     let store = world.open().await;
     let folder = tempfile::tempdir().unwrap();
     let tsa = tsa(folder.path(), &mut tasks).await;
-    let client = reqwest::Client::new();
     let head = store.head().borrow().clone();
+    // Each with authorities of its own, or the one that failed would be left alone.
+    let with = |urls: &[String], check: Option<TokenCheck>| Stamping {
+        authorities: authorities(urls),
+        check: check.unwrap_or_else(|| tsa.stamping.check.clone()),
+        ..tsa.stamping.clone()
+    };
+    let told = |outcome: Result<(), StampError>| match outcome {
+        Err(StampError::None(Unstamped::Failed(failures))) => failures[0].1.clone(),
+        other => panic!("{other:?}"),
+    };
     tsa.up.store(false, Ordering::SeqCst);
-    let down = stamp::stamp(&store, &client, &tsa.stamping, &head).await;
-    assert!(matches!(down.unwrap_err(), StampError::Http(_)));
+    let own = [tsa.url.clone()];
+    let down = stamp::stamp(&store, &with(&own, None), &head).await;
+    assert!(told(down).contains("502"));
     tsa.up.store(true, Ordering::SeqCst);
-    let mut stranger = tsa.stamping.clone();
-    let validator = world.validator.clone();
-    stranger.check = Arc::new(move |token, imprint, now| {
-        let verified = pki::stamp::verify_token(token, imprint, &validator, now);
-        verified.map_err(|error| error.to_string())
-    });
-    let refused = stamp::stamp(&store, &client, &stranger, &head).await;
-    assert!(matches!(refused.unwrap_err(), StampError::Token(_)));
-    let mut nobody = tsa.stamping.clone();
-    nobody.url = "http://127.0.0.1:1/".to_owned();
-    assert!(stamp::stamp(&store, &client, &nobody, &head).await.is_err());
+    let stranger = check(world.validator.clone());
+    let refused = stamp::stamp(&store, &with(&own, Some(stranger)), &head).await;
+    assert!(told(refused).contains("tsa-1"));
+    let nobody = ["http://127.0.0.1:1/".to_owned()];
+    let refused = stamp::stamp(&store, &with(&nobody, None), &head).await;
+    assert!(told(refused).contains("refused"));
     assert!(store.stamped().await.unwrap().is_none());
     accept(&store, letter(1).accept(1, None)).await;
-    stamp::stamp(&store, &client, &tsa.stamping, &head)
+    stamp::stamp(&store, &with(&own, None), &head)
         .await
         .unwrap();
     assert!(store.stamped().await.unwrap().is_some());
