@@ -11,6 +11,7 @@ mod answers;
 mod arrivals;
 mod arrived;
 pub mod body;
+pub mod check;
 mod checks;
 pub mod cli;
 pub mod client;

@@ -16,6 +16,7 @@
 mod apply;
 pub mod body;
 mod change;
+pub mod check;
 mod desk_rows;
 mod epochs;
 mod fatal;
