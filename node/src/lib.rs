@@ -28,6 +28,7 @@ mod house;
 mod inbox;
 mod intake;
 mod life;
+mod mend;
 pub mod lint;
 mod lookup;
 mod open;

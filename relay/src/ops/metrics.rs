@@ -33,6 +33,7 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     }
     trust(&core, &mut text);
     alarms(&core, &mut text);
+    damage(&core, &mut text);
     let counters = &core.counters;
     text.counter(
         "tram_envelopes_accepted_total",
@@ -143,6 +144,15 @@ fn certificates(core: &Core, text: &mut Exposition) {
             text.gauge("tram_authority_pull_age_seconds", &[], age);
         }
     }
+}
+
+/// What the scrub and the read paths found.
+fn damage(core: &Core, text: &mut Exposition) {
+    let [bodies, rows, bytes, passes] = core.damage.counts();
+    text.counter("tram_damaged_bodies_total", bodies);
+    text.counter("tram_mended_rows_total", rows);
+    text.counter("tram_scrubbed_bytes_total", bytes);
+    text.counter("tram_scrub_passes_total", passes);
 }
 
 /// 0 well, 1 half of a window is over, 2 it is over and something stops: the worst of each code, every code

@@ -509,7 +509,7 @@ impl Run<'_> {
 }
 
 /// The id in a column, in words even if it is none.
-fn id_text(bytes: &[u8]) -> String {
+pub(super) fn id_text(bytes: &[u8]) -> String {
     <[u8; 16]>::try_from(bytes)
         .ok()
         .and_then(|bytes| EnvelopeId::from_bytes(bytes).ok())

@@ -168,6 +168,7 @@ fn plan(
         log_listen: None,
         witness_urls: vec![],
         authority: None,
+        scrub_mib_per_hour: 3_600,
         disk_floor_bytes: 1 << 20,
         timing: short(),
     };
@@ -194,6 +195,7 @@ pub fn short() -> Timing {
         drain: Duration::from_secs(3),
         renew: Duration::from_millis(200),
         overlap: Duration::from_millis(500),
+        scrub: Duration::from_millis(200),
     }
 }
 

@@ -47,7 +47,10 @@ pub struct Scene {
     pub heads: Vec<(String, Checkpoint)>,
     /// Receipts that desks hold, with whose.
     pub receipts: Vec<(String, ReceiptBundle)>,
+    /// Everything, signatures included.
     pub settings: Settings,
+    /// Everything but signatures.
+    pub hashes: Settings,
     _world: World,
 }
 
@@ -103,6 +106,10 @@ impl Scene {
             settings: Settings {
                 full: true,
                 directory: Some(directory),
+            },
+            hashes: Settings {
+                full: true,
+                directory: None,
             },
             _world: world,
         }

@@ -30,7 +30,7 @@ pub(super) async fn check(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
             one(run, row, &mut named).await?;
         }
     }
-    let rows = sqlx::query("SELECT file FROM doomed_body")
+    let rows = sqlx::query("SELECT file FROM doomed_body UNION ALL SELECT file FROM damaged_body WHERE file IS NOT NULL")
         .fetch_all(&mut *run.connection)
         .await?;
     for row in &rows {

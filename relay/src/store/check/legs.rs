@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use formats::header::Header;
 use formats::id::{Digest, Party};
 use formats::limits;
+use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::statement::{Event, Statement};
 use formats::time::Timestamp;
@@ -259,7 +260,11 @@ fn of_state(
 ) -> Option<(What, String)> {
     let header = envelope.header.as_ref()?;
     if !leg.state.is_final() && !envelope.has_body {
-        return Some((What::Body, "the leg waits, and its body is released".to_owned()));
+        let detail = match leg.state.reason() {
+            Some(Reason::BodyMismatch) => "the body is damaged and set aside; a good copy is waited for",
+            Some(_) | None => "the leg waits, and its body is not here",
+        };
+        return Some((What::Body, detail.to_owned()));
     }
     if !header.context().class.is_sealed() {
         return None;

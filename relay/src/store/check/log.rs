@@ -193,13 +193,25 @@ fn first_leaf(run: &mut Run<'_>, epoch: &Epoch, body: &[u8], previous: Option<&P
         Ok(opened) if opened.time.unix_ms() != epoch.opened => {
             Some("its time is not the epoch's".to_owned())
         }
-        Ok(opened) if opened.previous.as_ref() != previous => {
+        Ok(opened) if !goes_on(opened.previous.as_ref(), previous) => {
             Some("what it goes on from is not the epoch before".to_owned())
         }
         Ok(_) => None,
     };
     if let Some(problem) = problem {
         run.found_leaf(What::Epoch, epoch, 0, problem);
+    }
+}
+
+/// An epoch goes on from the one before it, or from a later head of it that only others hold.
+fn goes_on(said: Option<&PreviousHead>, before: Option<&PreviousHead>) -> bool {
+    match (said, before) {
+        (None, None) => true,
+        (Some(said), Some(before)) => {
+            let later = (said.origin.epoch(), said.size) > (before.origin.epoch(), before.size);
+            said == before || (later && said.origin.station() == before.origin.station())
+        }
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 
