@@ -9,12 +9,13 @@ use formats::id::{Digest, EnvelopeId, Party};
 use formats::statement::Event;
 use pki::permit::Object;
 use pki::sign::{Parsed, verify_header};
-use relay::store::check::{What, events};
+use relay::store::check::{What, events, of_desk};
 
 use super::{PAGE, Run};
 
 pub(super) async fn check(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
     envelopes(run).await?;
+    of_station(run).await?;
     documents(run).await?;
     recipients(run).await?;
     inbox(run).await
@@ -41,6 +42,9 @@ async fn envelopes(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
             let mut problem = of_header(run, row, &id)?;
             if Digest::of(&header).as_bytes().as_slice() != digest {
                 problem = Some("the header does not have its digest".to_owned());
+            }
+            if let (None, Ok(header)) = (&problem, Header::decode(&header)) {
+                problem = recipients_of(run, &header, &id).await?;
             }
             if let Some(problem) = problem {
                 let place = format!("desk_envelope row {id}");
@@ -90,6 +94,67 @@ fn of_header(run: &mut Run<'_>, row: &SqliteRow, id: &str) -> Result<Option<Stri
     let holds = opened.is_some() && opened == context.commitment;
     let detail = "packet digest, salt and signature do not open the header's commitment";
     Ok((!holds).then(|| detail.to_owned()))
+}
+
+/// What the station sent and delivered for the desk, the desk has rows of.
+async fn of_station(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
+    let mut after = i64::MIN;
+    loop {
+        let page = of_desk(run.connection, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.key;
+        for one in &page {
+            let id = one.id.to_string();
+            if one.own {
+                let row = sqlx::query("SELECT count(*) AS n FROM desk_envelope WHERE id = ?")
+                    .bind(&id)
+                    .fetch_one(&mut *run.connection)
+                    .await?;
+                if row.try_get::<i64, _>("n")? == 0 {
+                    let detail = "the station sent it, and the desk has no row of it";
+                    run.about(What::Envelope, format!("desk_envelope {id}"), detail, Some(&id), None);
+                }
+            }
+            for recipient in &one.delivered {
+                arrived(run, &id, recipient.as_str()).await?;
+            }
+        }
+    }
+}
+
+async fn arrived(run: &mut Run<'_>, id: &str, recipient: &str) -> Result<(), sqlx::Error> {
+    let row = sqlx::query("SELECT count(*) AS n FROM desk_inbox WHERE envelope = ? AND agency = ?")
+        .bind(id)
+        .bind(recipient)
+        .fetch_one(&mut *run.connection)
+        .await?;
+    if row.try_get::<i64, _>("n")? == 0 {
+        let detail = "it was delivered, and the inbox has no row of it";
+        let place = format!("desk_inbox ({id}, {recipient})");
+        run.about(What::Envelope, place, detail, Some(id), Some(recipient));
+    }
+    Ok(())
+}
+
+/// Every recipient that the header names has its row.
+async fn recipients_of(
+    run: &mut Run<'_>,
+    header: &Header,
+    id: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    for recipient in &header.context().recipients {
+        let row = sqlx::query(
+            "SELECT count(*) AS n FROM desk_recipient WHERE envelope = ? AND recipient = ?",
+        )
+        .bind(id)
+        .bind(recipient.as_str())
+        .fetch_one(&mut *run.connection)
+        .await?;
+        if row.try_get::<i64, _>("n")? == 0 {
+            return Ok(Some(format!("the row of recipient {recipient} is gone")));
+        }
+    }
+    Ok(None)
 }
 
 async fn documents(run: &mut Run<'_>) -> Result<(), sqlx::Error> {

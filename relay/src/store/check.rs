@@ -15,7 +15,7 @@ mod legs;
 mod log;
 mod proofs;
 
-pub use legs::events;
+pub use legs::{OfDesk, events, of_desk};
 pub use proofs::believe;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,9 @@ use super::{PAGE, Run, What, id_text, id_time};
 use crate::store::leg::{LegState, Phase};
 use crate::store::rows::{BODY_RELEASED, LegRow};
 
+/// The station, the recipient and the digest of an acceptance that is kept as evidence.
+type Acceptance = (String, Party, Digest);
+
 /// A statement about an envelope, in the order of the log.
 struct Told {
     position: i64,
@@ -256,7 +259,7 @@ fn of_state(
     envelope: &EnvelopeRow,
     leg: &LegRow,
     chain: &[&Told],
-    accepted: &[(String, Party)],
+    accepted: &[Acceptance],
 ) -> Option<(What, String)> {
     let header = envelope.header.as_ref()?;
     if !leg.state.is_final() && !envelope.has_body {
@@ -279,11 +282,18 @@ fn of_state(
     let hop = leg.next_hop.as_ref().map(|hop| hop.as_str());
     let supported = match leg.state.phase() {
         Phase::Queued | Phase::Offered | Phase::WaitingRetry | Phase::Held => {
-            !(says(&delivered) || last(&[Event::Expired, Event::Recalled]))
+            // Each time it was taken it may be passed on once; then it is not here any more.
+            let taken = chain
+                .iter()
+                .filter(|one| one.statement.event == Event::RelayAcceptance)
+                .count();
+            let gone = accepted.iter().filter(|(_, party, _)| *party == leg.recipient).count();
+            let again = local || envelope.own || gone < taken;
+            again && !(says(&delivered) || last(&[Event::Expired, Event::Recalled]))
         }
         Phase::PassedOn if local => says(&delivered),
         Phase::PassedOn => {
-            let by = |(station, party): &(String, Party)| {
+            let by = |(station, party, _): &Acceptance| {
                 Some(station.as_str()) == hop && *party == leg.recipient
             };
             accepted.iter().any(by)
@@ -343,7 +353,7 @@ async fn statements(run: &mut Run<'_>, envelope: &EnvelopeRow) -> Result<Vec<Tol
 async fn acceptances(
     run: &mut Run<'_>,
     envelope: &EnvelopeRow,
-) -> Result<Vec<(String, Party)>, sqlx::Error> {
+) -> Result<Vec<Acceptance>, sqlx::Error> {
     let Some(header) = &envelope.header else {
         return Ok(Vec::new());
     };
@@ -359,7 +369,11 @@ async fn acceptances(
             .and_then(|bundle| bundle.statements().ok());
         for one in statements.into_iter().flatten() {
             if one.event == Event::RelayAcceptance && one.header_digest == header.digest() {
-                accepted.push((one.station.to_string(), one.recipient));
+                let digest = one.digest();
+                let one = (one.station.to_string(), one.recipient, digest);
+                if !accepted.contains(&one) {
+                    accepted.push(one);
+                }
             }
         }
     }
@@ -438,4 +452,64 @@ pub async fn events(
         }
     }
     Ok(events)
+}
+
+/// An envelope that a desk must know of.
+#[derive(Debug, Clone)]
+pub struct OfDesk {
+    /// Its key, to go on from.
+    pub key: i64,
+    /// Its id.
+    pub id: formats::id::EnvelopeId,
+    /// The desk sent it; else it arrived for the desk.
+    pub own: bool,
+    /// Whom it was delivered to here.
+    pub delivered: Vec<Party>,
+}
+
+/// Sealed envelopes that the desk sent, or took from the station: what the desk's own rows must have.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn of_desk(
+    connection: &mut sqlx::SqliteConnection,
+    after: i64,
+) -> Result<Vec<OfDesk>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT key, header, source IS NULL AS own FROM envelope WHERE key > ? ORDER BY key LIMIT ?",
+    )
+    .bind(after)
+    .bind(PAGE)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let key: i64 = row.try_get("key")?;
+        let header = Header::decode(&row.try_get::<Vec<u8>, _>("header")?);
+        let Some(header) = header.ok().filter(|one| one.context().class.is_sealed()) else {
+            continue;
+        };
+        let legs = sqlx::query(
+            "SELECT recipient FROM leg WHERE envelope = ? AND next_hop IS NULL AND phase = 4",
+        )
+        .bind(key)
+        .fetch_all(&mut *connection)
+        .await?;
+        let mut delivered = Vec::with_capacity(legs.len());
+        for leg in &legs {
+            let recipient: String = leg.try_get("recipient")?;
+            delivered.extend(recipient.parse::<Party>().ok());
+        }
+        found.push(OfDesk {
+            key,
+            id: header.context().id,
+            own: row.try_get("own")?,
+            delivered,
+        });
+    }
+    // A page without any says that there is more behind it only by its last key.
+    if found.is_empty() && let Some(last) = rows.last() {
+        return Box::pin(of_desk(connection, last.try_get("key")?)).await;
+    }
+    Ok(found)
 }
