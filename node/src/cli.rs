@@ -4,6 +4,7 @@
 //! Exit codes: 0 good, 1 refused, 2 usage or configuration. `key` and `user` work whether the node runs,
 //! rests or was never started: they write beside it, or make its store first.
 
+mod check;
 mod enrol;
 mod import;
 
@@ -25,7 +26,7 @@ use relay::store::{Change, OpenError, Store};
 
 use crate::access::{KeyDraft, Scope, UserDraft, put_key_beside, put_user_beside};
 use crate::config::NodeConfig;
-use crate::desk::{Desk, NodeError, SCHEMA};
+use crate::desk::{Desk, SCHEMA};
 
 /// A node of Trạm: a station with a desk.
 #[derive(Debug, Parser)]
@@ -37,8 +38,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check configuration, keys and records; says the fix for what is wrong.
-    Check(Common),
+    /// Check configuration, keys and records, or (--full, --data) the whole store; says what is wrong and
+    /// the fix. Kiểm tra cấu hình, khóa, bản ghi hoặc toàn bộ kho dữ liệu.
+    Check(check::Check),
     /// Set up this node with a one-time token from the authority, then run it. Khởi tạo trạm bằng mã
     /// dùng một lần, rồi chạy.
     Enrol(enrol::EnrolNode),
@@ -131,7 +133,7 @@ pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
 
 async fn verb(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
-        Verb::Check(common) => check(&common).await,
+        Verb::Check(arguments) => check::run(&arguments).await,
         Verb::Enrol(arguments) => enrol_node(&arguments).await,
         Verb::Import(arguments) => import_certificate(&arguments).await,
         Verb::Key(verb) => add_key(verb).await,
@@ -259,22 +261,6 @@ async fn run_node(common: &Common) -> Result<(), Failure> {
         code: 1,
         text: error.to_string(),
     })
-}
-
-async fn check(common: &Common) -> Result<(), Failure> {
-    let config = NodeConfig::load(&common.config).map_err(|error| unusable(&error))?;
-    if let Err(error) = config.document_anchors() {
-        return Err(unusable(&NodeError::Anchors(error)));
-    }
-    let report = relay::station::check(config.station)
-        .await
-        .map_err(|error| unusable(&error))?;
-    if common.json {
-        say(&report.to_string());
-    } else {
-        say("configuration, keys and records are good");
-    }
-    Ok(())
 }
 
 async fn log_command(command: &LogCommand) -> Result<(), Failure> {

@@ -49,6 +49,8 @@ enum Trouble {
     Aside(Reason, String),
     /// Its time is over.
     Expired,
+    /// Our stored copy is not what the header says: a good one is asked for.
+    Damaged(String),
     /// Cannot be judged yet.
     Later(String),
     /// Not ours to open.
@@ -73,6 +75,10 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     let outcome = match open(core, arrival).await {
         Ok(opened) => deliver::deliver(core, arrival, opened).await,
         Err(Trouble::Later(why)) => return Verdict::Later(why),
+        Err(Trouble::Damaged(why)) => {
+            core.station().set_aside(arrival.envelope, &why).await;
+            return Verdict::Done;
+        }
         Err(Trouble::Expired) => {
             settle(core, arrival, LegState::Expired, Event::Expired, None, None).await
         }
@@ -149,7 +155,7 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
         &arrival.header_signature,
         &signer,
     )
-    .map_err(|error| Trouble::Aside(Reason::SignatureInvalid, error.to_string()))?;
+    .map_err(|error| signature_trouble(arrival, error.to_string()))?;
 
     let (body, digest, capsule) = decrypt::decrypt(core, arrival, &agency).await?;
     let parsed = Parsed::parse(&capsule.signature)
@@ -180,6 +186,15 @@ async fn open(core: &Core, arrival: &Arrival) -> Result<Opened, Trouble> {
         stamped_at,
         read,
     })
+}
+
+/// The signature held when the envelope was accepted from a neighbour: if it does not now, our row is damaged.
+fn signature_trouble(arrival: &Arrival, why: String) -> Trouble {
+    if arrival.from.is_some() {
+        Trouble::Damaged(why)
+    } else {
+        Trouble::Aside(Reason::SignatureInvalid, why)
+    }
 }
 
 /// The certificate that the header names, judged at `created` (architecture 7).

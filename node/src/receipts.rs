@@ -23,10 +23,11 @@ use pki::role::Role;
 use pki::sign::Parsed;
 use relay::desk::Arrival;
 use relay::directory::{Snapshot, UnknownSigner};
-use relay::store::{Change, CommitError, DeskRefusal, LegState, Move};
+use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, Write};
 
 use crate::desk::Topic;
 use crate::desk::core::Core;
+use crate::mend;
 use crate::open::Verdict;
 use crate::store::commit::desk_rows;
 use crate::store::inbox::expect_moved;
@@ -218,12 +219,18 @@ async fn settle(
     good: Vec<bool>,
 ) -> Verdict {
     let now = core.now();
+    let asked: Vec<&Statement> = statements
+        .iter()
+        .zip(&good)
+        .filter_map(|(one, good)| good.then_some(one))
+        .collect();
+    let offers = mend::offers(core, &asked).await;
     let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
     let calendar = Arc::clone(&core.calendar);
     core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
     let write = desk_rows(move |desk, outcomes| {
-        expect_moved(outcomes)?;
+        expect_moved(outcomes.get(..1).unwrap_or_default())?;
         receipts::keep_bundle(desk, &new, now);
         let receipts: Vec<&KeptReceipt> = new
             .receipts()
@@ -239,7 +246,7 @@ async fn settle(
         receipts::put_steps(desk, &steps, now);
         Ok(())
     });
-    commit(core, arrival, LegState::PassedOn, Some(write)).await
+    commit(core, arrival, LegState::PassedOn, Some(write), offers).await
 }
 
 fn step<'a>(receipt: &'a KeptReceipt, station: &'a str) -> Step<'a> {
@@ -270,7 +277,7 @@ async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Ver
         why,
         "receipt does not verify and is set aside"
     );
-    commit(core, arrival, LegState::Quarantined(reason), None).await
+    commit(core, arrival, LegState::Quarantined(reason), None, Vec::new()).await
 }
 
 async fn commit(
@@ -278,6 +285,7 @@ async fn commit(
     arrival: &Arrival,
     to: LegState,
     desk: Option<Box<dyn relay::store::DeskWrite>>,
+    offers: Vec<Write>,
 ) -> Verdict {
     let one = Move {
         leg: arrival.leg,
@@ -291,7 +299,7 @@ async fn commit(
     match core
         .station()
         .commit(Change {
-            station: vec![one.into()],
+            station: std::iter::once(one.into()).chain(offers).collect(),
             desk,
         })
         .await

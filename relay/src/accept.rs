@@ -30,7 +30,9 @@ use crate::refusal::{RETRY_MS, Refusal};
 use crate::signer;
 use crate::station::Core;
 use crate::store::needs_room;
-use crate::store::{Accept, BodyPlace, Change, EnvelopeKey, LegState, NewLeg, Outcome, ProofBase};
+use crate::store::{
+    Accept, BodyPlace, Change, EnvelopeKey, LegRecord, LegState, NewLeg, Outcome, ProofBase,
+};
 
 /// An offer that may go on to its body.
 #[derive(Debug)]
@@ -407,10 +409,18 @@ async fn known(
         .legs(found.key)
         .await
         .map_err(|error| unreadable(&error))?;
+    let waits = |leg: &LegRecord| {
+        found.body.is_none()
+            && !leg.state.is_final()
+            && leg.state.reason() == Some(Reason::BodyMismatch)
+    };
     let mut held = Vec::with_capacity(legs.len());
     for leg in legs {
         let known = stored.iter().find(|known| known.recipient == leg.recipient);
         let Some(known) = known else { return Ok(None) };
+        if waits(known) {
+            return Ok(None);
+        }
         let here = leg.next_hop.is_none() || !known.state.is_final();
         let passed = known.state == LegState::PassedOn && attempt <= known.attempt;
         if !here && !passed {

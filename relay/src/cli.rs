@@ -3,8 +3,10 @@
 //! JSON unchanged), the rest to stderr.
 //!
 //! Exit codes: 0 good, 1 a negative answer, 2 usage or configuration, 3 station not reachable. Must
-//! not know the store's files: a running station is asked, not read over its shoulder.
+//! not know the store's files: a running station is asked, not read over its shoulder; `check` looks at
+//! the folder of one that does not run.
 
+mod check;
 mod enrol;
 mod log;
 mod witness;
@@ -22,6 +24,7 @@ use formats::id::StationName;
 use crate::config::StationConfig;
 use crate::station::Station;
 
+pub use check::shown;
 pub use enrol::{AgencySlots, EnrolOptions, Progress, Stopped, done};
 pub use log::{LogCommand, LogCommon};
 
@@ -35,8 +38,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check configuration, keys and records; says the fix for what is wrong.
-    Check(Common),
+    /// Check configuration, keys and records, or (--full, --data) the whole store; says what is wrong and
+    /// the fix. Kiểm tra cấu hình, khóa, bản ghi hoặc toàn bộ kho dữ liệu.
+    Check(check::Check),
     /// Set up this relay with a one-time token from the authority, then run it. Khởi tạo trạm
     /// chuyển tiếp bằng mã dùng một lần, rồi chạy.
     Enrol {
@@ -92,7 +96,7 @@ pub fn run(arguments: Arguments) -> BoxFuture<'static, ExitCode> {
 
 async fn verb(arguments: Arguments) -> ExitCode {
     match arguments.verb {
-        Verb::Check(common) => check(&common).await,
+        Verb::Check(arguments) => check::run(&arguments).await,
         Verb::Enrol { options, neighbour } => enrol_relay(&options, &neighbour).await,
         Verb::Log(command) => log_command(&command).await,
         Verb::Queue {
@@ -171,37 +175,6 @@ async fn run_station(common: &Common) -> ExitCode {
     wait_for_signal().await;
     station.shutdown().await;
     ExitCode::SUCCESS
-}
-
-/// The same code as a start, up to the sockets.
-async fn check(common: &Common) -> ExitCode {
-    let checked = match StationConfig::load(&common.config) {
-        Ok(config) => crate::station::check(config)
-            .await
-            .map_err(|error| chain(&error)),
-        Err(error) => Err(chain(&error)),
-    };
-    match checked {
-        Ok(report) if common.json => {
-            say(&report.to_string());
-            ExitCode::SUCCESS
-        }
-        Ok(report) => {
-            say("configuration, keys and records are good");
-            for refused in report["records_refused"].as_array().into_iter().flatten() {
-                let (file, reason) = (text(&refused["file"]), text(&refused["reason"]));
-                complain(&format!("record left out: {file}: {reason}"));
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            if common.json {
-                say(&serde_json::json!({ "good": false, "error": error }).to_string());
-            }
-            complain(&error);
-            ExitCode::from(USAGE)
-        }
-    }
 }
 
 async fn ask(common: &Common, path: &str, lines: fn(&Value) -> Vec<String>) -> ExitCode {

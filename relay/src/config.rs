@@ -51,6 +51,8 @@ pub struct StationConfig {
     pub log_listen: Option<SocketAddr>,
     /// Where witnesses are asked to cosign our log; who they are is said by the trust list.
     pub witness_urls: Vec<String>,
+    /// How much of the store the scrub reads in an hour, MiB.
+    pub scrub_mib_per_hour: u64,
     /// Free disk space below which nothing new is taken, bytes.
     pub disk_floor_bytes: u64,
     /// Waits and intervals. Not in the file: tests shorten them.
@@ -101,6 +103,8 @@ pub struct Timing {
     pub drain: Duration,
     /// Certificates are looked at this often.
     pub renew: Duration,
+    /// The scrub takes a step this often.
+    pub scrub: Duration,
     /// A new certificate is used when it has been published for this long.
     pub overlap: Duration,
 }
@@ -121,6 +125,7 @@ impl Default for Timing {
             drain: Duration::from_secs(10),
             renew: Duration::from_secs(600),
             overlap: Duration::from_secs(600),
+            scrub: Duration::from_secs(1),
         }
     }
 }
@@ -224,6 +229,8 @@ impl StationConfig {
         })?;
         let disk_floor_mib: Option<u64> =
             optional(table, "disk_floor_mib", "disk_floor_mib = 512")?;
+        let scrub_mib_per_hour: Option<u64> =
+            optional(table, "scrub_mib_per_hour", "scrub_mib_per_hour = 3600")?;
         let identity = identity.files(base)?;
         let enrolled = identity.tls_cert.with_file_name(TRUST_LIST_FILE);
         let trust_list_certificate = trust
@@ -242,6 +249,7 @@ impl StationConfig {
             log_listen: log.and_then(|section| section.listen),
             witness_urls: witness.map_or_else(Vec::new, |section| section.urls),
             authority,
+            scrub_mib_per_hour: scrub_mib_per_hour.unwrap_or(SCRUB_MIB_PER_HOUR),
             disk_floor_bytes: disk_floor_mib
                 .unwrap_or(DISK_FLOOR_MIB)
                 .saturating_mul(1 << 20),
@@ -429,6 +437,8 @@ const AUTHORITY_EXAMPLE: &str = "[authority]\nurl = \"https://authority-1.tram.t
 /// Where enrolment puts the pinned certificate: beside our own.
 const TRUST_LIST_FILE: &str = "trust-list.crt";
 /// Free space that a station keeps for its database, log and receipts.
+/// A mebibyte a second: a small station is read through in minutes, a terabyte in two weeks.
+const SCRUB_MIB_PER_HOUR: u64 = 3_600;
 const DISK_FLOOR_MIB: u64 = 512;
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub mod store;
 pub mod witness;
 
 mod accept;
+mod damage;
 mod facts;
 mod forward;
 mod link;

@@ -139,6 +139,7 @@ async fn status(State(core): State<Arc<Core>>) -> Response {
         "certificate_days_left": { "tls": tls, "evidence": evidence },
         "certificates": core.certificates.json(now),
         "authority": core.authority.as_ref().map(|authority| authority.json(now)),
+        "scrub": core.damage.json(),
         "disk_free_bytes": core.store.bodies().free_bytes().ok(),
         "disk_floor_bytes": core.store.bodies().floor_bytes(),
         "records": {

@@ -36,7 +36,7 @@ use crate::config::{ConfigError, StationConfig, Timing};
 use crate::desk::Desk;
 use crate::directory::{Directory, DirectoryError};
 use crate::evidence::EvidenceSigner;
-use crate::store::{Change, CommitError, Committed, OpenError, Store};
+use crate::store::{Change, CommitError, Committed, EnvelopeKey, OpenError, Store};
 
 pub(crate) use self::core::Core;
 pub use self::log::{NewEpoch, open_epoch};
@@ -230,6 +230,12 @@ impl Station {
     /// answer: the leg waits, and is sent another way as soon as there is one.
     pub fn next_hop(&self, recipient: &Party) -> Result<Option<StationName>, Reason> {
         self.core.next_hop(recipient, &[], self.core.clock.now())
+    }
+
+    /// The desk found the stored copy of an envelope damaged: it is set aside and kept, what waits for it
+    /// waits on, and the sender's station is asked for a good one.
+    pub async fn set_aside(&self, envelope: EnvelopeKey, problem: &str) {
+        crate::damage::set_aside(&self.core, envelope, problem.to_owned()).await;
     }
 
     /// The clock is too far off, or not known to be right: no final state by time (architecture 7).

@@ -120,7 +120,10 @@ fn open_one(
 fn body_trouble(error: BodyError) -> Trouble {
     match error {
         BodyError::Damaged { .. } | BodyError::Mismatch { .. } => {
-            Trouble::Aside(Reason::BodyMismatch, error.to_string())
+            Trouble::Damaged(error.to_string())
+        }
+        BodyError::Missing { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Trouble::Damaged(error.to_string())
         }
         BodyError::DiskFull { .. }
         | BodyError::Missing { .. }

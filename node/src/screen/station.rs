@@ -168,6 +168,7 @@ fn notice(w: &Words, alarm: &AlarmView) -> Notice {
         (Code::Clock, _) => w.alarm_clock,
         (Code::OwnLog, _) => w.alarm_own_log,
         (Code::LogFork | Code::LogRewind | Code::LogUnproven | Code::Witnesses, _) => w.alarm_log,
+        (Code::Damage, _) => w.alarm_damage,
     };
     let until = alarm.until.map(|until| until.vietnam()).unwrap_or_default();
     Notice {

@@ -37,6 +37,8 @@ pub enum Code {
     Witnesses,
     /// Archived packages that cannot be renewed.
     Archive,
+    /// Damaged bodies and rows.
+    Damage,
 }
 
 /// One row of the policy; texts in pairs are Vietnamese and English.
@@ -56,7 +58,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the policy.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Revocation,
         Self::TrustList,
         Self::Records,
@@ -70,6 +72,7 @@ impl Code {
         Self::OwnLog,
         Self::Witnesses,
         Self::Archive,
+        Self::Damage,
     ];
 
     /// `TRAM-nnn`.
@@ -101,6 +104,7 @@ impl Code {
             Self::OwnLog => &logs::OWN,
             Self::Witnesses => &logs::WITNESSES,
             Self::Archive => &ARCHIVE,
+            Self::Damage => &DAMAGE,
         }
     }
 }
@@ -267,6 +271,29 @@ const CERTIFICATE: Row = Row {
     remedy: (
         "Gia hạn hoặc cấp lại chứng thư của {subject} (tram-node enrol) và kiểm tra vì sao việc tự gia hạn không thành.",
         "Renew the certificate of {subject} or enrol again (tram-node enrol), and look why it was not renewed by itself.",
+    ),
+};
+
+const DAMAGE: Row = Row {
+    number: "TRAM-357",
+    name: "damage",
+    source: "the station's disk: stored bodies and rows that are not what their digests say",
+    window: "none: the alarm rises when damage is found (on reading, or by the scrub), and is over when a good copy came. \
+             `stopped` when a row is damaged and no digest proves what it was.",
+    goes_on: "all other traffic. The damaged copy is kept. A header, a statement or a tile is put right from its digests; for a \
+              body the sender's station is asked by a statement (`RelayFailure`, `body_mismatch`) and offers the \
+              envelope again.",
+    stops: "only the legs whose body is damaged: they wait until a good copy comes or they expire.",
+    message: (
+        "Dữ liệu lưu tại {subject} bị hỏng trên đĩa.",
+        "Data stored at {subject} are damaged on the disk.",
+    ),
+    remedy: (
+        "Xem chi tiết để biết phong bì hoặc dòng nào bị hỏng. Kiểm tra đĩa (smartctl, dmesg) và thay đĩa; dừng trạm, chạy \
+         `check --full`. Nếu văn bản do chính đơn vị gửi thì gửi lại (resend); bản hỏng vẫn được giữ để làm bằng chứng.",
+        "The detail names the envelopes and rows. Look at the disk (smartctl, dmesg) and replace it; stop the station and run \
+         `check --full`. What was sent from here itself has to be sent again (resend); the damaged copy is kept as \
+         evidence.",
     ),
 };
 

@@ -125,6 +125,7 @@ fn find(core: &Core, clock: State, now: Timestamp) -> Vec<Found> {
     found.extend(witnesses(core, window_ms));
     let stopped = core.store.stating_stopped();
     found.extend(core.heads.found(&core.name, stopped, now, window_ms));
+    found.extend(core.damage.found(&core.name));
     let own = core.certificates.all();
     found.extend(own.iter().filter_map(|one| certificate(core, one, now)));
     found.extend(self::clock(core, clock));

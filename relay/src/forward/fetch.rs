@@ -52,8 +52,15 @@ pub(crate) async fn fetch(
         more: limit_reached,
     };
     for ((key, attempt), legs) in groups {
-        let Some(envelope) = core.store.envelope(key).await? else {
-            continue;
+        let envelope = match core.store.envelope(key).await {
+            Ok(Some(envelope)) => envelope,
+            Ok(None) => continue,
+            // One damaged row must not stop what stands behind it.
+            Err(error @ ReadError::Damaged { .. }) => {
+                core.damage.row(&error);
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         if let Some(batch) = assemble(core, hop, envelope, attempt, legs).await {
             fetched.batches.push(batch);
@@ -70,7 +77,11 @@ async fn assemble(
     legs: Vec<DueLeg>,
 ) -> Option<Batch> {
     let Some(body) = envelope.body.clone() else {
-        tracing::error!(code = "TRAM-340", envelope = %envelope.key, "legs without a body");
+        // Set aside as damaged: they wait for a good copy, until they expire.
+        let waits = |leg: &DueLeg| leg.state.reason() == Some(Reason::BodyMismatch);
+        if !legs.iter().all(waits) {
+            tracing::error!(code = "TRAM-340", envelope = %envelope.key, "legs without a body");
+        }
         return None;
     };
     let legs = send_elsewhere(core, hop, &envelope, legs).await;

@@ -22,7 +22,9 @@ use crate::link::offer::Verdict;
 use crate::refusal::is_final;
 use crate::station::Core;
 use crate::store::body::BodyError;
-use crate::store::{Change, EnvelopeKey, LegId, LegState, Move, StatementDraft};
+use crate::store::{
+    Change, DeskWrite, EnvelopeKey, LegId, LegState, Move, SetAside, StatementDraft,
+};
 
 /// Legs of one envelope to which the same happens.
 struct Group {
@@ -58,7 +60,10 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
                 detail,
                 "offer refused by peer"
             );
-            if is_final(reason, retry_after_ms) {
+            if is_final(reason, retry_after_ms) && header_is_damaged(core, &group, reason).await {
+                let error = "the stored signature of the header does not hold";
+                set_aside(core, &group, Reason::BodyMismatch, &error).await;
+            } else if is_final(reason, retry_after_ms) {
                 refused_for_good(core, group, &hop, reason).await;
             } else {
                 retry(core, group, reason, retry_after_ms).await;
@@ -81,6 +86,25 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
     }
 }
 
+/// A peer says that the header's signature does not hold. It held when it came: if it does not now, a bit of
+/// our own row has turned, and the refusal is about us, not about the sender.
+async fn header_is_damaged(core: &Core, group: &Group, reason: Reason) -> bool {
+    if reason != Reason::SignatureInvalid {
+        return false;
+    }
+    let Ok(Some(stored)) = core.store.envelope(group.envelope).await else {
+        return false;
+    };
+    let snapshot = core.directory.snapshot();
+    let context = stored.header.context();
+    let role = pki::permit::Object::of_class(context.class).signer();
+    let Ok(signer) = snapshot.signer(&context.signer, role, context.created) else {
+        return false;
+    };
+    let header = Header::clone(&stored.header);
+    pki::sign::verify_header(header, &stored.header_signature, &signer).is_err()
+}
+
 /// The file is there and could not be opened: no descriptors, no memory. Says nothing about what
 /// lies in it.
 fn is_passing(error: &BodyError) -> bool {
@@ -99,7 +123,8 @@ pub(crate) async fn quarantine(core: &Arc<Core>, batch: Batch, reason: Reason) {
     set_aside(core, &group, reason, &"row does not have its digest").await;
 }
 
-/// The sender hears of it: only it can offer the envelope again.
+/// The damaged copy is kept, the legs wait, the sender hears of it: it still has a good copy and offers
+/// the envelope again.
 async fn set_aside(
     core: &Arc<Core>,
     group: &Group,
@@ -110,15 +135,22 @@ async fn set_aside(
         code = "TRAM-342",
         envelope = %group.header.context().id,
         %error,
-        "stored body is damaged; legs quarantined"
+        "stored body is damaged; set aside, a good copy is asked for"
     );
-    let to = LegState::Quarantined(reason);
-    let statement = group.statement(Event::RelayFailure, Some(reason));
-    let what = What::Refused {
+    let what = What::Retry {
         reason,
-        by: core.name.clone(),
+        next_at: group.header.context().expires,
+        attempt: 1,
     };
-    commit(core, group, &to, statement, None, Some(what)).await;
+    let aside = SetAside {
+        envelope: group.envelope,
+        at: core.clock.now(),
+        problem: error.to_string(),
+    };
+    core.damage.body(&group.header, group.own, &aside);
+    let mut change = Change::of(vec![aside.into()]);
+    change.desk = told(core, group, what);
+    write(core, group, change).await;
 }
 
 async fn custody(
@@ -340,19 +372,27 @@ async fn commit(
         .into()
     });
     let mut change = Change::of(moves.collect());
-    if let (Some(desk), Some(what), true) = (&core.desk, what, group.own) {
-        let legs: Vec<(LegId, Party)> = group
-            .legs
-            .iter()
-            .map(|leg| (leg.leg, leg.recipient.clone()))
-            .collect();
-        change.desk = desk.leg_changed(&LegChange {
-            header: Arc::clone(&group.header),
-            envelope: group.envelope,
-            legs,
-            what,
-        });
-    }
+    change.desk = what.and_then(|what| told(core, group, what));
+    write(core, group, change).await;
+}
+
+/// The desk's part, if the envelope is its own.
+fn told(core: &Core, group: &Group, what: What) -> Option<Box<dyn DeskWrite>> {
+    let desk = core.desk.as_ref().filter(|_| group.own)?;
+    let legs: Vec<(LegId, Party)> = group
+        .legs
+        .iter()
+        .map(|leg| (leg.leg, leg.recipient.clone()))
+        .collect();
+    desk.leg_changed(&LegChange {
+        header: Arc::clone(&group.header),
+        envelope: group.envelope,
+        legs,
+        what,
+    })
+}
+
+async fn write(core: &Arc<Core>, group: &Group, change: Change) {
     if let Err(error) = core.commit(change).await {
         tracing::warn!(
             code = "TRAM-341",

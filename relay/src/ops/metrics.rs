@@ -35,6 +35,7 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     trust(&core, &mut text);
     alarms(&core, &mut text);
     stampers(&core, &mut text);
+    damage(&core, &mut text);
     let counters = &core.counters;
     text.counter(
         "tram_envelopes_accepted_total",
@@ -167,6 +168,15 @@ fn stampers(core: &Core, text: &mut Exposition) {
             i64::from(one.failing > 0),
         );
     }
+}
+
+/// What the scrub and the read paths found.
+fn damage(core: &Core, text: &mut Exposition) {
+    let [bodies, rows, bytes, passes] = core.damage.counts();
+    text.counter("tram_damaged_bodies_total", bodies);
+    text.counter("tram_mended_rows_total", rows);
+    text.counter("tram_scrubbed_bytes_total", bytes);
+    text.counter("tram_scrub_passes_total", passes);
 }
 
 /// 0 well, 1 half of a window is over, 2 it is over and something stops: the worst of each code, every code

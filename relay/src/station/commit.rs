@@ -14,7 +14,7 @@ use super::core::Core;
 use crate::desk::Arrival;
 use crate::forward::{Batch, BatchLeg};
 use crate::store::{
-    Accept, BodyPlace, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome,
+    Accept, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome,
     Write,
 };
 
@@ -37,7 +37,7 @@ impl ToTell {
                     tell.owes |= one.owe_receipt;
                     tell.requeues |= one.to.same_kind(&LegState::Queued);
                 }
-                Write::Withdraw(_) => tell.owes = true,
+                Write::SetAside(_) | Write::Withdraw(_) => tell.owes = true,
                 Write::Route { next_hop: None, .. } => tell.comes_home = true,
                 Write::Route {
                     next_hop: Some(_), ..
@@ -102,8 +102,9 @@ impl Core {
                 continue;
             }
             let repeated = matches!(outcome, Outcome::Duplicate { .. });
-            if repeated && matches!(accept.body, BodyPlace::File { .. }) {
-                // The store may have kept the file that was here and dropped this one.
+            if repeated {
+                // The store may have kept the body that was here and dropped this one; legs that waited
+                // for a good copy of it go on too.
                 self.find_work();
             } else {
                 self.tell_accept(envelope, *accept, fresh);

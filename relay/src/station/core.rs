@@ -25,6 +25,7 @@ use crate::alarm::{Board, Code, Contact, Found, watch};
 use crate::authority::renew::{Slot, renewal_of};
 use crate::authority::standing::{Certificates, Renewal, Standing};
 use crate::clock::Clock;
+use crate::damage::Damage;
 use crate::config::{IdentityFiles, StationConfig};
 use crate::desk::{Arrival, Desk};
 use crate::directory::{Directory, StationKind};
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) heads: Heads,
     pub(crate) facts: Facts,
     pub(crate) counters: Counters,
+    pub(crate) damage: Damage,
     /// Handshakes at once.
     pub(crate) handshakes: Arc<Semaphore>,
     /// Transfers being received at once, over all links.
@@ -251,6 +253,7 @@ pub(crate) async fn build(
         heads: Heads::default(),
         facts: Facts::default(),
         counters: Counters::default(),
+        damage: Damage::default(),
         handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
         receiving: Semaphore::new(RECEIVING),
         stop: CancellationToken::new(),

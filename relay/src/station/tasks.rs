@@ -12,6 +12,7 @@ use super::StartError;
 use super::core::{Core, Parts};
 use super::{pulling, renewal};
 use crate::alarm::watch;
+use crate::damage;
 use crate::evidence::cosign;
 use crate::evidence::heads;
 use crate::evidence::stamp::{self, Stamping};
@@ -41,6 +42,7 @@ pub(super) async fn start(core: &Arc<Core>, parts: Parts) -> Result<(), StartErr
     core.tasks.spawn(heads::run(Arc::clone(core)));
     core.tasks.spawn(watch_records(Arc::clone(core)));
     core.tasks.spawn(housekeeping(Arc::clone(core)));
+    core.tasks.spawn(damage::run(Arc::clone(core)));
     core.tasks.spawn(watch::run(Arc::clone(core)));
     core.tasks
         .spawn(keep::run_callers(Arc::clone(core), parts.port.clone()));

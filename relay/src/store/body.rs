@@ -33,6 +33,7 @@ use crate::store::fatal;
 
 pub use part::{BodyWriter, FinishedBody, PartWriter};
 pub use reader::BodyReader;
+pub(in crate::store) use reader::verify_file;
 pub use sync::{FolderSync, sync_file};
 
 /// A file no row names is removed when it is older than this: one hour in milliseconds.
@@ -259,7 +260,7 @@ impl Bodies {
 }
 
 /// End of the names of files that are not finished.
-const PART_SUFFIX: &str = ".part";
+pub(in crate::store) const PART_SUFFIX: &str = ".part";
 
 fn random_name() -> String {
     let bytes: [u8; 16] = rand::random();

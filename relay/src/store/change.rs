@@ -55,6 +55,7 @@ impl Change {
             | Write::SettleReceipts { .. }
             | Write::ReleaseBody { .. }
             | Write::KeepEvidence { .. } => false,
+            Write::SetAside(_) => true,
         })
     }
 }
@@ -125,6 +126,10 @@ pub enum Write {
     /// Gives [`Outcome::Moved`] if a leg was withdrawn, [`Outcome::Stale`] if none was,
     /// [`Outcome::IdConflict`] if another header has this (sender, id).
     Withdraw(Box<Withdraw>),
+    /// The stored body is not what the signed header says: the copy is set aside and kept, legs that are
+    /// not final wait for a good one, and the sender's station is told by a statement, so that it offers
+    /// the envelope again. Stale if the envelope is not known or has no body.
+    SetAside(Box<SetAside>),
     /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet or in
     /// quarantine.
     ReleaseBody {
@@ -145,6 +150,12 @@ pub enum Write {
 impl From<Accept> for Write {
     fn from(accept: Accept) -> Self {
         Self::Accept(Box::new(accept))
+    }
+}
+
+impl From<SetAside> for Write {
+    fn from(aside: SetAside) -> Self {
+        Self::SetAside(Box::new(aside))
     }
 }
 
@@ -199,6 +210,17 @@ pub struct Withdraw {
     pub recipients: Vec<Party>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A body that was found damaged.
+#[derive(Debug, Clone)]
+pub struct SetAside {
+    /// Whose body.
+    pub envelope: EnvelopeKey,
+    /// When it was found.
+    pub at: Timestamp,
+    /// What is wrong with it, in words.
+    pub problem: String,
 }
 
 /// One leg of an [`Accept`].

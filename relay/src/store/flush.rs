@@ -27,6 +27,7 @@ pub(super) async fn flush(
 ) -> Result<(), sqlx::Error> {
     let mut script = Script::default();
     insert_envelopes(&mut script, &plan.envelopes);
+    set_aside(&mut script, plan);
     for (key, accept) in &plan.renewed {
         renew_envelope(&mut script, *key, accept);
     }
@@ -102,6 +103,32 @@ fn renew_envelope(script: &mut Script, key: EnvelopeKey, accept: &Accept) {
         .bind(body.file)
         .bind(body.inline)
         .bind(key.0);
+    script
+        .statement("UPDATE damaged_body SET mended = ")
+        .push(accept.received.unix_ms())
+        .text(" WHERE mended IS NULL AND envelope = ")
+        .push(key.0);
+}
+
+/// What is damaged is kept: the file under its name, a small body in the row that says so.
+fn set_aside(script: &mut Script, plan: &Plan) {
+    for aside in &plan.aside {
+        script
+            .statement(
+                "INSERT INTO damaged_body (envelope, envelope_id, file, body, found, problem) \
+                 SELECT key, id, body_file, body, ",
+            )
+            .push(aside.at.unix_ms())
+            .text(", ")
+            .push(aside.problem.clone())
+            .text(" FROM envelope WHERE key = ")
+            .push(aside.envelope.0);
+        script
+            .statement("UPDATE envelope SET body_kind = ")
+            .push(BODY_RELEASED)
+            .text(", body_file = NULL, body = NULL WHERE key = ")
+            .push(aside.envelope.0);
+    }
 }
 
 struct BodyColumns {

@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 
 use formats::id::{EnvelopeId, Party};
+use formats::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use crate::store::leg::{EnvelopeKey, LegId};
 use crate::store::memory::Memory;
 use crate::store::read::ReadError;
 use crate::store::rows::{EnvelopeEntry, LEG_COLUMNS, LegRow, name};
+use crate::store::mend::{self, Place};
 use crate::store::{Change, Write};
 
 /// What a batch needs and the memory does not have.
@@ -29,6 +32,7 @@ impl Wanted {
                 Write::Withdraw(back) => drop(wanted.names.insert(name(&back.header))),
                 Write::Move(one) => drop(wanted.legs.insert(one.leg)),
                 Write::Route { leg, .. } => drop(wanted.legs.insert(*leg)),
+                Write::SetAside(aside) => drop(wanted.keys.insert(aside.envelope)),
                 Write::ReleaseBody { envelope } | Write::KeepEvidence { envelope, .. } => {
                     wanted.keys.insert(*envelope);
                 }
@@ -65,7 +69,7 @@ pub(super) async fn load(
     Ok(())
 }
 
-const ENTRY_COLUMNS: &str = "e.key, e.header, e.keep_body, e.body_kind, e.body_file";
+const ENTRY_COLUMNS: &str = "e.key, e.header, e.header_digest, e.keep_body, e.body_kind, e.body_file";
 
 async fn entries_by_name(
     connection: &mut SqliteConnection,
@@ -81,9 +85,9 @@ async fn entries_by_name(
     let rows = query
         .build()
         .persistent(names.len() == 1)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    rows.iter().map(EnvelopeEntry::read).collect()
+    entries(connection, &rows).await
 }
 
 async fn entries_by_key(
@@ -109,9 +113,39 @@ async fn entries_by_key(
     let rows = query
         .build()
         .persistent(legs.len() + keys.len() == 1)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    rows.iter().map(EnvelopeEntry::read).collect()
+    entries(connection, &rows).await
+}
+
+/// One row that is damaged must not stop the others of the batch: it is put right if its digest proves how, else
+/// it counts as not here.
+async fn entries(
+    connection: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<Vec<EnvelopeEntry>, ReadError> {
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        match EnvelopeEntry::read(row) {
+            Ok(entry) => entries.push(entry),
+            Err(ReadError::Damaged { row: key, .. }) => {
+                let now = Timestamp::from_unix_ms(0);
+                mend::mend(connection, Place::Envelope(key), now).await?;
+                let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+                query.push(ENTRY_COLUMNS).push(" FROM envelope e WHERE e.key = ");
+                query.push_bind(key);
+                let again = query.build().fetch_one(&mut *connection).await?;
+                match EnvelopeEntry::read(&again) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => {
+                        tracing::error!(code = "TRAM-347", %error, "a damaged row is passed over");
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(entries)
 }
 
 async fn load_legs(

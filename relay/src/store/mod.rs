@@ -16,6 +16,7 @@
 mod apply;
 pub mod body;
 mod change;
+pub mod check;
 mod desk_rows;
 mod epochs;
 mod fatal;
@@ -25,12 +26,14 @@ mod leg;
 mod load;
 mod log;
 mod memory;
+mod mend;
 pub(crate) mod pace;
 mod plan;
 mod prove;
 mod read;
 mod rows;
 mod script;
+pub mod scrub;
 mod serve;
 mod sqlite;
 mod upkeep;
@@ -52,7 +55,7 @@ use crate::evidence::{Head, LogIdentity, signer};
 
 pub use change::{
     Accept, BodyPlace, Change, CommitError, Committed, Conflict, DeskRefusal, DeskWrite, KnownLeg,
-    Move, NewLeg, Outcome, StatementDraft, Withdraw, Write,
+    Move, NewLeg, Outcome, SetAside, StatementDraft, Withdraw, Write,
 };
 pub use desk_rows::DeskRows;
 pub use heads::{ConflictKind, LogConflict, SeenHead};
@@ -226,6 +229,7 @@ impl Store {
                 bodies: bodies.clone(),
                 station: options.log.station().clone(),
                 clock_unsure: clock_unsure.clone(),
+                clock: options.clock.clone(),
                 stopped: stopped.clone(),
                 batch_changes_max: options.batch_changes_max,
             },

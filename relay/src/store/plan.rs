@@ -3,6 +3,7 @@
 //! write. Pure but for taking body files from [`Bodies`]; an erring change is undone here, the others
 //! stay. Must not know SQL.
 
+mod aside;
 mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,8 @@ pub(super) struct Plan {
     pub(super) settled: Vec<i64>,
     pub(super) evidence: Vec<(EnvelopeKey, Timestamp, Vec<u8>)>,
     pub(super) released: Vec<EnvelopeKey>,
+    /// Bodies found damaged.
+    pub(super) aside: Vec<aside::PlannedAside>,
     pub(super) doomed: Vec<String>,
     /// Files that rows of this batch took: given back on a rollback.
     pub(super) taken: Vec<String>,
@@ -79,7 +82,7 @@ pub(super) struct Plan {
 
 /// Where a change began, to undo it.
 pub(super) struct Mark {
-    lengths: [usize; 12],
+    lengths: [usize; 13],
     before: BTreeMap<EnvelopeKey, Option<EnvelopeEntry>>,
     recording: bool,
 }
@@ -131,6 +134,7 @@ impl Planner<'_> {
         self.plan.released.truncate(mark.lengths[8]);
         self.plan.doomed.truncate(mark.lengths[9]);
         self.plan.redundant.truncate(mark.lengths[11]);
+        self.plan.aside.truncate(mark.lengths[12]);
         for (key, before) in mark.before {
             self.memory.remove(key);
             if let Some(entry) = before {
@@ -154,6 +158,7 @@ impl Planner<'_> {
             plan.doomed.len(),
             plan.taken.len(),
             plan.redundant.len(),
+            plan.aside.len(),
         ];
         Mark {
             lengths,
@@ -168,6 +173,7 @@ impl Planner<'_> {
             Write::Move(one) => self.move_leg(&one, mark),
             Write::Withdraw(withdraw) => self.withdraw(*withdraw, mark),
             Write::Route { leg, next_hop } => Ok(self.route(leg, next_hop, mark)),
+            Write::SetAside(aside) => Ok(self.set_aside(*aside, mark)),
             Write::SettleReceipts { positions } => {
                 self.plan.settled.extend(positions);
                 Ok(Outcome::Moved)
@@ -266,6 +272,7 @@ impl Planner<'_> {
             } else {
                 entry.has_body = true;
                 entry.body_file = file_name(&accept.body);
+                self.go_on(&mut entry, &accept);
                 self.plan.renewed.push((key, accept));
             }
         } else {
@@ -307,14 +314,18 @@ impl Planner<'_> {
         new: &NewLeg,
         accept: &Accept,
     ) -> bool {
+        let waits = entry
+            .legs
+            .get(&id)
+            .is_some_and(|row| aside::waits_for_body(entry, row));
         let Some(row) = entry.legs.get_mut(&id) else {
             return false;
         };
-        if row.next_hop.is_none() {
+        if row.next_hop.is_none() && !waits {
             return false;
         }
         // Our copy was damaged: whoever still has a good one gives it to us anew.
-        let damaged = matches!(row.state, LegState::Quarantined(_));
+        let damaged = waits || matches!(row.state, LegState::Quarantined(_));
         if accept.attempt <= row.attempt && !damaged {
             return false;
         }
@@ -329,7 +340,9 @@ impl Planner<'_> {
             return false;
         }
         row.state = LegState::Queued;
-        row.next_hop.clone_from(&new.next_hop);
+        if !waits {
+            row.next_hop.clone_from(&new.next_hop);
+        }
         row.next_at = accept.received;
         row.changed = accept.received;
         self.state_acceptance(entry, id, accept);

@@ -319,6 +319,7 @@ impl Store {
             let (index, size) = (one.index, base.size);
             let unprovable = ReadError::Unprovable { index, size };
             let Some(path) = tiles.inclusion(index, size) else {
+                self.mend_leaf(epoch.row, epoch.first_position, index).await;
                 return Err(unprovable);
             };
             let one = Proven {
@@ -328,6 +329,8 @@ impl Store {
                 path,
             };
             if !merkle::verify_inclusion(&one.leaf_hash(), index, size, &one.path, &base.root) {
+                // A bit of the disk may have turned: what can be put right is, for whoever asks again.
+                self.mend_leaf(epoch.row, epoch.first_position, index).await;
                 return Err(unprovable);
             }
             proven.push(one);

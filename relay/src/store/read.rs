@@ -15,6 +15,7 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::store::body::{BodyError, BodyReader};
 use crate::store::leg::Phase;
+use crate::store::mend::Place;
 use crate::store::rows::{self, BODY_FILE, BODY_INLINE, BODY_RELEASED, LegRow};
 use crate::store::{BodyPlace, Conflict, DueLeg, EnvelopeKey, LegId, LegState, Store};
 
@@ -264,6 +265,17 @@ impl Store {
 
     /// The envelope of this key, with its body if it is small.
     pub async fn envelope(&self, key: EnvelopeKey) -> Result<Option<StoredEnvelope>, ReadError> {
+        match self.envelope_row(key).await {
+            // A bit of the disk may have turned: what the digest proves is put right, once.
+            Err(ReadError::Damaged { row, .. }) => {
+                let _told_by_reading_again = self.mend(Place::Envelope(row)).await;
+                self.envelope_row(key).await
+            }
+            read => read,
+        }
+    }
+
+    async fn envelope_row(&self, key: EnvelopeKey) -> Result<Option<StoredEnvelope>, ReadError> {
         let row = sqlx::query("SELECT * FROM envelope WHERE key = ?")
             .bind(key.0)
             .fetch_optional(&self.shared.readers)
@@ -417,6 +429,14 @@ fn stored_envelope(row: &SqliteRow) -> Result<StoredEnvelope, ReadError> {
         row: key.0,
         problem,
     };
+    let header = rows::header(row, key)?;
+    let digest: Vec<u8> = row.try_get("header_digest")?;
+    let context = header.context();
+    if header.digest().as_bytes().as_slice() != digest
+        || context.id.as_bytes().as_slice() != row.try_get::<Vec<u8>, _>("id")?
+    {
+        return Err(damaged("the header is not the one of its digest and id".to_owned()));
+    }
     let kind: i64 = row.try_get("body_kind")?;
     let body = match kind {
         BODY_RELEASED => None,
@@ -439,7 +459,7 @@ fn stored_envelope(row: &SqliteRow) -> Result<StoredEnvelope, ReadError> {
     let via: String = row.try_get("via")?;
     Ok(StoredEnvelope {
         key,
-        header: Arc::new(rows::header(row, key)?),
+        header: Arc::new(header),
         header_signature: row.try_get("header_signature")?,
         capsule_bytes: rows::small("envelope", key.0, row.try_get("capsule_bytes")?)?,
         via: rows::via(key.0, &via)?,

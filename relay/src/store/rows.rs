@@ -37,9 +37,18 @@ impl EnvelopeEntry {
     pub(super) fn read(row: &SqliteRow) -> Result<Self, ReadError> {
         let key = EnvelopeKey(row.try_get("key")?);
         let body_kind: i64 = row.try_get("body_kind")?;
+        let header = header(row, key)?;
+        let digest: Vec<u8> = row.try_get("header_digest")?;
+        if header.digest().as_bytes().as_slice() != digest {
+            return Err(ReadError::Damaged {
+                table: "envelope",
+                row: key.0,
+                problem: "the header does not have its digest".to_owned(),
+            });
+        }
         Ok(Self {
             key,
-            header: Arc::new(header(row, key)?),
+            header: Arc::new(header),
             keep_body: row.try_get("keep_body")?,
             has_body: body_kind != BODY_RELEASED,
             body_file: row.try_get("body_file")?,

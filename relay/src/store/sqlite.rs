@@ -20,6 +20,7 @@ const LAYOUT_VERSION: u32 = 1;
 const STATION_SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_station.sql"),
     include_str!("../../migrations/sqlite/0002_heads.sql"),
+    include_str!("../../migrations/sqlite/0003_damaged.sql"),
 ];
 
 /// How long a statement waits for another process's turn to end.
@@ -87,6 +88,23 @@ pub(super) async fn admin_pool(dir: &Path) -> Result<SqlitePool, OpenError> {
         .max_connections(1)
         .connect_with(options)
         .await?)
+}
+
+/// For a look at a folder whose station does not run: its lock, and a connection that cannot write.
+pub(super) async fn open_to_read(dir: &Path) -> Result<(File, SqliteConnection), OpenError> {
+    let path = dir.join(DATABASE);
+    if !path.exists() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        return Err(OpenError::Io { path, source });
+    }
+    let folder = dir.to_owned();
+    let lock = tokio::task::spawn_blocking(move || prepare_folder(&folder))
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let options = connect_options(&path)
+        .create_if_missing(false)
+        .read_only(true);
+    Ok((lock, SqliteConnection::connect_with(&options).await?))
 }
 
 const DATABASE: &str = "station.db";

@@ -101,6 +101,12 @@ impl Store {
         for name in names {
             list.push_bind(name.clone());
         }
+        // Damaged ones are kept.
+        query.push(") UNION ALL SELECT file FROM damaged_body WHERE file IN (");
+        let mut list = query.separated(", ");
+        for name in names {
+            list.push_bind(name.clone());
+        }
         query.push(")");
         let rows = query
             .build()

@@ -17,6 +17,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::evidence::signer::{Answer, Batch};
 use crate::store::apply::{Refused, apply, verdict};
 use crate::store::body::Bodies;
@@ -29,7 +30,7 @@ use crate::store::plan::{Circle, Plan, Planner};
 use crate::store::read::ReadError;
 use crate::store::sqlite::Counters;
 use crate::store::{
-    BodyPlace, Change, CommitError, LogConflict, Outcome, SeenHead, Write, flush, heads, upkeep,
+    BodyPlace, Change, CommitError, LogConflict, Outcome, SeenHead, Write, flush, heads, mend, upkeep,
 };
 
 /// Inline body bytes in one batch: it must stay in memory and in the WAL at once.
@@ -72,6 +73,8 @@ pub(super) enum Chore {
         signed: SignedCheckpoint,
         at: Timestamp,
     },
+    /// Put a damaged row right.
+    Mend(mend::Place),
     /// A checkpoint that is kept has been cosigned by so many witnesses.
     Cosigned {
         size: u64,
@@ -92,6 +95,7 @@ pub(super) struct Surroundings {
     pub(super) clock_unsure: Arc<AtomicBool>,
     /// The log states nothing more.
     pub(super) stopped: Arc<AtomicBool>,
+    pub(super) clock: Clock,
     pub(super) batch_changes_max: usize,
 }
 
@@ -433,6 +437,16 @@ impl Writer {
                 }
                 Ok(u64::try_from(files.len()).unwrap_or(u64::MAX))
             }
+            Chore::Mend(place) => {
+                // What is in memory of it may be what was damaged.
+                self.memory.clear();
+                let mended = mend::mend(&mut self.connection, place, self.around.clock.now()).await?;
+                Ok(match mended {
+                    mend::Mended::Fine => 0,
+                    mend::Mended::Now => 1,
+                    mend::Mended::Cannot => 2,
+                })
+            }
             Chore::Purge { before, rows } => {
                 self.memory.clear();
                 upkeep::purge(&mut self.connection, self.counters, before, rows).await
@@ -532,6 +546,7 @@ fn inline_bytes(change: &Change) -> usize {
         | Write::Route { .. }
         | Write::SettleReceipts { .. }
         | Write::ReleaseBody { .. }
+        | Write::SetAside(_)
         | Write::KeepEvidence { .. } => 0,
     };
     change.station.iter().map(of).sum()

@@ -24,6 +24,7 @@ mod pulling;
 mod recalls;
 mod records;
 mod renewing;
+mod replays;
 mod rules;
 mod signers;
 mod standin;

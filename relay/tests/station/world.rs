@@ -169,6 +169,7 @@ fn plan(
         time_stamp_urls: Vec::new(),
         time_stamp_policies: Vec::new(),
         authority: None,
+        scrub_mib_per_hour: 3_600,
         disk_floor_bytes: 1 << 20,
         timing: short(),
     };
@@ -195,6 +196,7 @@ pub fn short() -> Timing {
         drain: Duration::from_secs(3),
         renew: Duration::from_millis(200),
         overlap: Duration::from_millis(500),
+        scrub: Duration::from_millis(200),
     }
 }
 

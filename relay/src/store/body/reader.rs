@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -144,6 +145,32 @@ pub(super) fn verified_prefix(
         });
     let pieces = u32::try_from(good.count()).unwrap_or(0);
     Some((leaves, pieces))
+}
+
+/// Reads a whole stored body; the error says in words what is wrong with it.
+pub(in crate::store) fn verify_file(
+    path: &Path,
+    body_digest: Digest,
+    layout: Layout,
+) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let leaves = leaves_of(&file, body_digest, layout).map_err(|error| error.to_string())?;
+    for (piece, leaf) in (0..layout.piece_count()).zip(&leaves) {
+        let read = read_piece(&file, layout, piece);
+        if !read.is_ok_and(|bytes| merkle::leaf_hash(&bytes) == *leaf) {
+            return Err(BodyError::Damaged { piece }.to_string());
+        }
+    }
+    if told_leaves(&file, body_digest, layout).is_none() {
+        return Err("the leaf hashes beside it are damaged; they follow from the body".to_owned());
+    }
+    let want = layout.body_bytes() + u64::from(layout.piece_count()) * 32;
+    let have = file.metadata().map_err(|error| error.to_string())?.len();
+    if have == want {
+        Ok(())
+    } else {
+        Err(format!("the file has {have} bytes, wanted {want}"))
+    }
 }
 
 fn told_leaves(file: &File, body_digest: Digest, layout: Layout) -> Option<Vec<Digest>> {
