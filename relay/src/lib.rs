@@ -38,6 +38,7 @@ mod forward;
 mod link;
 mod ops;
 mod own;
+mod query;
 mod receipts;
 mod refusal;
 mod signer;

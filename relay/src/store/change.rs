@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::header::Header;
-use formats::id::{EnvelopeId, Party, StationName};
+use formats::id::{AgencyCode, Digest, EnvelopeId, Party, StationName};
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::statement::Event;
@@ -125,6 +125,14 @@ pub enum Write {
     /// Gives [`Outcome::Moved`] if a leg was withdrawn, [`Outcome::Stale`] if none was,
     /// [`Outcome::IdConflict`] if another header has this (sender, id).
     Withdraw(Box<Withdraw>),
+    /// The sender's station asked for our statements about this envelope again: they are owed to it once more.
+    /// Stale if the envelope is not known.
+    Owe {
+        /// Which envelope.
+        envelope: EnvelopeKey,
+    },
+    /// The sender's desk refuses a packet for good (architecture 5): a SubmissionRejection, about no envelope.
+    Reject(Box<Rejection>),
     /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet or in
     /// quarantine.
     ReleaseBody {
@@ -145,6 +153,12 @@ pub enum Write {
 impl From<Accept> for Write {
     fn from(accept: Accept) -> Self {
         Self::Accept(Box::new(accept))
+    }
+}
+
+impl From<Rejection> for Write {
+    fn from(rejection: Rejection) -> Self {
+        Self::Reject(Box::new(rejection))
     }
 }
 
@@ -197,6 +211,21 @@ pub struct Withdraw {
     pub header_signature: Vec<u8>,
     /// Which of its recipients; this station is their home.
     pub recipients: Vec<Party>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A packet that was read and is refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Names the refusal.
+    pub id: EnvelopeId,
+    /// Who wanted to send it.
+    pub sender: AgencyCode,
+    /// SHA-256 of the packet.
+    pub packet: Digest,
+    /// Why.
+    pub reason: Reason,
     /// When.
     pub at: Timestamp,
 }

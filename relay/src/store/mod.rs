@@ -52,7 +52,7 @@ use crate::evidence::{Head, LogIdentity, signer};
 
 pub use change::{
     Accept, BodyPlace, Change, CommitError, Committed, Conflict, DeskRefusal, DeskWrite, KnownLeg,
-    Move, NewLeg, Outcome, StatementDraft, Withdraw, Write,
+    Move, NewLeg, Outcome, Rejection, StatementDraft, Withdraw, Write,
 };
 pub use desk_rows::DeskRows;
 pub use heads::{ConflictKind, LogConflict, SeenHead};

@@ -20,6 +20,7 @@ const LAYOUT_VERSION: u32 = 1;
 const STATION_SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_station.sql"),
     include_str!("../../migrations/sqlite/0002_heads.sql"),
+    include_str!("../../migrations/sqlite/0003_asked_again.sql"),
 ];
 
 /// How long a statement waits for another process's turn to end.

@@ -6,5 +6,6 @@ mod faults;
 mod files;
 mod recovery;
 mod stamping;
+mod telling;
 mod withdraw;
 mod world;
