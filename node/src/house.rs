@@ -50,10 +50,11 @@ async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
     if !due && !documents::has_old_answers(&core.reader(), asked_before).await? {
         return Ok(());
     }
+    let station = core.station().name().to_string();
     let write = desk_write(move |desk, _| {
         async move {
             let conn = desk.connection().await?;
-            receipts::expire(conn, ended_before, now).await?;
+            receipts::expire(conn, ended_before, now, &station).await?;
             documents::forget_answers(conn, asked_before).await?;
             Ok(())
         }
@@ -130,13 +131,13 @@ mod tests {
         }
         let at = Timestamp::from_unix_ms;
         assert_eq!(
-            receipts::expire(&mut conn, at(1_000), at(9_000))
+            receipts::expire(&mut conn, at(1_000), at(9_000), "node-a")
                 .await
                 .unwrap(),
             0
         );
         assert_eq!(
-            receipts::expire(&mut conn, at(1_001), at(9_000))
+            receipts::expire(&mut conn, at(1_001), at(9_000), "node-a")
                 .await
                 .unwrap(),
             1

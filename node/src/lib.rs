@@ -41,6 +41,7 @@ pub mod screen;
 mod seal;
 mod station;
 mod store;
+mod story;
 pub mod tram;
 mod tsa;
 pub mod view;

@@ -65,6 +65,7 @@ pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_business.sql"),
     include_str!("../../migrations/sqlite/0003_checks.sql"),
     include_str!("../../migrations/sqlite/0004_kept.sql"),
+    include_str!("../../migrations/sqlite/0005_receipts.sql"),
 ];
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::door::rest::id;
 use crate::door::{Doors, content};
 use crate::view::{
     AttachmentView, DocumentView, Explanation, PacketFacts, RecipientState, RecipientView,
-    SignatureView, Step, TimelineView, Verdict,
+    SignatureView, Source, Step, TimelineView, Verdict,
 };
 
 #[derive(Debug, Template)]
@@ -398,6 +398,7 @@ fn steps(w: &'static Words, lang: Lang, timeline: &TimelineView) -> Vec<StepLine
         lines.push(StepLine {
             at: When::words(w.not_yet),
             day: String::new(),
+            place: String::new(),
             receipt: String::new(),
             said: next
                 .due
@@ -427,10 +428,14 @@ fn line(w: &'static Words, lang: Lang, step: &Step, day: &mut String) -> StepLin
     if let Some(latency) = step.latency_ms {
         told.push(fill(w.after, &[("t", &span(w, latency))]));
     }
-    match step.verdict {
-        Verdict::Valid => {}
-        Verdict::Invalid => told.push(w.seal_invalid.to_owned()),
-        Verdict::Unproven => told.push(w.self_noted.to_owned()),
+    if step.verdict == Verdict::Invalid {
+        told.push(w.seal_invalid.to_owned());
+    }
+    if step.source == Source::Local {
+        told.push(w.self_noted.to_owned());
+    }
+    if let Some(level) = step.level {
+        told.push(said(&level.text(), lang).to_owned());
     }
     if step.clock_unsure {
         told.push(w.clock_unsure.to_owned());
@@ -439,6 +444,11 @@ fn line(w: &'static Words, lang: Lang, step: &Step, day: &mut String) -> StepLin
     StepLine {
         at,
         day: new_day,
+        place: step
+            .log
+            .as_ref()
+            .map(|log| format!("{} #{}", log.origin, log.index))
+            .unwrap_or_default(),
         receipt: step.receipt_id.clone().unwrap_or_default(),
         said: told.join(" · "),
         soft: tone != Tone::Bad,

@@ -201,6 +201,7 @@ pub(crate) fn step(text: &str, at: Option<Timestamp>, tone: Tone, who: &str) -> 
     StepLine {
         at: at.map(When::precise).unwrap_or_default(),
         day: String::new(),
+        place: String::new(),
         receipt: String::new(),
         said: who.to_owned(),
         soft: false,

@@ -291,7 +291,7 @@ catalogue! {
     seal_receipts: "{n} biên nhận đã kiểm tra chữ ký và có trong nhật ký", "{n} receipts, signature and place in the log checked";
     seal_receipts_bad: "{n} biên nhận không kiểm tra được; báo quản trị trạm", "{n} receipts did not check; tell the administrator";
     seal_receipts_none: "Biên nhận của các trạm", "Receipts of the stations";
-    self_noted: "trạm này ghi nhận", "noted by this station";
+    self_noted: "trạm này tự ghi nhận (chưa có chứng thực)", "local: noted by this station, no proof";
     clock_unsure: "đồng hồ chưa chắc chắn", "clock unsure";
     due_by: "Hạn {t}", "By {t}";
     next_at: "{t} thử lại", "{t} next try";
