@@ -16,6 +16,7 @@ use pki::pdf::Anchors;
 use relay::config::{ConfigError, StationConfig, optional, read_table, refuse_rest, required};
 
 pub use crate::agency::{AgencyError, AgencyFiles};
+pub use crate::keeping::Retention;
 
 /// Settings of one node.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct NodeConfig {
     /// Folder with the authorities whose signers of PDF attachments are believed; without it their
     /// signatures are checked all the same, and their signers shown as not determined.
     pub document_anchors: Option<PathBuf>,
+    /// How long content is kept, by class of document.
+    pub retention: Retention,
 }
 
 impl NodeConfig {
@@ -42,6 +45,7 @@ impl NodeConfig {
         let anchors: Option<PathBuf> = optional(&mut table, "document_anchors", ANCHORS_EXAMPLE)?;
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
         let days: Option<PathBuf> = optional(&mut table, "working_days", DAYS_EXAMPLE)?;
+        let retention: Option<Retention> = optional(&mut table, "retention", RETENTION_EXAMPLE)?;
         refuse_rest(&table)?;
         let calendar = match days {
             Some(file) => calendar(&base.join(file))?,
@@ -58,6 +62,7 @@ impl NodeConfig {
             agencies,
             calendar,
             document_anchors: anchors.map(|folder| base.join(folder)),
+            retention: retention.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -141,6 +146,7 @@ impl AgencySection {
     }
 }
 
+const RETENTION_EXAMPLE: &str = "[retention]\ndocument_years = 0\nstatus_years = 10";
 const DAYS_EXAMPLE: &str = "working_days = \"working-days.txt\"";
 const ANCHORS_EXAMPLE: &str = r#"document_anchors = "anchors""#;
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

@@ -99,6 +99,7 @@ async fn gather(
     let packet = match contents {
         Contents::Digest => None,
         // Evidence outlives the content: what was deleted is proven by its digest.
+        Contents::Packet if document.view.content_deleted.is_some() => None,
         Contents::Packet => match core.packets.read(&pool, document.packet).await {
             Err(DeskError::NotFound) => None,
             read => Some(read?),

@@ -9,6 +9,7 @@ mod deadline;
 mod document;
 mod finding;
 mod inbox;
+mod keeping;
 mod proof;
 mod receipts;
 mod state;
@@ -25,6 +26,7 @@ pub use document::{
 };
 pub use finding::{Finding, Level, RuleView};
 pub use inbox::{Acknowledged, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency};
+pub use keeping::{ContentDeleted, KeepingView, Refreshed, Rejected, Unasked, is_held};
 pub use proof::{EvidenceLevel, LogPlace, Source};
 pub use receipts::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};

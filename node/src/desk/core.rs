@@ -26,6 +26,7 @@ use crate::evidence;
 use crate::fault::{DeskError, SubmitError};
 use crate::house;
 use crate::inbox::Leasing;
+use crate::keeping::Retention;
 use crate::outbox::{Running, Turns};
 use crate::proofs::RecentBundles;
 use crate::renewal;
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    pub(crate) retention: Retention,
     /// Working days, for deadlines.
     pub(crate) calendar: Arc<Calendar>,
     /// Renew the agencies' certificates now.
@@ -103,6 +105,7 @@ impl Core {
         let anchors = config.document_anchors().map_err(NodeError::Anchors)?;
         let tsa = config.station.time_stamp_url.clone().map(Tsa::new);
         let calendar = Arc::new(config.calendar);
+        let retention = config.retention;
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
         let station = Station::start_at(config.station, Some(desk), clock).await?;
@@ -133,6 +136,7 @@ impl Core {
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
             calendar,
+            retention,
             renew: tokio::sync::Notify::new(),
             arrived: tokio::sync::Notify::new(),
             checks: Arc::new(Checks::new(anchors)),

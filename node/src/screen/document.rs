@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 
+use super::keep::{self, Keep};
 use super::life;
 use super::outgoing::{pill, progress};
 use super::parts::{
@@ -32,6 +33,7 @@ pub(crate) struct DocumentPage {
     pub(crate) files_title: String,
     pub(crate) frame: Frame,
     pub(crate) journey: String,
+    pub(crate) keep: Option<Keep>,
     /// It may still change.
     pub(crate) live: bool,
     pub(crate) notes: Vec<Note>,
@@ -92,6 +94,9 @@ pub(crate) async fn show(
     let title = found.document.row.code.clone();
     let (frame, _) = frame(&doors, &reader, Place::Outgoing, title).await?;
     let mut page = page(frame, &found, to.as_deref());
+    if reader.caller.may(Scope::Admin) {
+        page.keep = Keep::of(&found.document.keeping, &format!("/documents/{id}"));
+    }
     if sent {
         page.notice = reader.w.sent_notice.to_owned();
     }
@@ -151,12 +156,21 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
         code: row.code.clone(),
         evidence_href: format!("{base}/evidence"),
         facts: sent_facts(w, document),
-        files: files(w, &document.attachments, &base),
+        files: files(
+            w,
+            &document.attachments,
+            if document.content_deleted.is_some() {
+                ""
+            } else {
+                &base
+            },
+        ),
         files_title: fill(
             w.attachments,
             &[("n", &document.attachments.len().to_string())],
         ),
         journey: fill(w.journey_to, &[("name", name)]),
+        keep: None,
         live: found
             .timelines
             .iter()
@@ -223,6 +237,11 @@ fn sent_facts(w: &'static Words, document: &DocumentView) -> Vec<Fact> {
             size(w, document.packet_bytes),
             document.packet_digest
         ),
+    ));
+    facts.extend(keep::facts(
+        w,
+        &document.keeping,
+        document.content_deleted.as_ref(),
     ));
     facts
 }

@@ -10,8 +10,8 @@ use formats::reason::Reason;
 use formats::time::Timestamp;
 
 use super::access::time_option;
-use super::acts;
 use super::documents::{code, damaged, digest, envelope, from_json, state, time};
+use super::{acts, keeping};
 use crate::desk::DocumentFilter;
 use crate::fault::DeskError;
 use crate::fold::patterns;
@@ -217,6 +217,8 @@ pub(crate) async fn document(
         attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
         warnings: from_json(&row.try_get::<String, _>("warnings")?)?,
         resend_reason: row.try_get("resend_reason")?,
+        content_deleted: keeping::deleted(&row)?,
+        keeping: keeping::of_document(pool, agency, id).await?,
         row: list_row,
     };
     Ok(Document {

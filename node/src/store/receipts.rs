@@ -338,21 +338,23 @@ pub(crate) async fn to_expire(
     Ok(row.try_get("due")?)
 }
 
-/// Envelopes whose last recipient became final before this time and whose body is still held: the id
-/// and the sender, oldest first.
+/// Envelopes whose last recipient became final so long ago and whose body is still held: the id and the
+/// sender, oldest first. `delivered` ends with the envelope's life too: after `expires` no station takes the
+/// body any more, whether somebody acknowledges the document or not.
 pub(crate) async fn to_release(
     pool: &SqlitePool,
-    final_before: Timestamp,
+    now: Timestamp,
+    keep_ms: i64,
     limit: u32,
 ) -> Result<Vec<(String, String)>, DeskError> {
     let rows = sqlx::query(
         "SELECT e.id, d.agency FROM desk_envelope e JOIN desk_document d ON d.id = e.document
          WHERE e.released = 0 AND e.created < ?1 AND NOT EXISTS (
-           SELECT 1 FROM desk_recipient r WHERE r.envelope = e.id
-             AND (r.final = 0 OR r.updated >= ?1))
+           SELECT 1 FROM desk_recipient r WHERE r.envelope = e.id AND NOT (
+             (r.final = 1 AND r.updated < ?1) OR (r.state = 'delivered' AND r.expires < ?1)))
          ORDER BY e.created LIMIT ?2",
     )
-    .bind(final_before.unix_ms())
+    .bind(now.minus_ms(keep_ms).unix_ms())
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;

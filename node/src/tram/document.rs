@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::acts;
 use super::args::Doc;
+use super::keep;
 use super::show::{items, number, phrase, safe, state, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::{Client, ClientError, ProblemAnswer};
@@ -48,6 +49,9 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Doc) -> Result<Exit, Failure>
             let found = client.get(&path, &[("recipient", to.as_str())]).await?;
             timeline(desk, &found)
         }
+        Doc::Hold(words) => keep::keep(desk, "documents", "hold", words).await,
+        Doc::Refresh { id } => keep::refresh(desk, &id).await,
+        Doc::Release(words) => keep::keep(desk, "documents", "release", words).await,
         Doc::Recall(words) => acts::recall(desk, words).await,
         Doc::Update(words) => acts::update(desk, words).await,
         Doc::Explain { id } => {

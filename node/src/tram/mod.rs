@@ -12,6 +12,7 @@ mod edxml;
 mod edxml_make;
 mod evidence;
 mod inbox;
+mod keep;
 mod send;
 mod settings;
 mod show;

@@ -9,6 +9,7 @@ use super::business::BusinessView;
 use super::checks::FileCheck;
 use super::deadline::DeadlineView;
 use super::finding::Finding;
+use super::keeping::{ContentDeleted, KeepingView};
 use super::proof::{EvidenceLevel, LogPlace, Source};
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
@@ -241,6 +242,10 @@ pub struct DocumentView {
     pub warnings: Vec<FaultView>,
     /// Why the same document was sent again, if it was.
     pub resend_reason: Option<String>,
+    /// The packet is here no more.
+    pub content_deleted: Option<ContentDeleted>,
+    /// What was done about keeping it, oldest first.
+    pub keeping: Vec<KeepingView>,
 }
 
 /// A leg that waits for its next attempt.

@@ -311,6 +311,8 @@ fn document(subject: &str) -> DocumentView {
         ],
         warnings: Vec::new(),
         resend_reason: None,
+        content_deleted: None,
+        keeping: Vec::new(),
     }
 }
 
@@ -404,6 +406,9 @@ pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
         signature: Some(signature()),
         warnings: Vec::new(),
         sent: at(0),
+        opened: None,
+        content_deleted: None,
+        keeping: Vec::new(),
     }
 }
 
