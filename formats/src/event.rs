@@ -304,7 +304,7 @@ const OPENED: Row = Row {
     speaker: Speaker::Home,
     proves: Proves::Nothing,
     reason: ReasonRule::None,
-    when: "the packet, a file or the page of the document was first shown to the recipient; once",
+    when: "a person of the recipient first opened the document on the screens; once (a system's taking is ContentHandover)",
     told: BY_RECEIPT,
     vi: "Bên nhận đã mở xem",
     en: "Opened by the recipient",
