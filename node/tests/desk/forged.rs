@@ -25,15 +25,15 @@ pub struct Wrong {
     /// The header commits to another salt.
     pub commitment: bool,
     /// Capsule and chunks are bound to another context.
-    context: bool,
+    pub context: bool,
     /// The capsule says another digest than the chunks have.
-    digest: bool,
+    pub digest: bool,
     /// Its life ended an hour ago.
     pub expired: bool,
     /// The header's signature is over another header.
     pub header: bool,
     /// The packet's signature is over another packet.
-    signature: bool,
+    pub signature: bool,
 }
 
 /// Seals `packet` as the sender would, but wrong, and gives it to the sender's station.
