@@ -79,6 +79,9 @@ pub const PROOF_DIGESTS_MAX: usize = 65;
 /// Statements in one receipt bundle. Limited by the body that carries it, this bounds the count.
 pub const BUNDLE_STATEMENTS_MAX: usize = 4096;
 
+/// Envelopes of one status query: as many as an envelope has recipients; the answer fits one bundle.
+pub const QUERY_ENVELOPES_MAX: usize = 256;
+
 /// Bytes of a signed note: a checkpoint and the cosignatures of a few witnesses.
 pub const NOTE_BYTES_MAX: usize = 8 * 1024;
 

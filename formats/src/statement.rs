@@ -16,6 +16,8 @@ use crate::merkle;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
+pub use crate::event::Event;
+
 /// The version that this code writes and reads.
 const VERSION: u8 = 1;
 
@@ -39,98 +41,6 @@ pub enum StatementError {
     Version(u8),
 }
 
-/// What happened, by the names of ETSI EN 319 522-2 where it has one.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub enum Event {
-    /// The home station has the envelope for the recipient: delivered.
-    ContentConsignment,
-    /// The home station cannot deliver; final.
-    ContentConsignmentFailure,
-    /// The recipient's system or clerk took the document over.
-    ContentHandover,
-    /// The recipient's system refused the document.
-    ContentHandoverFailure,
-    /// Not delivered before `expires`; ours.
-    Expired,
-    /// The document was decrypted and verified at the desk; ours.
-    Opened,
-    /// The home station wrote a tombstone for a recall, so it will never deliver; ours.
-    Recalled,
-    /// The next station took custody.
-    RelayAcceptance,
-    /// The next station did not answer or broke off.
-    RelayFailure,
-    /// The next station refused.
-    RelayRejection,
-    /// The sender's station took the envelope in.
-    SubmissionAcceptance,
-    /// The sender's station refused it.
-    SubmissionRejection,
-}
-
-impl Event {
-    /// All events, by name.
-    pub const ALL: [Self; 12] = [
-        Self::ContentConsignment,
-        Self::ContentConsignmentFailure,
-        Self::ContentHandover,
-        Self::ContentHandoverFailure,
-        Self::Expired,
-        Self::Opened,
-        Self::Recalled,
-        Self::RelayAcceptance,
-        Self::RelayFailure,
-        Self::RelayRejection,
-        Self::SubmissionAcceptance,
-        Self::SubmissionRejection,
-    ];
-
-    /// The name as written in statements.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ContentConsignment => "ContentConsignment",
-            Self::ContentConsignmentFailure => "ContentConsignmentFailure",
-            Self::ContentHandover => "ContentHandover",
-            Self::ContentHandoverFailure => "ContentHandoverFailure",
-            Self::Expired => "Expired",
-            Self::Opened => "Opened",
-            Self::Recalled => "Recalled",
-            Self::RelayAcceptance => "RelayAcceptance",
-            Self::RelayFailure => "RelayFailure",
-            Self::RelayRejection => "RelayRejection",
-            Self::SubmissionAcceptance => "SubmissionAcceptance",
-            Self::SubmissionRejection => "SubmissionRejection",
-        }
-    }
-
-    /// The event of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.name() == name)
-    }
-
-    /// `Some(true)`: a reason must be given; `Some(false)`: there is none; `None`: free.
-    #[must_use]
-    pub fn has_reason(self) -> Option<bool> {
-        match self {
-            Self::ContentConsignmentFailure
-            | Self::ContentHandoverFailure
-            | Self::RelayFailure
-            | Self::RelayRejection
-            | Self::SubmissionRejection => Some(true),
-            Self::ContentConsignment
-            | Self::ContentHandover
-            | Self::Opened
-            | Self::RelayAcceptance
-            | Self::SubmissionAcceptance => Some(false),
-            Self::Expired | Self::Recalled => None,
-        }
-    }
-}
-
 /// One statement about one (envelope, recipient).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -138,13 +48,13 @@ pub struct Statement {
     pub event: Event,
     /// The envelope's id.
     pub envelope: EnvelopeId,
-    /// SHA-256 of the header bytes.
+    /// SHA-256 of the header bytes; of the packet for SubmissionRejection, which never got a header.
     pub header_digest: Digest,
     /// The header's commitment to its content, if it has one.
     pub commitment: Option<Digest>,
     /// Who sent the envelope.
     pub sender: Party,
-    /// The recipient that this is about.
+    /// The recipient that this is about; the sender itself for SubmissionRejection.
     pub recipient: Party,
     /// When, by the clock of `station`.
     pub time: Timestamp,
@@ -227,11 +137,7 @@ impl Statement {
             prev: text.prev,
             clock_unsure: text.clock_unsure,
         };
-        if statement
-            .event
-            .has_reason()
-            .is_some_and(|needed| needed != statement.reason.is_some())
-        {
+        if !statement.event.reason().fits(statement.reason.is_some()) {
             return Err(StatementError::Reason(statement.event.name()));
         }
         if statement.to_json() == bytes {
@@ -407,9 +313,7 @@ mod tests {
                     reason,
                     ..sample()
                 };
-                let fits = event
-                    .has_reason()
-                    .is_none_or(|needed| needed == reason.is_some());
+                let fits = event.reason().fits(reason.is_some());
                 assert_eq!(
                     Statement::parse(&statement.to_json()).is_ok(),
                     fits,

@@ -876,13 +876,13 @@ for dir in receipts/*/; do
   fi
   case "$event" in
     ContentConsignment | ContentConsignmentFailure | ContentHandover | ContentHandoverFailure | \
-      Expired | Opened | Recalled)
+      Opened | Recalled)
       if ! is_home "$recipient" "$station" "$time"; then
         bad "$what: $station is not the home station of $recipient"
         continue
       fi
       ;;
-    RelayAcceptance | RelayFailure | RelayRejection | SubmissionAcceptance | SubmissionRejection) ;;
+    Expired | RelayAcceptance | RelayFailure | RelayRejection | SubmissionAcceptance | SubmissionRejection) ;;
     *) bad "$what: unknown event"; continue ;;
   esac
   if grep -qx "$leaf" "$W/seen"; then bad "$what: the same statement stands in the package twice"; continue; fi

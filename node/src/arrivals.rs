@@ -217,7 +217,7 @@ impl relay::desk::Desk for Arrivals {
     fn leg_changed(&self, change: &LegChange) -> Option<Box<dyn DeskWrite>> {
         let station = self.station.lock().unwrap_or_else(PoisonError::into_inner);
         let station = station.as_ref()?;
-        moves::write(change, station.name(), station.clock().now())
+        moves::write(change, station.clock().now())
     }
 }
 

@@ -20,6 +20,7 @@ use relay::config::{ConfigError, StationConfig, optional, read_table, refuse_res
 pub use crate::archive::ArchiveSettings;
 
 pub use crate::agency::{AgencyError, AgencyFiles};
+pub use crate::keeping::Retention;
 
 /// Settings of one node.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct NodeConfig {
     pub document_anchors: Option<PathBuf>,
     /// Proof packages are archived here; `None`: they are not.
     pub archive: Option<ArchiveSettings>,
+    /// How long content is kept, by class of document.
+    pub retention: Retention,
 }
 
 impl NodeConfig {
@@ -49,6 +52,7 @@ impl NodeConfig {
         let sections: Option<Vec<AgencySection>> = optional(&mut table, "agency", AGENCY_EXAMPLE)?;
         let days: Option<PathBuf> = optional(&mut table, "working_days", DAYS_EXAMPLE)?;
         let archive: Option<ArchiveSection> = optional(&mut table, "archive", ARCHIVE_EXAMPLE)?;
+        let retention: Option<Retention> = optional(&mut table, "retention", RETENTION_EXAMPLE)?;
         refuse_rest(&table)?;
         let archive = archive.map(|section| section.settings(&base)).transpose();
         let archive = archive.map_err(|why| ConfigError::Value {
@@ -77,6 +81,7 @@ impl NodeConfig {
             calendar,
             document_anchors: anchors.map(|folder| base.join(folder)),
             archive,
+            retention: retention.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -228,6 +233,7 @@ const ARCHIVE_DAYS: u32 = 14;
 /// A quarter of a year for an operator to mend what is in the way.
 const ARCHIVE_MARGIN_DAYS: u32 = 90;
 const ARCHIVE_EXAMPLE: &str = "[archive]\nwhen = \"final\"\ndays = 14";
+const RETENTION_EXAMPLE: &str = "[retention]\ndocument_years = 0\nstatus_years = 10";
 const DAYS_EXAMPLE: &str = "working_days = \"working-days.txt\"";
 const ANCHORS_EXAMPLE: &str = r#"document_anchors = "anchors""#;
 const AGENCY_EXAMPLE: &str = "[[agency]]\ncode = \"H01.36.04\"\ndir = \"agencies/H01.36.04\"";

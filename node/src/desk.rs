@@ -6,6 +6,7 @@
 
 mod archive;
 pub(crate) mod core;
+mod keep;
 mod order;
 pub(crate) mod topics;
 
@@ -317,18 +318,6 @@ impl Desk {
         contents: Contents,
     ) -> Result<FileView, DeskError> {
         crate::evidence::package(&self.0, agency, id, contents).await
-    }
-
-    /// The packet of a sent document.
-    pub async fn sent_package(
-        &self,
-        agency: &AgencyCode,
-        id: EnvelopeId,
-    ) -> Result<FileView, DeskError> {
-        let document = ledger::document(&self.0.reader(), agency, id).await?;
-        self.0
-            .packet_file(document.packet, &document.view.row.code)
-            .await
     }
 
     /// Attachment `n` (from 1) of a sent document, unzipped.

@@ -7,7 +7,7 @@
 
 pub(crate) mod keep;
 mod page;
-mod past;
+pub(crate) mod past;
 pub mod report;
 pub mod verify;
 mod write;
@@ -18,19 +18,17 @@ use std::sync::Arc;
 use formats::checkpoint::SignedCheckpoint;
 use formats::header::Header;
 use formats::id::{AgencyCode, Digest, EnvelopeId};
-use formats::receipt::{Proven, ReceiptBundle};
-use formats::statement::{Event, Statement};
+use formats::receipt::Proven;
+use formats::statement::Statement;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::sign::Parsed;
-use relay::directory::Snapshot;
-use relay::store::ProofBase;
 
 use crate::body::Body;
 use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::store::ledger::{self, Document, StoredEnvelope};
-use crate::store::receipts;
+use crate::story::{self, Story, Told};
 use crate::view::FileView;
 use past::Past;
 
@@ -101,33 +99,24 @@ async fn gather(
     let packet = match contents {
         Contents::Digest => None,
         // Evidence outlives the content: what was deleted is proven by its digest.
+        Contents::Packet if document.view.content_deleted.is_some() => None,
         Contents::Packet => match core.packets.read(&pool, document.packet).await {
             Err(DeskError::NotFound) => None,
             read => Some(read?),
         },
     };
     let mut envelopes = Vec::new();
-    let mut bundles = Vec::new();
     for stored in ledger::envelopes(&pool, id).await? {
         let envelope: EnvelopeId = stored
             .id
             .parse()
             .map_err(|error| internal(&format!("envelope id: {error}")))?;
-        bundles.extend(own_statements(core, agency, envelope).await?);
-        bundles.extend(receipts::bundles(&pool, &stored.id).await?);
         envelopes.push((envelope, stored));
-    }
-    let mut read = Vec::with_capacity(bundles.len());
-    for bundle in bundles {
-        let statements = bundle.statements().map_err(|error| internal(&error))?;
-        read.push((bundle, statements));
     }
     let headers = headers(&envelopes)?;
     let directory = core.station().directory().snapshot();
-    let ours = read.iter().flat_map(|(_, statements)| statements);
-    let ours = ours.filter(|one| headers.contains_key(&one.envelope));
-    let past = Past::load(pool, Arc::clone(&directory), &ours.collect::<Vec<_>>()).await?;
-    let (receipts, checkpoints) = sort_out(read, &headers, &past)?;
+    let Story { told, past } = story::of_document(core, agency, id).await?;
+    let (receipts, checkpoints) = numbered(told);
     let mut found = Found::default();
     found.who_may_speak(&past, &directory, &receipts);
     found.document(&past, &document, &headers).await?;
@@ -160,96 +149,24 @@ fn headers(
     envelopes.iter().map(read).collect()
 }
 
-/// What our own station stated about an envelope, proven in a stamped checkpoint if there is one.
-async fn own_statements(
-    core: &Core,
-    agency: &AgencyCode,
-    envelope: EnvelopeId,
-) -> Result<Option<ReceiptBundle>, DeskError> {
-    let store = core.station().store();
-    let sender = agency.clone().into();
-    let read = |error: relay::store::ReadError| internal(&error);
-    let Some(found) = store.find(&sender, &envelope).await.map_err(read)? else {
-        return Ok(None);
-    };
-    store
-        .statements(found.key, &[], ProofBase::FirstStamped)
-        .await
-        .map_err(read)
-}
-
-/// Receipts about these envelopes by who may say them, each once, and the checkpoints that they
-/// need, each once. A bundle is kept as it came, and its station can put anything into it: what it
-/// may not say stays out, or one neighbour could spoil every package.
-fn sort_out(
-    bundles: Vec<(ReceiptBundle, Vec<Statement>)>,
-    ours: &BTreeMap<EnvelopeId, Header>,
-    past: &Past,
-) -> Result<(Vec<Receipt>, Vec<SignedCheckpoint>), DeskError> {
-    let mut known = BTreeSet::new();
-    let mut receipts = Vec::new();
+/// The statements as receipts, in their order, and the checkpoints that they need, each once.
+fn numbered(all: Vec<Told>) -> (Vec<Receipt>, Vec<SignedCheckpoint>) {
     let mut checkpoints: Vec<SignedCheckpoint> = Vec::new();
-    for (bundle, statements) in bundles {
-        let note = bundle
-            .checkpoint
-            .parsed()
-            .map_err(|error| internal(&error))?;
-        let mut number = None;
-        for (proven, statement) in bundle.proven.into_iter().zip(statements) {
-            let header = ours.get(&statement.envelope);
-            if !header.is_some_and(|header| sayable(&statement, header, past))
-                || !known.insert(proven.leaf_hash())
-            {
-                continue;
-            }
-            let checkpoint = *number.get_or_insert_with(|| {
-                let at = checkpoints
-                    .iter()
-                    .position(|one| one.note == bundle.checkpoint.note);
-                let at = at.unwrap_or_else(|| {
-                    checkpoints.push(bundle.checkpoint.clone());
-                    checkpoints.len() - 1
-                });
-                u32::try_from(at + 1).unwrap_or(u32::MAX)
-            });
-            receipts.push(Receipt {
-                proven,
-                statement,
-                checkpoint,
-                size: note.checkpoint.size,
-            });
-        }
+    let mut receipts = Vec::with_capacity(all.len());
+    for told in all {
+        let at = checkpoints.iter().position(|one| *one == *told.checkpoint);
+        let at = at.unwrap_or_else(|| {
+            checkpoints.push(SignedCheckpoint::clone(&told.checkpoint));
+            checkpoints.len() - 1
+        });
+        receipts.push(Receipt {
+            proven: told.proven,
+            statement: told.statement,
+            checkpoint: u32::try_from(at + 1).unwrap_or(u32::MAX),
+            size: told.size,
+        });
     }
-    receipts.sort_by_key(|receipt| receipt.statement.time);
-    Ok((receipts, checkpoints))
-}
-
-/// The statement agrees with the header it is about, and its station may make it.
-fn sayable(statement: &Statement, header: &Header, past: &Past) -> bool {
-    let context = header.context();
-    statement.header_digest == header.digest()
-        && statement.commitment == context.commitment
-        && statement.sender == context.sender
-        && context.recipients.contains(&statement.recipient)
-        && past.may_state(statement)
-}
-
-/// Final facts are the home station's to state (architecture 9).
-pub(crate) fn only_home_says(event: Event) -> bool {
-    match event {
-        Event::ContentConsignment
-        | Event::ContentConsignmentFailure
-        | Event::ContentHandover
-        | Event::ContentHandoverFailure
-        | Event::Expired
-        | Event::Opened
-        | Event::Recalled => true,
-        Event::RelayAcceptance
-        | Event::RelayFailure
-        | Event::RelayRejection
-        | Event::SubmissionAcceptance
-        | Event::SubmissionRejection => false,
-    }
+    (receipts, checkpoints)
 }
 
 /// Records, the certificates of everybody who signed something in the package, and the times at which they

@@ -1,9 +1,10 @@
 //! What can go wrong at the desk, by whose fault. The doors map these to answers; texts are for people.
 
 use formats::id::{Digest, EnvelopeId};
+use formats::time::Timestamp;
 use relay::alarm::Alarm;
 
-use crate::view::FaultView;
+use crate::view::{ContentDeleted, FaultView};
 
 /// Why a submission was not accepted. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,14 @@ pub enum DeskError {
     /// Its recall was agreed to: it is handed out no more.
     #[error("document was recalled")]
     Withdrawn,
+    /// The content was deleted by a rule; its evidence is here.
+    #[error("content was deleted on {} by {rule}", .at.rfc3339())]
+    ContentDeleted {
+        /// When.
+        at: Timestamp,
+        /// By which rule.
+        rule: String,
+    },
     /// An attachment inflates beyond the limits.
     #[error("attachment cannot be extracted: {0}")]
     Attachment(String),
@@ -94,6 +103,13 @@ pub enum DeskError {
     /// The environment or a bug; details are in the log.
     #[error("the desk could not do it: {0}")]
     Internal(String),
+}
+
+impl From<ContentDeleted> for DeskError {
+    fn from(gone: ContentDeleted) -> Self {
+        let ContentDeleted { at, rule } = gone;
+        Self::ContentDeleted { at, rule }
+    }
 }
 
 impl From<sqlx::Error> for DeskError {

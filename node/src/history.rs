@@ -1,16 +1,19 @@
-//! The history of a document per recipient, and why it is where it is. Built from stored rows only; the
-//! answers name the cause and what a person should do, in both languages.
+//! The history of a document per recipient, and why it is where it is. A line is a verified statement
+//! (`story`), a signed packet (acts), or a note of this desk alone, and says which; the answers name the cause
+//! and what a person should do, in both languages.
 
 use formats::id::{AgencyCode, EnvelopeId};
 use formats::reason::Reason;
+use formats::statement::Event;
 use formats::time::Timestamp;
 
 use crate::desk::core::Core;
 use crate::fault::DeskError;
 use crate::store::ledger::{self, StoredStep};
+use crate::story::{self, Told};
 use crate::view::{
-    ActView, Cause, Explanation, NextStep, Phrase, RecipientState, RecipientView, Step,
-    TimelineView, Verdict,
+    ActView, Cause, Explanation, LogPlace, NextStep, Phrase, RecipientState, RecipientView, Source,
+    Step, TimelineView, Verdict,
 };
 use crate::{deadlines, recall};
 
@@ -24,80 +27,63 @@ pub(crate) async fn timeline(
     let document = ledger::document(&pool, agency, id).await?;
     let mut recipients = ledger::recipients(&pool, id).await?;
     deadlines::of_recipients(core, &document.view, &mut recipients);
-    let mut stored = ledger::steps(&pool, id).await?;
+    let told = story::of_document(core, agency, id).await?.told;
+    let mut noted = ledger::steps(&pool, id).await?;
     let station = core.station().name().to_string();
     Ok(recipients
         .into_iter()
         .map(|recipient| {
             let key = (recipient.envelope.to_string(), recipient.code.to_string());
-            let steps = stored.remove(&key).unwrap_or_default();
-            line(recipient, &steps, &station, document.view.expires)
+            let noted = noted.remove(&key).unwrap_or_default();
+            line(recipient, &told, &noted, &station, document.view.expires)
         })
         .collect())
 }
 
 fn line(
     recipient: RecipientView,
-    stored: &[StoredStep],
+    told: &[Told],
+    noted: &[StoredStep],
     station: &str,
     expires: Timestamp,
 ) -> TimelineView {
-    let mut steps = vec![Step {
-        event: RecipientState::Accepted.code().to_owned(),
-        text: RecipientState::Accepted.text(),
-        at: recipient.accepted_at,
-        who: station.to_owned(),
-        receipt_id: None,
-        verdict: Verdict::Valid,
-        latency_ms: None,
-        reason: None,
-        clock_unsure: false,
-    }];
-    for one in stored {
-        let latency = steps.last().map(|before| one.at.minus(before.at));
-        steps.push(Step {
-            event: one.event.clone(),
-            text: text_of(one),
-            at: one.at,
-            who: one.who.clone(),
-            receipt_id: one
-                .leaf
-                .map(|leaf| leaf.to_string().chars().take(16).collect()),
-            verdict: if one.leaf.is_some() {
-                Verdict::Valid
-            } else {
-                Verdict::Unproven
-            },
-            latency_ms: latency,
-            reason: one.reason.map(Into::into),
-            clock_unsure: one.clock_unsure,
-        });
+    let about = |one: &&Told| {
+        one.statement.envelope == recipient.envelope
+            && one.statement.recipient.agency() == Some(&recipient.code)
+    };
+    let mut steps: Vec<Step> = told.iter().filter(about).map(stated).collect();
+    let accepted = Event::SubmissionAcceptance.name();
+    if !steps.iter().any(|step| step.statement == Some(accepted)) {
+        // Its statement lies in an earlier epoch of the log: what is left is the desk's own row.
+        let state = RecipientState::Accepted;
+        let (at, text) = (recipient.accepted_at, state.text());
+        steps.insert(0, Step::local(state.code(), text, at, station));
+    }
+    let mut before: Option<Timestamp> = None;
+    for step in &mut steps {
+        step.latency_ms = before.map(|before| step.at.minus(before));
+        before = Some(step.at);
+    }
+    for one in noted {
+        insert(&mut steps, one.at, noted_step(one));
     }
     // The receipt of delivery says what 01 says, and proves it.
     let told = |act: &&ActView| act.outcome != "duplicate" || act.code.as_deref() != Some("01");
     for act in recipient.business.acts.iter().filter(told) {
-        let before = steps.iter().rposition(|step| step.at <= act.recorded);
-        let at = before.map_or(steps.len(), |place| place + 1);
-        steps.insert(at, said(act));
+        insert(&mut steps, act.recorded, said(act));
     }
     if let Some(waiting) = &recipient.waiting {
-        steps.push(Step {
-            event: "waiting_retry".to_owned(),
-            text: Phrase::new(
-                format!(
-                    "Chờ thử lại (đã thử {} lần), lần tới lúc {}",
-                    waiting.attempt,
-                    waiting.next_at.vietnam()
-                ),
-                format!("Waits after {} tries", waiting.attempt),
+        let text = Phrase::new(
+            format!(
+                "Chờ thử lại (đã thử {} lần), lần tới lúc {}",
+                waiting.attempt,
+                waiting.next_at.vietnam()
             ),
-            at: recipient.updated,
-            who: station.to_owned(),
-            receipt_id: None,
-            verdict: Verdict::Unproven,
-            latency_ms: None,
+            format!("Waits after {} tries", waiting.attempt),
+        );
+        steps.push(Step {
             reason: Some(waiting.reason.clone()),
-            clock_unsure: false,
+            ..Step::local("waiting_retry", text, recipient.updated, station)
         });
     }
     let next = next_step(recipient.state, expires);
@@ -108,49 +94,89 @@ fn line(
     }
 }
 
-/// What an agency said about the document: its packet was verified when it came.
-fn said(act: &ActView) -> Step {
+/// What stands beside the statements goes behind the last one that was not later.
+fn insert(steps: &mut Vec<Step>, at: Timestamp, step: Step) {
+    let before = steps.iter().rposition(|step| step.at <= at);
+    steps.insert(before.map_or(steps.len(), |place| place + 1), step);
+}
+
+fn stated(told: &Told) -> Step {
+    let statement = &told.statement;
+    let row = statement.event.row();
+    let text = match statement.reason {
+        Some(Reason::Recalled | Reason::Withdrawn) if statement.event == Event::RelayFailure => {
+            Phrase::new(
+                format!(
+                    "Đã dừng tại trạm {} theo yêu cầu thu hồi",
+                    statement.station
+                ),
+                format!(
+                    "Stopped at station {}: its sender took it back",
+                    statement.station
+                ),
+            )
+        }
+        _ => Phrase::new(row.vi, row.en),
+    };
+    let leaf = told.proven.leaf_hash().to_string();
     Step {
-        event: match &act.code {
-            Some(code) if act.kind == "status" => format!("status_{code}"),
-            _ => act.kind.to_owned(),
-        },
-        text: match &act.reason {
-            Some(reason) => Phrase::new(
-                format!("{}: {reason}", act.text.vi),
-                format!("{}: {reason}", act.text.en),
-            ),
-            None => act.text.clone(),
-        },
-        at: act.at,
-        who: act.who.to_string(),
-        receipt_id: None,
+        event: row.proves.word().unwrap_or(row.name).to_owned(),
+        text,
+        at: statement.time,
+        who: statement.station.to_string(),
+        receipt_id: Some(leaf.chars().take(16).collect()),
         verdict: Verdict::Valid,
         latency_ms: None,
-        reason: None,
-        clock_unsure: false,
+        reason: statement.reason.map(Into::into),
+        clock_unsure: statement.clock_unsure,
+        source: Source::Statement,
+        statement: Some(row.name),
+        level: Some(told.level()),
+        log: Some(LogPlace {
+            origin: told.origin.to_string(),
+            index: told.proven.index,
+        }),
     }
 }
 
-fn text_of(one: &StoredStep) -> Phrase {
+fn noted_step(one: &StoredStep) -> Step {
     let event = one.event.as_str();
-    if event == recall::ASKED {
-        return Phrase::new(
+    let text = if event == recall::ASKED {
+        Phrase::new(
             format!("Đã yêu cầu trạm {} không giao văn bản", one.who),
             format!("Station {} was asked not to deliver it", one.who),
-        );
+        )
+    } else {
+        RecipientState::parse(event).map_or_else(
+            || Phrase::new(format!("Sự kiện {event}"), format!("Event {event}")),
+            RecipientState::text,
+        )
+    };
+    Step {
+        reason: one.reason.map(Into::into),
+        clock_unsure: one.clock_unsure,
+        ..Step::local(event, text, one.at, &one.who)
     }
-    let stopped = matches!(one.reason, Some(Reason::Recalled | Reason::Withdrawn));
-    if stopped || event == recall::STOPPED {
-        return Phrase::new(
-            format!("Đã dừng tại trạm {} theo yêu cầu thu hồi", one.who),
-            format!("Stopped at station {}: its sender took it back", one.who),
-        );
+}
+
+/// What an agency said about the document: its packet was verified when it came.
+fn said(act: &ActView) -> Step {
+    let event = match &act.code {
+        Some(code) if act.kind == "status" => format!("status_{code}"),
+        _ => act.kind.to_owned(),
+    };
+    let text = match &act.reason {
+        Some(reason) => Phrase::new(
+            format!("{}: {reason}", act.text.vi),
+            format!("{}: {reason}", act.text.en),
+        ),
+        None => act.text.clone(),
+    };
+    Step {
+        verdict: Verdict::Valid,
+        source: Source::Packet,
+        ..Step::local(&event, text, act.at, act.who.as_str())
     }
-    RecipientState::parse(event).map_or_else(
-        || Phrase::new(format!("Sự kiện {event}"), format!("Event {event}")),
-        RecipientState::text,
-    )
 }
 
 fn next_step(state: RecipientState, expires: Timestamp) -> Option<NextStep> {

@@ -1,5 +1,6 @@
 //! What time ends: recipients without an answer become `expired`, answers to Idempotency-Keys are
-//! forgotten, sealed bodies that nobody needs any more are released.
+//! forgotten, sealed bodies that nobody needs any more are released, receipts that are overdue are asked for,
+//! content whose time is over is deleted.
 //!
 //! The pace is monotonic, the judgement is by the clock, and a clock that is not sure ends nothing
 //! (architecture 7). Everything here can be done again; what fails waits for the next look.
@@ -19,6 +20,7 @@ use crate::fault::DeskError;
 use crate::outbox::KEY_MS;
 use crate::store::commit::{desk_rows, desk_write};
 use crate::store::{documents, receipts};
+use crate::{keeping, refresh};
 
 /// Looks once a minute until told to stop.
 pub(crate) async fn keep(core: Weak<Core>, stop: CancellationToken) {
@@ -41,7 +43,9 @@ async fn look(core: &Core) -> Result<(), DeskError> {
     }
     let now = core.now();
     expire(core, now).await?;
-    release(core, now).await
+    release(core, now).await?;
+    refresh::overdue(core, now).await?;
+    keeping::apply(core, now).await
 }
 
 async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
@@ -50,10 +54,11 @@ async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
     if !due && !documents::has_old_answers(&core.reader(), asked_before).await? {
         return Ok(());
     }
+    let station = core.station().name().to_string();
     let write = desk_write(move |desk, _| {
         async move {
             let conn = desk.connection().await?;
-            receipts::expire(conn, ended_before, now).await?;
+            receipts::expire(conn, ended_before, now, &station).await?;
             documents::forget_answers(conn, asked_before).await?;
             Ok(())
         }
@@ -68,7 +73,7 @@ async fn expire(core: &Core, now: Timestamp) -> Result<(), DeskError> {
 /// The sender is the last line (promise 2): its copy goes a week after the last state became final.
 async fn release(core: &Core, now: Timestamp) -> Result<(), DeskError> {
     let pool = core.reader();
-    for (id, agency) in receipts::to_release(&pool, now.minus_ms(KEEP_MS), RELEASES).await? {
+    for (id, agency) in receipts::to_release(&pool, now, KEEP_MS, RELEASES).await? {
         let damaged = |_| DeskError::Internal(format!("stored envelope {id}"));
         let envelope: EnvelopeId = id.parse().map_err(damaged)?;
         let sender = AgencyCode::parse(&agency).map_err(damaged)?.into();
@@ -130,13 +135,13 @@ mod tests {
         }
         let at = Timestamp::from_unix_ms;
         assert_eq!(
-            receipts::expire(&mut conn, at(1_000), at(9_000))
+            receipts::expire(&mut conn, at(1_000), at(9_000), "node-a")
                 .await
                 .unwrap(),
             0
         );
         assert_eq!(
-            receipts::expire(&mut conn, at(1_001), at(9_000))
+            receipts::expire(&mut conn, at(1_001), at(9_000), "node-a")
                 .await
                 .unwrap(),
             1

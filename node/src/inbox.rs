@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use formats::id::{AgencyCode, EnvelopeId};
+use formats::reason::Reason;
 use formats::statement::Event;
 use formats::time::Timestamp;
-use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, StatementDraft};
+use relay::store::{
+    Change, CommitError, DeskRefusal, LegId, LegState, Move, Outcome, StatementDraft,
+};
 
 use crate::desk::Topic;
 use crate::desk::core::Core;
@@ -219,19 +222,13 @@ pub(crate) async fn acknowledge(
     if let Some(first) = first_answer(&item, id, claim, now)? {
         return Ok(first);
     }
-    let one = Move {
-        leg: item.leg,
-        expect: vec![LegState::PassedOn],
-        to: LegState::PassedOn,
-        at: now,
-        statement: Some(StatementDraft {
-            event: Event::ContentHandover,
-            reason: None,
-            next_station: None,
-        }),
-        owe_receipt: true,
-        evidence: None,
-    };
+    let one = stating(
+        item.leg,
+        LegState::PassedOn,
+        Event::ContentHandover,
+        None,
+        now,
+    );
     let (code, word) = (owner.to_string(), claim.map(str::to_owned));
     let write = desk_write(move |desk, outcomes| {
         async move {
@@ -267,6 +264,98 @@ pub(crate) async fn acknowledge(
             }
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A person looks at a document for the first time: stated once, and told to its sender. Nothing waits for it
+/// and nothing fails by it.
+pub(crate) async fn looked(core: &Core, owner: &AgencyCode, id: EnvelopeId) {
+    let leg = match inbox::open(&core.reader(), owner, id).await {
+        Ok(Some(leg)) => leg,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(envelope = %id, %error, "that it was opened is not stated");
+            return;
+        }
+    };
+    let now = core.now();
+    let one = stating(leg, LegState::PassedOn, Event::Opened, None, now);
+    let owner = owner.clone();
+    let write = desk_write(move |desk, outcomes| {
+        async move {
+            // 30 days after it expired the station has forgotten the leg: nobody is told any more.
+            if !matches!(outcomes, [Outcome::Moved | Outcome::Stale]) {
+                return Err(DeskRefusal::refused("no leg"));
+            }
+            inbox::opened(desk, &owner, id, now).await
+        }
+        .boxed()
+    });
+    let change = Change::with_desk(vec![one.into()], write);
+    match core.station().commit(change).await {
+        Ok(_) | Err(CommitError::Desk(DeskRefusal::Refused(_))) => {}
+        Err(error) => {
+            tracing::warn!(envelope = %id, %error, "that it was opened is not stated");
+        }
+    }
+}
+
+/// The agency's system cannot take a delivered document: it is set aside here, and its sender gets the
+/// statement. `why` stays at this desk; what is to be said to people goes in a status packet.
+pub(crate) async fn refuse(
+    core: &Core,
+    owner: &AgencyCode,
+    id: EnvelopeId,
+    claim: Option<&str>,
+    why: &str,
+) -> Result<Timestamp, DeskError> {
+    let now = core.now();
+    let item = inbox::standing(&core.reader(), owner, id, now).await?;
+    if first_answer(&item, id, claim, now)?.is_some() {
+        return Err(DeskError::NotClaimed);
+    }
+    let reason = Reason::RefusedByRecipient;
+    let to = LegState::Refused(reason);
+    let one = stating(
+        item.leg,
+        to,
+        Event::ContentHandoverFailure,
+        Some(reason),
+        now,
+    );
+    let (code, why) = (owner.clone(), why.trim().to_owned());
+    let write = desk_write(move |desk, outcomes| {
+        async move {
+            expect_moved(outcomes)?;
+            inbox::refuse(desk, &code, id, &why).await
+        }
+        .boxed()
+    });
+    let change = Change::with_desk(vec![one.into()], write);
+    match core.station().commit(change).await {
+        Ok(_) => {
+            core.changed(Topic::inbox(owner));
+            Ok(now)
+        }
+        Err(CommitError::Desk(DeskRefusal::Refused(_))) => Err(DeskError::NotClaimed),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A statement about a leg that the desk has, owed to its sender.
+fn stating(leg: LegId, to: LegState, event: Event, reason: Option<Reason>, at: Timestamp) -> Move {
+    Move {
+        leg,
+        expect: vec![LegState::PassedOn],
+        to,
+        at,
+        statement: Some(StatementDraft {
+            event,
+            reason,
+            next_station: None,
+        }),
+        owe_receipt: true,
+        evidence: None,
     }
 }
 

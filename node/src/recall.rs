@@ -12,6 +12,7 @@ use sqlx::Row;
 
 use formats::header::Header;
 use formats::id::{AgencyCode, EnvelopeId, Party, StationName};
+use formats::query::StatusQuery;
 use formats::reason::Reason;
 use formats::recall::Recall;
 use formats::statement::Event;
@@ -40,13 +41,12 @@ pub(crate) struct Writes {
     pub(crate) steps: Vec<Asked>,
 }
 
-/// What was done about one recipient: its home station was asked, or its leg stopped here.
+/// One recipient whose home station was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     envelope: String,
     recipient: String,
     station: String,
-    event: &'static str,
 }
 
 /// An envelope that is still on its way to some of its recipients.
@@ -138,7 +138,6 @@ async fn ask(core: &Core, moving: Moving, all: &mut Writes) -> Result<(), Submit
             envelope: envelope.to_string(),
             recipient: recipient.to_string(),
             station: home.to_string(),
-            event: ASKED,
         });
         let asked: Vec<Asked> = asked.collect();
         let message = Recall {
@@ -158,24 +157,14 @@ async fn ask(core: &Core, moving: Moving, all: &mut Writes) -> Result<(), Submit
             }
         }
     }
-    for (recipient, stopped) in own_legs(core, &moving, now).await? {
+    for stopped in own_legs(core, &moving, now).await? {
         all.station.push(stopped);
-        all.steps.push(Asked {
-            envelope: envelope.to_string(),
-            recipient,
-            station: station.name().to_string(),
-            event: STOPPED,
-        });
     }
     Ok(())
 }
 
-/// What has not left this station yet stays here: each recipient with the write that stops its leg.
-async fn own_legs(
-    core: &Core,
-    moving: &Moving,
-    now: Timestamp,
-) -> Result<Vec<(String, Write)>, SubmitError> {
+/// What has not left this station yet stays here: the writes that stop its legs, stated in our log.
+async fn own_legs(core: &Core, moving: &Moving, now: Timestamp) -> Result<Vec<Write>, SubmitError> {
     let internal = |error: relay::store::ReadError| SubmitError::Internal(error.to_string());
     let store = core.station().store();
     let context = moving.header.context();
@@ -210,7 +199,7 @@ async fn own_legs(
                 owe_receipt: false,
                 evidence: None,
             };
-            (leg.recipient.to_string(), stop.into())
+            stop.into()
         })
         .collect())
 }
@@ -219,15 +208,19 @@ async fn own_legs(
 pub(crate) fn put_steps(desk: &mut DeskRows<'_>, asked: &[Asked], now: Timestamp) {
     let steps: Vec<Step<'_>> = asked
         .iter()
-        .map(|one| Step::plain(&one.envelope, &one.recipient, one.event, now, &one.station))
+        .map(|one| Step {
+            envelope: &one.envelope,
+            recipient: &one.recipient,
+            event: ASKED,
+            at: now,
+            who: &one.station,
+        })
         .collect();
     write_steps(desk, &steps, now);
 }
 
 /// A step's word: the home station was asked not to deliver. Not a state of the recipient.
 pub(crate) const ASKED: &str = "recall_sent";
-/// A step's word: the leg had not left this station and stays.
-pub(crate) const STOPPED: &str = "stopped";
 
 /// Takes an envelope of class control to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
@@ -237,12 +230,16 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     };
     let directory = core.station().directory().snapshot();
     let asks = &arrival.header.context().sender;
+    if StatusQuery::is_one(&body) {
+        let told = core.station().query(asks, &body).await;
+        return settle(core, arrival, told, None).await;
+    }
     let recall = match relay::recall::judge(&directory, asks, &body) {
         Judged::Good(recall) => *recall,
         Judged::Later(why) => return Verdict::Later(why),
         Judged::Refused(why) => {
             tracing::warn!(code = "TRAM-326", %asks, why, "control message is kept, not acted on");
-            return settle(core, arrival, None).await;
+            return settle(core, arrival, Vec::new(), None).await;
         }
     };
     let now = core.now();
@@ -260,10 +257,16 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         recipients,
         at: now,
     });
-    settle(core, arrival, withdraw).await
+    settle(core, arrival, Vec::new(), withdraw).await
 }
 
-async fn settle(core: &Core, arrival: &Arrival, withdraw: Option<Withdraw>) -> Verdict {
+/// Ends the message's leg, with what it asks for: statements told again, or a withdrawal.
+async fn settle(
+    core: &Core,
+    arrival: &Arrival,
+    told: Vec<Write>,
+    withdraw: Option<Withdraw>,
+) -> Verdict {
     let taken = Move {
         leg: arrival.leg,
         expect: Vec::new(),
@@ -278,6 +281,7 @@ async fn settle(core: &Core, arrival: &Arrival, withdraw: Option<Withdraw>) -> V
         .map(|one| (one.header.context().id, one.recipients.clone()));
     let mut writes: Vec<Write> = vec![taken.into()];
     writes.extend(withdraw.map(Write::from));
+    writes.extend(told);
     match core.station().commit(Change::of(writes)).await {
         Ok(committed) => {
             if let Some((envelope, recipients)) = about {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use formats::body::Layout;
 use formats::header::Header;
-use formats::id::{AgencyCode, EnvelopeId, Party, StationName};
+use formats::id::{AgencyCode, Digest, EnvelopeId, Party, StationName};
 use formats::limits;
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
@@ -18,7 +18,7 @@ use formats::record;
 use formats::statement::Statement;
 use formats::time::Timestamp;
 use pki::chain::VerifiedCert;
-use pki::note::verify_by_record;
+use pki::note::{verify_by_record, verify_stamp};
 use pki::role::Role;
 use pki::sign::Parsed;
 use relay::desk::Arrival;
@@ -28,10 +28,13 @@ use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, Write};
 use crate::desk::Topic;
 use crate::desk::core::Core;
 use crate::mend;
+use crate::fault::DeskError;
 use crate::open::Verdict;
 use crate::store::commit::desk_rows;
 use crate::store::inbox::expect_moved;
-use crate::store::receipts::{self, KeptReceipt, NewBundle, SentEnvelope, Step};
+use crate::store::receipts::{self, KeptReceipt, NewBundle, SentEnvelope};
+use crate::story::level_of;
+use crate::view::EvidenceLevel;
 
 /// Takes an envelope of class receipt to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
@@ -57,6 +60,7 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         Err(Trouble::Aside(reason, why)) => return aside(core, arrival, reason, &why).await,
     };
     core.station().saw_checkpoint(station, &bundle.checkpoint);
+    let bundle = believed(&directory, station, bundle, core.now());
     let mut good = Vec::with_capacity(statements.len());
     let mut documents = BTreeSet::new();
     let named = statements.iter().map(|one| one.envelope).collect();
@@ -67,9 +71,9 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     for statement in &statements {
         let ours = sent.get(&statement.envelope);
         match ours.map(|sent| about_ours(&directory, station, statement, sent)) {
-            Some(Ok(Some(document))) => {
+            Some(Ok(Some((document, moves)))) => {
                 documents.insert(document);
-                good.push(true);
+                good.push(moves);
             }
             Some(Ok(None)) | None => {
                 good.push(false);
@@ -175,13 +179,30 @@ fn evidence_signer(
     )))
 }
 
-/// The document of the header that the statement is about, if this station may say it.
+/// The bundle, without a token that does not hold: the statements are good all the same, and no more than
+/// signed.
+fn believed(
+    directory: &Snapshot,
+    station: &StationName,
+    mut bundle: ReceiptBundle,
+    now: Timestamp,
+) -> ReceiptBundle {
+    let latest = now.plus_ms(TOKEN_AHEAD_MS);
+    if let Err(error) = verify_stamp(&bundle.checkpoint, &directory.validator(), latest) {
+        tracing::warn!(code = "TRAM-328", %station, %error, "time-stamp of a checkpoint does not hold");
+        bundle.checkpoint.token = None;
+    }
+    bundle
+}
+
+/// The document of the header that the statement is about, if this station may say it, and whether it moves
+/// the recipient's state: what is final counts from the home station only.
 fn about_ours(
     directory: &Snapshot,
     station: &StationName,
     statement: &Statement,
     sent: &SentEnvelope,
-) -> Result<Option<EnvelopeId>, String> {
+) -> Result<Option<(EnvelopeId, bool)>, String> {
     if statement.station != *station {
         return Ok(None);
     }
@@ -196,18 +217,14 @@ fn about_ours(
     };
     // A station whose agency moved away could otherwise speak for ever by dating back.
     let in_time = statement.time >= context.created.minus_ms(limits::CREATED_AHEAD_MS_MAX);
-    let may_say = in_time && may_state(directory, statement, recipient);
-    Ok((agrees && may_say).then_some(sent.document))
+    let at_home = is_home(directory, statement, recipient);
+    let may_say = in_time && (at_home || !statement.event.only_home_says());
+    Ok((agrees && may_say).then_some((sent.document, at_home)))
 }
 
-/// Final states are the home station's to say, by the attachment in force at that time.
-pub(crate) fn may_state(
-    directory: &Snapshot,
-    statement: &Statement,
-    recipient: &AgencyCode,
-) -> bool {
-    receipts::state_of(statement.event).is_none()
-        || directory.home_station(recipient, statement.time).as_ref() == Some(&statement.station)
+/// It is the recipient's home station, by the attachment in force at that time.
+fn is_home(directory: &Snapshot, statement: &Statement, recipient: &AgencyCode) -> bool {
+    directory.home_station(recipient, statement.time).as_ref() == Some(&statement.station)
 }
 
 async fn settle(
@@ -227,6 +244,10 @@ async fn settle(
     let offers = mend::offers(core, &asked).await;
     let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
+    let known = match told_again(core, &bundle, &new).await {
+        Ok(known) => known,
+        Err(error) => return Verdict::Later(error.to_string()),
+    };
     let calendar = Arc::clone(&core.calendar);
     core.recent_bundles.keep(new.digest(), &Arc::new(bundle));
     let write = desk_rows(move |desk, outcomes| {
@@ -237,35 +258,25 @@ async fn settle(
             .iter()
             .zip(&good)
             .filter_map(|(one, good)| good.then_some(one))
+            .filter(|one| !known.contains(&one.leaf))
             .collect();
         receipts::moved(desk, &receipts, now, &calendar);
-        let steps: Vec<Step<'_>> = receipts
-            .iter()
-            .map(|one| step(one, station.as_str()))
-            .collect();
-        receipts::put_steps(desk, &steps, now);
         Ok(())
     });
     commit(core, arrival, LegState::PassedOn, Some(write), offers).await
 }
 
-fn step<'a>(receipt: &'a KeptReceipt, station: &'a str) -> Step<'a> {
-    let statement = &receipt.statement;
-    Step {
-        envelope: &receipt.envelope,
-        recipient: statement.recipient.as_str(),
-        event: step_name(statement),
-        at: statement.time,
-        who: station,
-        leaf: Some(receipt.leaf),
-        reason: statement.reason,
-        clock_unsure: statement.clock_unsure,
+/// What was told before and comes again because its log is stamped now moves nothing.
+async fn told_again(
+    core: &Core,
+    bundle: &ReceiptBundle,
+    new: &NewBundle,
+) -> Result<BTreeSet<Digest>, DeskError> {
+    if level_of(&bundle.checkpoint) == EvidenceLevel::Signed {
+        return Ok(BTreeSet::new());
     }
-}
-
-/// The word of a step: the state it proves, or the event's name.
-fn step_name(statement: &Statement) -> &'static str {
-    receipts::state_of(statement.event).map_or_else(|| statement.event.name(), |state| state.code())
+    let leaves = new.receipts().iter().map(|one| one.leaf);
+    receipts::known_leaves(&core.reader(), leaves).await
 }
 
 async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Verdict {
@@ -308,3 +319,6 @@ async fn commit(
         Err(error) => Verdict::Later(error.to_string()),
     }
 }
+
+/// The authority's clock and ours may differ a little.
+const TOKEN_AHEAD_MS: i64 = 60_000;

@@ -10,10 +10,12 @@ pub(crate) mod commit;
 pub(crate) mod deadlines;
 pub(crate) mod documents;
 pub(crate) mod inbox;
+pub(crate) mod keeping;
 pub(crate) mod kept;
 pub(crate) mod ledger;
 pub(crate) mod packets;
 pub(crate) mod proofs;
+pub(crate) mod queries;
 pub(crate) mod receipts;
 #[cfg(test)]
 pub(crate) mod sample;

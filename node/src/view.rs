@@ -9,6 +9,8 @@ mod deadline;
 mod document;
 mod finding;
 mod inbox;
+mod keeping;
+mod proof;
 mod receipts;
 mod state;
 mod station;
@@ -24,6 +26,8 @@ pub use document::{
 };
 pub use finding::{Finding, Level, RuleView};
 pub use inbox::{Acknowledged, Claim, Counts, FileView, InboxRow, InboxView, ServedAgency};
+pub use keeping::{ContentDeleted, KeepingView, Refreshed, Rejected, Unasked, is_held};
+pub use proof::{EvidenceLevel, LogPlace, Source};
 pub use receipts::{EnvelopeOpening, ReceiptEvent, ReceiptView, ReceiptsView};
 pub use state::{FaultView, InboxState, Page, Phrase, ReasonView, RecipientState, StateCounts};
 pub(crate) use state::{as_text_time, as_text_time_option};

@@ -16,6 +16,7 @@ use formats::frame::{Offer, Transfer};
 use formats::header::{Context, Header};
 use formats::id::{Party, StationName};
 use formats::limits;
+use formats::query::StatusQuery;
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::record::Windows;
@@ -156,7 +157,7 @@ pub(crate) async fn take(
                 bytes = header.body_bytes(),
                 "accepted"
             );
-            if let Some(message) = message {
+            if let Some(message) = message.filter(|message| !StatusQuery::is_one(message)) {
                 let asks = header.context().sender.clone();
                 core.tasks
                     .spawn(recall::stop(Arc::clone(core), asks, message));

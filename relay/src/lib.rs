@@ -39,6 +39,7 @@ mod forward;
 mod link;
 mod ops;
 mod own;
+mod query;
 mod receipts;
 mod refusal;
 mod signer;

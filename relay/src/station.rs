@@ -220,6 +220,12 @@ impl Station {
         crate::own::control(&self.core, to, body).await
     }
 
+    /// What a status query by `asks` comes to: writes that owe it our statements again. Empty for anything
+    /// else, and for what it may not ask.
+    pub async fn query(&self, asks: &Party, body: &[u8]) -> Vec<crate::store::Write> {
+        crate::query::answer(&self.core, asks, body).await
+    }
+
     /// Commits a change and wakes whoever has work from it. Local legs reach [`Desk::arrived`]
     /// after the commit, before this answers.
     pub fn commit(&self, change: Change) -> BoxFuture<'_, Result<Committed, CommitError>> {

@@ -159,7 +159,7 @@ async fn journey_with_receipts(window: &Window, base: &str, id: &str) {
         )
         .await;
     assert!(
-        steps == 4 && receipts == steps - 1,
+        (4..=6).contains(&steps) && receipts == steps,
         "{steps} steps, {receipts} receipts"
     );
     let link: String = window

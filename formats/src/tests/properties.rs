@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::samples;
 use crate::body::{BodyHasher, Layout, body_digest_of};
 use crate::checkpoint::{Checkpoint, LogOrigin, Note, NoteSignature, SignedCheckpoint};
+use crate::event::ReasonRule;
 use crate::frame::{Control, Offer, PeerLimits, Transfer, Versions};
 use crate::header::{Class, Context, Header, Priority};
 use crate::id::{AgencyCode, Digest, EnvelopeId, OldAgencyCode, Party, StationName, TrustDomain};
@@ -122,7 +123,12 @@ fn statement() -> impl Strategy<Value = Statement> {
                 time,
                 station,
                 next_station,
-                reason: event.has_reason().unwrap_or(sums.3).then_some(why),
+                reason: match event.reason() {
+                    ReasonRule::Free => sums.3,
+                    ReasonRule::Needed => true,
+                    ReasonRule::None => false,
+                }
+                .then_some(why),
                 prev: sums.2,
                 clock_unsure: sums.3,
             }

@@ -7,6 +7,7 @@
 //! compared with what the code makes now, and every case, as it stands in the file, is decoded
 //! and its verdict checked.
 
+mod query;
 mod recall;
 
 use std::fmt::Debug;

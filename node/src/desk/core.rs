@@ -28,6 +28,7 @@ use crate::evidence;
 use crate::fault::{DeskError, SubmitError};
 use crate::house;
 use crate::inbox::Leasing;
+use crate::keeping::Retention;
 use crate::outbox::{Running, Turns};
 use crate::proofs::RecentBundles;
 use crate::renewal;
@@ -67,6 +68,7 @@ pub const SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_business.sql"),
     include_str!("../../migrations/sqlite/0003_checks.sql"),
     include_str!("../../migrations/sqlite/0004_kept.sql"),
+    include_str!("../../migrations/sqlite/0005_receipts.sql"),
     include_str!("../../migrations/sqlite/0006_archive.sql"),
 ];
 
@@ -86,6 +88,7 @@ pub(crate) struct Core {
     pub(crate) topics: Topics,
     pub(crate) leasing: Leasing,
     pub(crate) recent_bundles: RecentBundles,
+    pub(crate) retention: Retention,
     /// Working days, for deadlines.
     pub(crate) calendar: Arc<Calendar>,
     /// Renew the agencies' certificates now.
@@ -111,6 +114,7 @@ impl Core {
         let archive = archive.map(|settings| Archive::open(&at("archive"), settings));
         let archive = archive.transpose().map_err(failed(at("archive")))?;
         let calendar = Arc::new(config.calendar);
+        let retention = config.retention;
         let arrivals = Arrivals::new(SCHEMA);
         let desk: Arc<dyn relay::desk::Desk> = Arrivals::shared(&arrivals);
         let station = Station::start_at(config.station, Some(desk), clock).await?;
@@ -144,6 +148,7 @@ impl Core {
             leasing: Leasing::default(),
             recent_bundles: RecentBundles::default(),
             calendar,
+            retention,
             renew: tokio::sync::Notify::new(),
             arrived: tokio::sync::Notify::new(),
             checks: Arc::new(Checks::new(anchors)),

@@ -74,6 +74,9 @@ kinds! {
     ClaimLost "claim_lost" CONFLICT
         ["Lượt nhận không còn hiệu lực", "The claim does not hold any more"]
         ["Nhận lại bằng POST /inbox/claims; hệ thống khác có thể đang giữ văn bản này.", "Claim again with POST /inbox/claims; another system may hold the document."];
+    ContentDeleted "content_deleted" GONE
+        ["Nội dung đã được xóa theo thời hạn lưu", "The content was deleted by a retention rule"]
+        ["Bằng chứng vẫn còn: tải gói bằng chứng, hoặc xem hành trình. Quy tắc nằm trong `rule`.", "Its evidence is here: fetch the proof package, or look at the timeline. The rule stands in `rule`."];
     CursorInvalid "cursor_invalid" BAD_REQUEST
         ["Con trỏ trang không đúng", "The cursor is not valid"]
         ["Bắt đầu lại từ trang đầu và dùng nguyên giá trị `next` của trang trước.", "Start from the first page and use the value of `next` as it is."];
@@ -411,6 +414,9 @@ impl From<DeskError> for Problem {
             DeskError::BadCursor => Self::new(Kind::CursorInvalid),
             DeskError::NotClaimed => Self::new(Kind::ClaimLost),
             DeskError::Withdrawn => Self::new(Kind::Withdrawn),
+            DeskError::ContentDeleted { at, rule } => Self::new(Kind::ContentDeleted)
+                .member("deleted", at.rfc3339())
+                .member("rule", rule),
             DeskError::Quarantined => Self::new(Kind::Quarantined),
             DeskError::Attachment(cause) => Self::new(Kind::AttachmentUnreadable).cause(cause),
             DeskError::NotServed(agency) => {

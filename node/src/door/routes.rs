@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::Doors;
 use super::auth::{Needs, guard};
 use super::dress::{dress, method_not_allowed, not_found};
-use super::rest::{acts, agencies, deadlines, documents, inbox, status};
+use super::rest::{acts, agencies, deadlines, documents, inbox, keep, status};
 use crate::access::Scope;
 use crate::screen;
 
@@ -36,6 +36,7 @@ pub(crate) struct Route {
     streams: bool,
 }
 
+const ADMIN: Needs = Needs::Key(Scope::Admin);
 const READ: Needs = Needs::Key(Scope::Read);
 const RECEIVE: Needs = Needs::Key(Scope::Receive);
 const SEND: Needs = Needs::Key(Scope::Send);
@@ -127,6 +128,9 @@ fn rest() -> Vec<Route> {
             "/api/v1/documents/{id}/files/{n}",
             get(documents::file),
         ),
+        act(SEND, "/api/v1/documents/{id}/refresh", post(keep::refresh)),
+        act(ADMIN, "/api/v1/documents/{id}/hold", post(keep::hold)),
+        act(ADMIN, "/api/v1/documents/{id}/release", post(keep::release)),
         look(READ, "/api/v1/deadlines", get(deadlines::list)),
         look(RECEIVE, "/api/v1/inbox", get(inbox::list)),
         act(RECEIVE, "/api/v1/inbox/claims", post(inbox::claim)),
@@ -134,6 +138,13 @@ fn rest() -> Vec<Route> {
         look(RECEIVE, "/api/v1/inbox/{id}/package", get(inbox::package)),
         look(RECEIVE, "/api/v1/inbox/{id}/files/{n}", get(inbox::file)),
         act(RECEIVE, "/api/v1/inbox/{id}/ack", post(inbox::ack)),
+        act(RECEIVE, "/api/v1/inbox/{id}/refuse", post(keep::refuse)),
+        act(ADMIN, "/api/v1/inbox/{id}/hold", post(keep::hold_received)),
+        act(
+            ADMIN,
+            "/api/v1/inbox/{id}/release",
+            post(keep::release_received),
+        ),
         act(RECEIVE, "/api/v1/inbox/{id}/status", post(acts::status)),
         look(READ, "/api/v1/agencies", get(agencies::search)),
         look(READ, "/api/v1/agencies/{code}", get(agencies::show)),
@@ -143,6 +154,7 @@ fn rest() -> Vec<Route> {
 
 fn pages() -> Vec<Route> {
     let (sender, receiver) = (Needs::Person(Scope::Send), Needs::Person(Scope::Receive));
+    let keeper = Needs::Person(Scope::Admin);
     vec![
         look(PERSON, "/", get(screen::front)),
         look(PERSON, "/documents", get(screen::outgoing::list)),
@@ -153,6 +165,8 @@ fn pages() -> Vec<Route> {
             get(screen::document::evidence),
         ),
         act(sender, "/documents/{id}/recall", post(screen::life::recall)),
+        act(keeper, "/documents/{id}/hold", post(screen::keep::sent)),
+        act(keeper, "/inbox/{id}/hold", post(screen::keep::received)),
         look(PERSON, "/deadlines", get(screen::deadlines::list)),
         look(
             PERSON,

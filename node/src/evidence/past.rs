@@ -17,7 +17,6 @@ use relay::directory::Snapshot;
 use sqlx::SqlitePool;
 
 use super::keep::{attachment_subject, delegation_subject, station_subject};
-use super::only_home_says;
 use crate::fault::DeskError;
 use crate::store::kept::{self, Kind};
 
@@ -25,7 +24,7 @@ use crate::store::kept::{self, Kind};
 type Signed = Arc<[u8]>;
 
 /// The directory as it is and was, as far as some agencies and stations go.
-pub(super) struct Past {
+pub(crate) struct Past {
     pool: SqlitePool,
     directory: Arc<Snapshot>,
     attachments: Vec<(Attachment, Signed)>,
@@ -35,7 +34,7 @@ pub(super) struct Past {
 
 impl Past {
     /// What is known of these agencies and stations.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         pool: SqlitePool,
         directory: Arc<Snapshot>,
         statements: &[&Statement],
@@ -111,11 +110,11 @@ impl Past {
     }
 
     /// Whether the station of this statement may make it: final facts are the home station's to say.
-    pub(super) fn may_state(&self, statement: &Statement) -> bool {
+    pub(crate) fn may_state(&self, statement: &Statement) -> bool {
         let Some(recipient) = statement.recipient.agency() else {
             return false;
         };
-        !only_home_says(statement.event)
+        !statement.event.only_home_says()
             || self
                 .home(recipient, statement.time)
                 .is_some_and(|(station, _)| station == statement.station)

@@ -17,14 +17,10 @@ use relay::desk::{LegChange, What};
 use relay::store::{DeskRefusal, DeskRows, DeskWrite, Outcome};
 
 use crate::store::commit::desk_rows;
-use crate::store::receipts::{self, NewBundle, Step};
+use crate::store::receipts::{self, NewBundle};
 
 /// The desk's part of the commit, or nothing for envelopes that are not documents.
-pub(crate) fn write(
-    change: &LegChange,
-    own: &StationName,
-    now: Timestamp,
-) -> Option<Box<dyn DeskWrite>> {
+pub(crate) fn write(change: &LegChange, now: Timestamp) -> Option<Box<dyn DeskWrite>> {
     let context = change.header.context();
     if !matches!(context.class, Class::Document | Class::Status) {
         return None;
@@ -37,13 +33,15 @@ pub(crate) fn write(
         .collect();
     let rows = match &change.what {
         What::PassedOn { to, bundle } => passed_on(envelope, recipients, to, bundle.clone(), now),
-        What::Refused { reason, by } => refused(envelope, recipients, *reason, by, now),
+        What::Refused { reason, .. } => refused(envelope, recipients, *reason, now),
         What::Retry {
             reason,
             next_at,
             attempt,
         } => retry(envelope, recipients, *reason, *next_at, *attempt, now),
-        What::Expired => expired(envelope, recipients, own, now),
+        // Stated in our own log; the state follows a day after `expires`, for a proof of delivery may be on
+        // its way.
+        What::Expired => return None,
     };
     Some(Box::new(IfMoved(rows)))
 }
@@ -84,22 +82,6 @@ fn passed_on(
         if let Some(bundle) = &bundle {
             receipts::keep_bundle(desk, bundle, now);
         }
-        let proven = bundle.as_ref().map(NewBundle::receipts).unwrap_or_default();
-        let steps: Vec<Step<'_>> = recipients
-            .iter()
-            .map(|recipient| {
-                let behind = proven.iter().find(|one| {
-                    one.envelope == envelope && one.statement.recipient.as_str() == recipient
-                });
-                Step {
-                    at: behind.map_or(now, |one| one.statement.time),
-                    leaf: behind.map(|one| one.leaf),
-                    clock_unsure: behind.is_some_and(|one| one.statement.clock_unsure),
-                    ..Step::plain(&envelope, recipient, "relayed", now, to.as_str())
-                }
-            })
-            .collect();
-        receipts::put_steps(desk, &steps, now);
         Ok(())
     })
 }
@@ -108,22 +90,14 @@ fn refused(
     envelope: String,
     recipients: Vec<String>,
     reason: Reason,
-    by: &StationName,
     now: Timestamp,
 ) -> Box<dyn DeskWrite> {
-    let by = by.clone();
     desk_rows(move |desk, _| {
         for recipient in &recipients {
             if reason.permanent() {
                 receipts::refused(desk, &envelope, recipient, reason, now);
             }
         }
-        let step = |recipient| Step {
-            reason: Some(reason),
-            ..Step::plain(&envelope, recipient, "refused", now, by.as_str())
-        };
-        let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
-        receipts::put_steps(desk, &steps, now);
         Ok(())
     })
 }
@@ -140,25 +114,6 @@ fn retry(
         for recipient in &recipients {
             receipts::waits(desk, &envelope, recipient, reason, next_at, attempt, now);
         }
-        Ok(())
-    })
-}
-
-fn expired(
-    envelope: String,
-    recipients: Vec<String>,
-    own: &StationName,
-    now: Timestamp,
-) -> Box<dyn DeskWrite> {
-    let own = own.clone();
-    desk_rows(move |desk, _| {
-        // The state follows 24 h after `expires`: a proof of delivery may be on its way.
-        let step = |recipient| Step {
-            reason: Some(Reason::Expired),
-            ..Step::plain(&envelope, recipient, "expired", now, own.as_str())
-        };
-        let steps: Vec<Step<'_>> = recipients.iter().map(step).collect();
-        receipts::put_steps(desk, &steps, now);
         Ok(())
     })
 }
@@ -184,16 +139,23 @@ mod tests {
                 by: own.clone(),
             },
         };
-        for (outcome, steps) in [(Outcome::Stale, 0), (Outcome::Moved, 1)] {
+        let put = "INSERT INTO desk_recipient (envelope, recipient, document, position, name, state,
+            accepted_at, expires, updated) VALUES (?, 'H01.36.04', 'd', 0, 'n', 'accepted', 0, 1, 0)";
+        sqlx::query(put)
+            .bind(change.header.context().id.to_string())
+            .execute(&pool)
+            .await
+            .unwrap();
+        for (outcome, state) in [(Outcome::Stale, "accepted"), (Outcome::Moved, "refused")] {
             let mut conn = pool.acquire().await.unwrap();
-            let rows = write(&change, &own, NOW).unwrap();
+            let rows = write(&change, NOW).unwrap();
             let mut desk = DeskRows::new(&mut conn, true);
             rows.apply(&mut desk, &[outcome]).await.unwrap();
             desk.finish().await.unwrap();
-            let row = sqlx::query("SELECT count(*) AS n FROM desk_step")
+            let row = sqlx::query("SELECT state FROM desk_recipient")
                 .fetch_one(&mut *conn)
                 .await;
-            assert_eq!(row.unwrap().get::<i64, _>("n"), steps);
+            assert_eq!(row.unwrap().get::<String, _>("state"), state);
         }
     }
 }

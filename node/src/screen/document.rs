@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 
+use super::keep::{self, Keep};
 use super::life;
 use super::outgoing::{pill, progress};
 use super::parts::{
@@ -19,7 +20,7 @@ use crate::door::rest::id;
 use crate::door::{Doors, content};
 use crate::view::{
     AttachmentView, DocumentView, Explanation, PacketFacts, RecipientState, RecipientView,
-    SignatureView, Step, TimelineView, Verdict,
+    SignatureView, Source, Step, TimelineView, Verdict,
 };
 
 #[derive(Debug, Template)]
@@ -32,6 +33,7 @@ pub(crate) struct DocumentPage {
     pub(crate) files_title: String,
     pub(crate) frame: Frame,
     pub(crate) journey: String,
+    pub(crate) keep: Option<Keep>,
     /// It may still change.
     pub(crate) live: bool,
     pub(crate) notes: Vec<Note>,
@@ -92,6 +94,9 @@ pub(crate) async fn show(
     let title = found.document.row.code.clone();
     let (frame, _) = frame(&doors, &reader, Place::Outgoing, title).await?;
     let mut page = page(frame, &found, to.as_deref());
+    if reader.caller.may(Scope::Admin) {
+        page.keep = Keep::of(&found.document.keeping, &format!("/documents/{id}"));
+    }
     if sent {
         page.notice = reader.w.sent_notice.to_owned();
     }
@@ -151,12 +156,21 @@ pub(crate) fn page(frame: Frame, found: &Found, to: Option<&str>) -> DocumentPag
         code: row.code.clone(),
         evidence_href: format!("{base}/evidence"),
         facts: sent_facts(w, document),
-        files: files(w, &document.attachments, &base),
+        files: files(
+            w,
+            &document.attachments,
+            if document.content_deleted.is_some() {
+                ""
+            } else {
+                &base
+            },
+        ),
         files_title: fill(
             w.attachments,
             &[("n", &document.attachments.len().to_string())],
         ),
         journey: fill(w.journey_to, &[("name", name)]),
+        keep: None,
         live: found
             .timelines
             .iter()
@@ -223,6 +237,11 @@ fn sent_facts(w: &'static Words, document: &DocumentView) -> Vec<Fact> {
             size(w, document.packet_bytes),
             document.packet_digest
         ),
+    ));
+    facts.extend(keep::facts(
+        w,
+        &document.keeping,
+        document.content_deleted.as_ref(),
     ));
     facts
 }
@@ -398,6 +417,7 @@ fn steps(w: &'static Words, lang: Lang, timeline: &TimelineView) -> Vec<StepLine
         lines.push(StepLine {
             at: When::words(w.not_yet),
             day: String::new(),
+            place: String::new(),
             receipt: String::new(),
             said: next
                 .due
@@ -427,10 +447,14 @@ fn line(w: &'static Words, lang: Lang, step: &Step, day: &mut String) -> StepLin
     if let Some(latency) = step.latency_ms {
         told.push(fill(w.after, &[("t", &span(w, latency))]));
     }
-    match step.verdict {
-        Verdict::Valid => {}
-        Verdict::Invalid => told.push(w.seal_invalid.to_owned()),
-        Verdict::Unproven => told.push(w.self_noted.to_owned()),
+    if step.verdict == Verdict::Invalid {
+        told.push(w.seal_invalid.to_owned());
+    }
+    if step.source == Source::Local {
+        told.push(w.self_noted.to_owned());
+    }
+    if let Some(level) = step.level {
+        told.push(said(&level.text(), lang).to_owned());
     }
     if step.clock_unsure {
         told.push(w.clock_unsure.to_owned());
@@ -439,6 +463,11 @@ fn line(w: &'static Words, lang: Lang, step: &Step, day: &mut String) -> StepLin
     StepLine {
         at,
         day: new_day,
+        place: step
+            .log
+            .as_ref()
+            .map(|log| format!("{} #{}", log.origin, log.index))
+            .unwrap_or_default(),
         receipt: step.receipt_id.clone().unwrap_or_default(),
         said: told.join(" · "),
         soft: tone != Tone::Bad,

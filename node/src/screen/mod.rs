@@ -12,6 +12,7 @@ pub(crate) mod day;
 pub(crate) mod deadlines;
 pub(crate) mod document;
 pub(crate) mod inbox;
+pub(crate) mod keep;
 pub(crate) mod life;
 pub(crate) mod login;
 pub(crate) mod message;

@@ -304,6 +304,8 @@ pub(crate) struct StepLine {
     pub(crate) at: When,
     /// Stands above the first step of a day.
     pub(crate) day: String,
+    /// Log and leaf of the statement behind it, or nothing.
+    pub(crate) place: String,
     /// Short number of the receipt behind it, or nothing.
     pub(crate) receipt: String,
     /// Who said it and how long after the step before.

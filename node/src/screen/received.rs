@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::checks;
 use super::document::{facts, seals};
 use super::inbox::pill;
+use super::keep::{self, Keep};
 use super::life;
 use super::parts::{Fact, FileLine, Frame, Note, Pill, Seal, StepLine, Tone, When, size, urgent};
 use super::words::{Lang, Words, fill};
@@ -35,6 +36,7 @@ pub(crate) struct ReceivedPage {
     pub(crate) files: Vec<FileLine>,
     pub(crate) files_title: String,
     pub(crate) frame: Frame,
+    pub(crate) keep: Option<Keep>,
     pub(crate) notes: Vec<Note>,
     pub(crate) notice: String,
     pub(crate) packet_href: String,
@@ -59,8 +61,12 @@ pub(crate) async fn show(
     let taken = params.text("taken").is_some();
     let handled = params.text("handled").is_some();
     let found = doors.desk().inbox_item(&reader.caller.agency, id).await?;
+    doors.desk().looked(&reader.caller.agency, id).await;
     let (frame, _) = frame(&doors, &reader, Place::Incoming, found.row.code.clone()).await?;
     let mut page = page(frame, &found, reader.caller.may(Scope::Receive));
+    if reader.caller.may(Scope::Admin) {
+        page.keep = Keep::of(&found.keeping, &format!("/inbox/{id}"));
+    }
     if taken {
         page.notice = reader.w.taken_notice.to_owned();
     }
@@ -76,6 +82,7 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
     let row = &found.row;
     let held = row.state == InboxState::Quarantined;
     let base = format!("/inbox/{}", row.id);
+    let gone = found.content_deleted.is_some();
     let mut all = facts(w, &found.facts, &row.sender);
     all.push(Fact::text(w.fact_arrived, row.received.vietnam()));
     if !row.local_id.is_empty() {
@@ -90,6 +97,11 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         );
         all.push(Fact::hash(w.fact_packet, packet));
     }
+    all.extend(keep::facts(
+        w,
+        &found.keeping,
+        found.content_deleted.as_ref(),
+    ));
     if let Some(business) = &found.business {
         let mut words = vec![said(&business.text, lang).to_owned()];
         words.extend(
@@ -112,14 +124,20 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         can_take: row.state == InboxState::New && may_take,
         code: row.code.clone(),
         facts: all,
-        files: checks::files(w, &found.attachments, if held { "" } else { &base }, lang),
+        files: checks::files(
+            w,
+            &found.attachments,
+            if held || gone { "" } else { &base },
+            lang,
+        ),
         files_title: fill(
             w.attachments,
             &[("n", &found.attachments.len().to_string())],
         ),
         notes,
+        keep: None,
         notice: String::new(),
-        packet_href: if held {
+        packet_href: if held || gone {
             String::new()
         } else {
             format!("{base}/package")
@@ -201,6 +219,7 @@ pub(crate) fn step(text: &str, at: Option<Timestamp>, tone: Tone, who: &str) -> 
     StepLine {
         at: at.map(When::precise).unwrap_or_default(),
         day: String::new(),
+        place: String::new(),
         receipt: String::new(),
         said: who.to_owned(),
         soft: false,

@@ -18,6 +18,7 @@ use crate::door::Doors;
 use crate::door::multipart::{FILES_MAX, file_part, next_part, spool_part, text_part};
 use crate::door::params::Params;
 use crate::door::problem::{Kind, Place as FaultPlace, Problem, said};
+use crate::door::rest::documents::submitted;
 
 /// Bytes of a text field: two thousand codes with names.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
@@ -236,7 +237,7 @@ async fn submit(doors: &Doors, reader: &Reader, sent: Sent) -> Result<String, Pr
         idempotency_key: (!sent.key.is_empty()).then(|| format!("screen-{}", sent.key)),
         ..Submission::of(packet)
     };
-    Ok(desk.submit(agency, submission).await?.id.to_string())
+    Ok(submitted(doors, agency, submission).await?.id.to_string())
 }
 
 fn lines(reader: &Reader, problem: &Problem) -> Vec<FaultLine> {

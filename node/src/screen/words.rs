@@ -269,6 +269,14 @@ catalogue! {
     recall_reason: "Lý do thu hồi", "Why it is recalled";
     recall_go: "Ký và gửi lệnh thu hồi", "Sign and send the recall";
     recalled_notice: "Lệnh thu hồi đã được ký và gửi. Kết quả từng nơi nhận hiện ở đây.", "The recall is signed and sent. What each recipient answers shows here.";
+    keep_hold: "Giữ lại nội dung", "Hold the content";
+    keep_release: "Thôi giữ nội dung", "Release the content";
+    keep_why: "Văn bản được giữ thì nội dung không bị xóa theo thời hạn lưu. Người, lý do và thời điểm được ghi lại.", "Content that is held is not deleted by the retention rules. Who, why and when is kept on record.";
+    keep_reason: "Lý do giữ", "Why it is kept";
+    fact_content: "Nội dung gói", "Content";
+    content_deleted: "Đã xóa lúc {t} theo quy tắc {rule}; bằng chứng vẫn còn", "Deleted at {t} by rule {rule}; its evidence is here";
+    fact_hold: "Giữ lại", "On hold";
+    held_by: "Từ {t}, {who}: {why}", "Since {t}, {who}: {why}";
     act_recall: "Lệnh thu hồi", "Recall";
     act_update: "Cập nhật", "Update";
     act_replace: "Thay thế", "Replacement";
@@ -291,7 +299,7 @@ catalogue! {
     seal_receipts: "{n} biên nhận đã kiểm tra chữ ký và có trong nhật ký", "{n} receipts, signature and place in the log checked";
     seal_receipts_bad: "{n} biên nhận không kiểm tra được; báo quản trị trạm", "{n} receipts did not check; tell the administrator";
     seal_receipts_none: "Biên nhận của các trạm", "Receipts of the stations";
-    self_noted: "trạm này ghi nhận", "noted by this station";
+    self_noted: "trạm này tự ghi nhận (chưa có chứng thực)", "local: noted by this station, no proof";
     clock_unsure: "đồng hồ chưa chắc chắn", "clock unsure";
     due_by: "Hạn {t}", "By {t}";
     next_at: "{t} thử lại", "{t} next try";

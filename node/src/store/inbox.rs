@@ -1,6 +1,7 @@
 //! Rows of received documents.
 
 mod lease;
+mod looked;
 mod owing;
 
 use sqlx::sqlite::SqliteRow;
@@ -14,8 +15,8 @@ use formats::time::Timestamp;
 use relay::store::{DeskRefusal, DeskRows, LegId, Outcome};
 
 use super::access::time_option;
-use super::acts;
 use super::documents::{damaged, digest, envelope, from_json, json, time};
+use super::{acts, keeping};
 use crate::fault::DeskError;
 use crate::fold::patterns;
 use crate::life::Life;
@@ -26,6 +27,7 @@ use crate::view::{
 };
 
 pub(crate) use lease::{Standing, acknowledge, free, lease, standing};
+pub(crate) use looked::{open, opened, refuse};
 pub(crate) use owing::{Owing, answered, owing, reported};
 
 /// A received document, or one that was set aside.
@@ -289,7 +291,8 @@ pub(crate) async fn packet(
     id: EnvelopeId,
 ) -> Result<(Option<Digest>, String), DeskError> {
     let row = sqlx::query(
-        "SELECT packet_digest, facts, life FROM desk_inbox WHERE agency = ? AND envelope = ?",
+        "SELECT packet_digest, facts, life, content_deleted, content_rule FROM desk_inbox
+         WHERE agency = ? AND envelope = ?",
     )
     .bind(owner.as_str())
     .bind(id.to_string())
@@ -298,6 +301,9 @@ pub(crate) async fn packet(
     .ok_or(DeskError::NotFound)?;
     if word(&row, "life")?.as_deref() == Some("withdrawn") {
         return Err(DeskError::Withdrawn);
+    }
+    if let Some(gone) = keeping::deleted(&row)? {
+        return Err(gone.into());
     }
     let facts: PacketFacts = from_json(&row.try_get::<String, _>("facts")?)?;
     let aside = row
@@ -350,6 +356,9 @@ pub(crate) async fn item(
         signature,
         warnings: from_json(&row.try_get::<String, _>("warnings")?)?,
         sent: time(&row, "sent")?,
+        opened: time_option(&row, "opened")?,
+        content_deleted: keeping::deleted(&row)?,
+        keeping: keeping::of_document(pool, owner, id).await?,
     })
 }
 

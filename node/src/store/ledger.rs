@@ -10,8 +10,8 @@ use formats::reason::Reason;
 use formats::time::Timestamp;
 
 use super::access::time_option;
-use super::acts;
 use super::documents::{code, damaged, digest, envelope, from_json, state, time};
+use super::{acts, keeping};
 use crate::desk::DocumentFilter;
 use crate::fault::DeskError;
 use crate::fold::patterns;
@@ -217,6 +217,8 @@ pub(crate) async fn document(
         attachments: from_json(&row.try_get::<String, _>("attachments")?)?,
         warnings: from_json(&row.try_get::<String, _>("warnings")?)?,
         resend_reason: row.try_get("resend_reason")?,
+        content_deleted: keeping::deleted(&row)?,
+        keeping: keeping::of_document(pool, agency, id).await?,
         row: list_row,
     };
     Ok(Document {
@@ -308,39 +310,35 @@ fn recipient(row: &SqliteRow, said: Vec<Act>) -> Result<RecipientView, DeskError
     })
 }
 
-/// One stored step of a recipient.
+/// One step of a recipient that no statement tells.
 #[derive(Debug)]
 pub(crate) struct StoredStep {
     pub(crate) event: String,
     pub(crate) at: Timestamp,
     pub(crate) who: String,
-    pub(crate) leaf: Option<Digest>,
     pub(crate) reason: Option<Reason>,
     pub(crate) clock_unsure: bool,
 }
 
-/// Steps by (envelope, recipient), oldest first.
+/// Local steps by (envelope, recipient), oldest first. Earlier versions kept a row beside each statement too:
+/// those have a leaf, or repeat what the own log says of a stopped leg.
 pub(crate) async fn steps(
     pool: &SqlitePool,
     document: EnvelopeId,
 ) -> Result<BTreeMap<(String, String), Vec<StoredStep>>, DeskError> {
     let rows = sqlx::query(
         "SELECT s.* FROM desk_envelope e JOIN desk_step s ON s.envelope = e.id
-         WHERE e.document = ? ORDER BY s.at, s.seq",
+         WHERE e.document = ? AND s.leaf IS NULL AND s.event <> 'stopped' ORDER BY s.at, s.seq",
     )
     .bind(document.to_string())
     .fetch_all(pool)
     .await?;
     let mut all: BTreeMap<(String, String), Vec<StoredStep>> = BTreeMap::new();
     for row in &rows {
-        let leaf: Option<Vec<u8>> = row.try_get("leaf")?;
         let step = StoredStep {
             event: row.try_get("event")?,
             at: time(row, "at")?,
             who: row.try_get("who")?,
-            leaf: leaf
-                .map(|bytes| Digest::try_from(bytes.as_slice()).map_err(|error| damaged(&error)))
-                .transpose()?,
             reason: reason(row, "reason")?,
             clock_unsure: row.try_get("clock_unsure")?,
         };

@@ -114,6 +114,19 @@ impl Packets {
         .map_err(|error| DeskError::Internal(error.to_string()))?
     }
 
+    /// Removes a file whose row is gone. What cannot be removed now goes at the next start.
+    pub(crate) async fn unlink(&self, name: String) {
+        let path = self.folder.join(&name);
+        let removed = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            tracing::warn!(
+                code = "TRAM-329",
+                file = name,
+                "file of a deleted packet stays for now"
+            );
+        }
+    }
+
     /// Removes files that no row names; only before anything is in flight.
     pub(crate) async fn sweep(&self, pool: &SqlitePool) -> Result<(), DeskError> {
         let rows = sqlx::query("SELECT file FROM desk_packet WHERE file IS NOT NULL")

@@ -9,13 +9,14 @@ use formats::edxml::deadline::{Calendar, arrival_alarm};
 use formats::id::{Digest, EnvelopeId};
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
-use formats::statement::{Event, Statement};
+use formats::statement::Statement;
 use formats::time::Timestamp;
 use relay::store::DeskRows;
 
 use super::documents::{damaged, digest, envelope};
 use crate::fault::DeskError;
-use crate::view::RecipientState;
+use crate::story::level_of;
+use crate::view::{EvidenceLevel, RecipientState};
 
 /// One statement of a kept bundle.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct KeptReceipt {
     pub(crate) statement: Statement,
 }
 
-/// One step of a recipient's history.
+/// One step of a recipient's history that no statement tells.
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
     pub(crate) envelope: &'a str,
@@ -33,31 +34,6 @@ pub(crate) struct Step<'a> {
     pub(crate) event: &'a str,
     pub(crate) at: Timestamp,
     pub(crate) who: &'a str,
-    pub(crate) leaf: Option<Digest>,
-    pub(crate) reason: Option<Reason>,
-    pub(crate) clock_unsure: bool,
-}
-
-impl<'a> Step<'a> {
-    /// A step that nothing proves and that has no reason.
-    pub(crate) fn plain(
-        envelope: &'a str,
-        recipient: &'a String,
-        event: &'a str,
-        at: Timestamp,
-        who: &'a str,
-    ) -> Self {
-        Self {
-            envelope,
-            recipient,
-            event,
-            at,
-            who,
-            leaf: None,
-            reason: None,
-            clock_unsure: false,
-        }
-    }
 }
 
 /// A verified bundle, read and encoded before the commit that keeps it.
@@ -66,6 +42,7 @@ pub(crate) struct NewBundle {
     bytes: Vec<u8>,
     digest: Digest,
     station: String,
+    level: EvidenceLevel,
     receipts: Vec<KeptReceipt>,
 }
 
@@ -85,6 +62,7 @@ impl NewBundle {
         Self {
             digest: Digest::of(&bytes),
             station: station.to_owned(),
+            level: level_of(&bundle.checkpoint),
             receipts: receipts.collect(),
             bytes,
         }
@@ -101,7 +79,7 @@ impl NewBundle {
     }
 }
 
-/// Keeps a bundle verbatim. A receipt that is known keeps its first bundle.
+/// Keeps a bundle verbatim. A receipt that is known keeps its first bundle, until one proves more.
 pub(crate) fn keep_bundle(desk: &mut DeskRows<'_>, bundle: &NewBundle, now: Timestamp) {
     desk.add(
         "INSERT INTO desk_bundle (digest, bundle, station, received) VALUES (?, ?, ?, ?)
@@ -114,7 +92,7 @@ pub(crate) fn keep_bundle(desk: &mut DeskRows<'_>, bundle: &NewBundle, now: Time
     for (part, receipts) in bundle.receipts.chunks(ROWS_MAX).enumerate() {
         desk.add(
             "INSERT INTO desk_receipt (leaf, envelope, recipient, event, at, station, bundle,
-               position) ",
+               position, level) ",
         )
         .values(receipts.iter().enumerate(), |row, (at, receipt)| {
             row.push(receipt.leaf.as_bytes().as_slice())
@@ -124,30 +102,37 @@ pub(crate) fn keep_bundle(desk: &mut DeskRows<'_>, bundle: &NewBundle, now: Time
                 .push(receipt.statement.time.unix_ms())
                 .push(&bundle.station)
                 .push(bundle.digest.as_bytes().as_slice())
-                .push(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX));
+                .push(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX))
+                .push(stored_level(bundle.level));
         })
-        .text(" ON CONFLICT (leaf) DO NOTHING");
+        .text(
+            " ON CONFLICT (leaf) DO UPDATE SET bundle = excluded.bundle,
+               position = excluded.position, level = excluded.level
+             WHERE excluded.level > desk_receipt.level",
+        );
     }
 }
 
-/// Writes steps of (envelope, recipient).
+/// Column `level`.
+pub(crate) const fn stored_level(level: EvidenceLevel) -> i64 {
+    match level {
+        EvidenceLevel::Signed => 0,
+        EvidenceLevel::Stamped => 1,
+    }
+}
+
+/// Writes local steps of (envelope, recipient): what no statement tells.
 pub(crate) fn put_steps(desk: &mut DeskRows<'_>, steps: &[Step<'_>], now: Timestamp) {
     for steps in steps.chunks(ROWS_MAX) {
-        desk.add(
-            "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf, reason,
-               clock_unsure) ",
-        )
-        .values(steps, |row, step| {
-            row.push(step.envelope)
-                .push(step.recipient)
-                .push(step.event)
-                .push(step.at.unix_ms())
-                .push(now.unix_ms())
-                .push(step.who)
-                .push(step.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice()))
-                .push(step.reason.map(Reason::code))
-                .push(step.clock_unsure);
-        });
+        desk.add("INSERT INTO desk_step (envelope, recipient, event, at, recorded, who) ")
+            .values(steps, |row, step| {
+                row.push(step.envelope)
+                    .push(step.recipient)
+                    .push(step.event)
+                    .push(step.at.unix_ms())
+                    .push(now.unix_ms())
+                    .push(step.who);
+            });
     }
 }
 
@@ -231,7 +216,7 @@ pub(crate) fn moved(
         let those: Vec<&KeptReceipt> = receipts
             .iter()
             .copied()
-            .filter(|receipt| state_of(receipt.statement.event) == Some(to))
+            .filter(|receipt| RecipientState::proven_by(receipt.statement.event) == Some(to))
             .collect();
         for receipts in those.chunks(ROWS_MAX) {
             desk.add(
@@ -273,22 +258,25 @@ pub(crate) fn moved(
 const MOVES: [(RecipientState, &str, &str); 5] = [
     (
         RecipientState::Delivered,
-        "delivered_at = coalesce(delivered_at, v.column3), reason = NULL,
+        "delivered_at = v.column3,
+           reason = CASE WHEN reason = 'refused_by_recipient' THEN reason END,
            due = CASE WHEN due IS NULL OR life IS NOT NULL THEN due ELSE v.column5 END,
-           final = CASE WHEN handed_over_at IS NULL THEN 0 ELSE 1 END,
-           state = CASE WHEN handed_over_at IS NULL THEN 'delivered' ELSE 'handed_over' END",
-        "replaced = 0 AND (final = 0 OR expires >= v.column3)",
+           final = CASE WHEN handed_over_at IS NULL AND reason IS NOT 'refused_by_recipient'
+             THEN 0 ELSE 1 END,
+           state = CASE WHEN handed_over_at IS NOT NULL THEN 'handed_over'
+             WHEN reason = 'refused_by_recipient' THEN state ELSE 'delivered' END",
+        "delivered_at IS NULL AND replaced = 0 AND (final = 0 OR expires >= v.column3)",
     ),
     (
         RecipientState::HandedOver,
-        "handed_over_at = coalesce(handed_over_at, v.column3), reason = NULL, final = 1,
-           state = 'handed_over'",
-        "replaced = 0",
+        "handed_over_at = v.column3, reason = NULL, final = 1, state = 'handed_over'",
+        "handed_over_at IS NULL AND replaced = 0",
     ),
     (
         RecipientState::Refused,
         "state = 'refused', final = 1, due = NULL, reason = v.column4",
-        STILL_ON_THE_WAY,
+        "(state IN ('accepted', 'relayed')
+           OR (state = 'delivered' AND v.column4 = 'refused_by_recipient'))",
     ),
     (
         RecipientState::Expired,
@@ -304,31 +292,24 @@ const MOVES: [(RecipientState, &str, &str); 5] = [
 
 const STILL_ON_THE_WAY: &str = "state IN ('accepted', 'relayed')";
 
-/// The state that a statement of the home station proves.
-pub(crate) fn state_of(event: Event) -> Option<RecipientState> {
-    match event {
-        Event::ContentConsignment => Some(RecipientState::Delivered),
-        Event::ContentHandover => Some(RecipientState::HandedOver),
-        Event::ContentConsignmentFailure | Event::ContentHandoverFailure => {
-            Some(RecipientState::Refused)
-        }
-        Event::Expired => Some(RecipientState::Expired),
-        Event::Recalled => Some(RecipientState::Withdrawn),
-        Event::Opened
-        | Event::RelayAcceptance
-        | Event::RelayFailure
-        | Event::RelayRejection
-        | Event::SubmissionAcceptance
-        | Event::SubmissionRejection => None,
-    }
-}
-
-/// Recipients whose time ended a day ago without a statement become `expired`; gives their number.
+/// Recipients whose time ended a day ago without a statement become `expired`, which their history shows
+/// as this desk's own verdict; gives their number.
 pub(crate) async fn expire(
     conn: &mut SqliteConnection,
     ended_before: Timestamp,
     now: Timestamp,
+    station: &str,
 ) -> Result<u64, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who)
+         SELECT envelope, recipient, 'expired', ?1, ?1, ?2 FROM desk_recipient
+         WHERE final = 0 AND expires < ?3 AND state IN ('accepted', 'relayed')",
+    )
+    .bind(now.unix_ms())
+    .bind(station)
+    .bind(ended_before.unix_ms())
+    .execute(&mut *conn)
+    .await?;
     let done = sqlx::query(
         "UPDATE desk_recipient SET state = 'expired', final = 1, due = NULL, updated = ?,
            retry_reason = NULL,
@@ -357,21 +338,23 @@ pub(crate) async fn to_expire(
     Ok(row.try_get("due")?)
 }
 
-/// Envelopes whose last recipient became final before this time and whose body is still held: the id
-/// and the sender, oldest first.
+/// Envelopes whose last recipient became final so long ago and whose body is still held: the id and the
+/// sender, oldest first. `delivered` ends with the envelope's life too: after `expires` no station takes the
+/// body any more, whether somebody acknowledges the document or not.
 pub(crate) async fn to_release(
     pool: &SqlitePool,
-    final_before: Timestamp,
+    now: Timestamp,
+    keep_ms: i64,
     limit: u32,
 ) -> Result<Vec<(String, String)>, DeskError> {
     let rows = sqlx::query(
         "SELECT e.id, d.agency FROM desk_envelope e JOIN desk_document d ON d.id = e.document
          WHERE e.released = 0 AND e.created < ?1 AND NOT EXISTS (
-           SELECT 1 FROM desk_recipient r WHERE r.envelope = e.id
-             AND (r.final = 0 OR r.updated >= ?1))
+           SELECT 1 FROM desk_recipient r WHERE r.envelope = e.id AND NOT (
+             (r.final = 1 AND r.updated < ?1) OR (r.state = 'delivered' AND r.expires < ?1)))
          ORDER BY e.created LIMIT ?2",
     )
-    .bind(final_before.unix_ms())
+    .bind(now.minus_ms(keep_ms).unix_ms())
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;
@@ -384,6 +367,26 @@ pub(crate) async fn to_release(
 pub(crate) fn released(desk: &mut DeskRows<'_>, envelope: &str) {
     desk.add("UPDATE desk_envelope SET released = 1 WHERE id = ?")
         .bind(envelope);
+}
+
+/// Those of the leaves that are known as receipts.
+pub(crate) async fn known_leaves(
+    pool: &SqlitePool,
+    leaves: impl Iterator<Item = Digest>,
+) -> Result<BTreeSet<Digest>, DeskError> {
+    let mut known = BTreeSet::new();
+    for leaves in leaves.collect::<Vec<_>>().chunks(ROWS_MAX) {
+        let mut sql = QueryBuilder::<Sqlite>::new("SELECT leaf FROM desk_receipt WHERE leaf IN (");
+        let mut list = sql.separated(", ");
+        for leaf in leaves {
+            list.push_bind(leaf.as_bytes().to_vec());
+        }
+        sql.push(")");
+        for row in sql.build().persistent(false).fetch_all(pool).await? {
+            known.insert(digest(&row, "leaf")?);
+        }
+    }
+    Ok(known)
 }
 
 /// What a receipt must agree with: one of our envelopes.
@@ -421,26 +424,6 @@ pub(crate) async fn sent(
         }
     }
     Ok(found)
-}
-
-/// Bundles that speak of an envelope, as they came, oldest first.
-pub(crate) async fn bundles(
-    pool: &SqlitePool,
-    envelope: &str,
-) -> Result<Vec<ReceiptBundle>, DeskError> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT b.bundle, b.received FROM desk_receipt r
-         JOIN desk_bundle b ON b.digest = r.bundle WHERE r.envelope = ? ORDER BY b.received",
-    )
-    .bind(envelope)
-    .fetch_all(pool)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let bytes: Vec<u8> = row.try_get("bundle")?;
-            ReceiptBundle::decode(&bytes).map_err(|error| damaged(&error))
-        })
-        .collect()
 }
 
 /// A bundle as it came.

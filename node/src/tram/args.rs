@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Received documents that are overdue or due soon; exit code 1 if one is overdue
     Deadlines(Deadlines),
-    /// Sent documents: ls, show, timeline, explain, recall, update
+    /// Sent documents: ls, show, timeline, explain, recall, update, refresh, hold, release
     Doc {
         /// What to look at
         #[command(subcommand)]
@@ -63,7 +63,7 @@ pub enum Command {
         #[command(subcommand)]
         what: Evidence,
     },
-    /// Received documents: ls, claim, get, ack, status
+    /// Received documents: ls, claim, get, ack, status, refuse, hold, release
     Inbox {
         /// What to do
         #[command(subcommand)]
@@ -148,6 +148,8 @@ pub enum Doc {
         /// Id, or the sender's own document id
         id: String,
     },
+    /// Keep a document's content whatever the retention rules say (legal hold); needs an administrator's key
+    Hold(KeepWords),
     /// List sent documents, newest first
     Ls {
         /// Words of number, subject, recipients (no diacritics needed)
@@ -164,6 +166,13 @@ pub enum Doc {
     },
     /// Take a document back: not delivered where it has not arrived, asked back where it has
     Recall(RecallWords),
+    /// Ask every station on the road for its receipts again: lost ones, and proofs in time-stamped logs
+    Refresh {
+        /// Id, or the sender's own document id
+        id: String,
+    },
+    /// End a hold: the retention rules count again
+    Release(KeepWords),
     /// Facts and recipients of a document
     Show {
         /// Id, or the sender's own document id
@@ -179,6 +188,29 @@ pub enum Doc {
     },
     /// Change the recipients of a document (new content goes as an update packet: tram edxml new --update)
     Update(UpdateWords),
+}
+
+/// `tram doc hold|release`, `tram inbox hold|release`
+#[derive(Debug, Group)]
+pub struct KeepWords {
+    /// Id; for a sent document also the sender's own document id
+    pub id: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+}
+
+/// `tram inbox refuse`
+#[derive(Debug, Group)]
+pub struct RefuseWords {
+    /// Id
+    pub id: String,
+    /// Why; it stays at this node, the sender gets the receipt
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+    /// Word of the claim, if it was claimed
+    #[arg(long, value_name = "WORD")]
+    pub claim: Option<String>,
 }
 
 /// `tram doc recall`
@@ -391,6 +423,12 @@ pub struct NewStatus {
 /// `tram inbox`
 #[derive(Debug, Subcommand)]
 pub enum Inbox {
+    /// Keep a received document's content whatever the retention rules say; needs an administrator's key
+    Hold(KeepWords),
+    /// Say that your system cannot take a delivered document: its sender gets the receipt
+    Refuse(RefuseWords),
+    /// End a hold: the retention rules count again
+    Release(KeepWords),
     /// Acknowledge: the document is taken, and the sender gets a signed receipt
     Ack {
         /// Id

@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use super::acts;
 use super::args::Doc;
+use super::keep;
 use super::show::{items, number, phrase, safe, state, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::{Client, ClientError, ProblemAnswer};
 use crate::screen::address::encode;
 use crate::screen::words::Lang;
+use crate::view::EvidenceLevel;
 
 pub(super) async fn run(desk: &mut Desk<'_>, what: Doc) -> Result<Exit, Failure> {
     let client = desk.client()?;
@@ -47,6 +49,9 @@ pub(super) async fn run(desk: &mut Desk<'_>, what: Doc) -> Result<Exit, Failure>
             let found = client.get(&path, &[("recipient", to.as_str())]).await?;
             timeline(desk, &found)
         }
+        Doc::Hold(words) => keep::keep(desk, "documents", "hold", words).await,
+        Doc::Refresh { id } => keep::refresh(desk, &id).await,
+        Doc::Release(words) => keep::keep(desk, "documents", "release", words).await,
         Doc::Recall(words) => acts::recall(desk, words).await,
         Doc::Update(words) => acts::update(desk, words).await,
         Doc::Explain { id } => {
@@ -298,11 +303,11 @@ fn timeline(desk: &mut Desk<'_>, found: &Value) -> Result<Exit, Failure> {
                 .and_then(|why| why.get("text"))
                 .map(|why| format!(": {}", phrase(why, lang)))
                 .unwrap_or_default();
-            let receipt = text(step, "receipt_id");
             let line = format!(
-                "  {mark} {}  {said}{why}  [{}] {receipt}",
+                "  {mark} {}  {said}{why}  [{}] {}",
                 precise(text(step, "at")),
-                text(step, "who")
+                text(step, "who"),
+                behind(step, lang)
             );
             desk.line(safe(line.trim_end()))?;
         }
@@ -315,6 +320,29 @@ fn timeline(desk: &mut Desk<'_>, found: &Value) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// What stands behind a line: level, receipt, log and leaf; or the word that it is this node's own note.
+fn behind(step: &Value, lang: Lang) -> String {
+    let mut parts = Vec::new();
+    if step.get("clock_unsure") == Some(&Value::Bool(true)) {
+        parts.push(lang.pick("đồng hồ chưa chắc chắn", "clock unsure"));
+    }
+    if text(step, "source") == "local" {
+        parts.push(lang.pick("tự ghi nhận", "local"));
+    }
+    if let Some(level) = EvidenceLevel::parse(text(step, "level")) {
+        let said = level.text();
+        parts.push(lang.pick(&said.vi, &said.en));
+    }
+    let receipt = text(step, "receipt_id");
+    if !receipt.is_empty() {
+        parts.push(receipt.to_owned());
+    }
+    if let Some(log) = step.get("log").filter(|log| !log.is_null()) {
+        parts.push(format!("{} #{}", text(log, "origin"), number(log, "index")));
+    }
+    parts.join(" · ")
 }
 
 /// Vietnam time with milliseconds.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::acts;
 use super::args::Inbox;
 use super::checks;
+use super::keep;
 use super::show::{inbox_state, items, safe, table, text, time};
 use super::{Desk, Exit, Failure};
 use crate::client::Client;
@@ -16,6 +17,9 @@ use crate::screen::address::encode;
 pub(super) async fn run(desk: &mut Desk<'_>, what: Inbox) -> Result<Exit, Failure> {
     let client = desk.client()?;
     match what {
+        Inbox::Hold(words) => keep::keep(desk, "inbox", "hold", words).await,
+        Inbox::Refuse(words) => keep::refuse(desk, words).await,
+        Inbox::Release(words) => keep::keep(desk, "inbox", "release", words).await,
         Inbox::Status(words) => acts::status(desk, words).await,
         Inbox::Ls {
             text,

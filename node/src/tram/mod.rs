@@ -14,6 +14,7 @@ mod edxml;
 mod edxml_make;
 mod evidence;
 mod inbox;
+mod keep;
 mod send;
 mod settings;
 mod show;

@@ -9,6 +9,8 @@ use super::business::BusinessView;
 use super::checks::FileCheck;
 use super::deadline::DeadlineView;
 use super::finding::Finding;
+use super::keeping::{ContentDeleted, KeepingView};
+use super::proof::{EvidenceLevel, LogPlace, Source};
 use super::state::{
     FaultView, Phrase, ReasonView, RecipientState, StateCounts, as_text, as_text_time,
     as_text_time_option, as_texts,
@@ -240,6 +242,10 @@ pub struct DocumentView {
     pub warnings: Vec<FaultView>,
     /// Why the same document was sent again, if it was.
     pub resend_reason: Option<String>,
+    /// The packet is here no more.
+    pub content_deleted: Option<ContentDeleted>,
+    /// What was done about keeping it, oldest first.
+    pub keeping: Vec<KeepingView>,
 }
 
 /// A leg that waits for its next attempt.
@@ -327,6 +333,36 @@ pub struct Step {
     pub reason: Option<ReasonView>,
     /// The clock of who says it was not sure.
     pub clock_unsure: bool,
+    /// What stands behind it.
+    pub source: Source,
+    /// Name of the event in the statement behind it, for example `ContentHandover`.
+    pub statement: Option<&'static str>,
+    /// How far that statement is proven.
+    pub level: Option<EvidenceLevel>,
+    /// Where it stands in which log.
+    pub log: Option<LogPlace>,
+}
+
+impl Step {
+    /// A line that nothing proves, noted by `who`.
+    #[must_use]
+    pub fn local(event: &str, text: Phrase, at: Timestamp, who: &str) -> Self {
+        Self {
+            event: event.to_owned(),
+            text,
+            at,
+            who: who.to_owned(),
+            receipt_id: None,
+            verdict: Verdict::Unproven,
+            latency_ms: None,
+            reason: None,
+            clock_unsure: false,
+            source: Source::Local,
+            statement: None,
+            level: None,
+            log: None,
+        }
+    }
 }
 
 /// What is expected next.

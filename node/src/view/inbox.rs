@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::business::BusinessView;
 use super::deadline::DeadlineView;
 use super::document::{AttachmentView, PacketFacts, SignatureView};
+use super::keeping::{ContentDeleted, KeepingView};
 use super::state::{FaultView, InboxState, ReasonView, as_text, as_text_time, as_text_time_option};
 use crate::body::Body;
 
@@ -76,6 +77,13 @@ pub struct InboxView {
     pub business: Option<BusinessView>,
     /// The legal deadlines of this agency for it.
     pub deadlines: Vec<DeadlineView>,
+    /// When somebody of this agency first opened it on the screens.
+    #[serde(serialize_with = "as_text_time_option")]
+    pub opened: Option<Timestamp>,
+    /// The packet is here no more.
+    pub content_deleted: Option<ContentDeleted>,
+    /// What was done about keeping it, oldest first.
+    pub keeping: Vec<KeepingView>,
 }
 
 /// A lease on received documents.

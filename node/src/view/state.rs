@@ -1,6 +1,7 @@
 //! Words that every view shares: phrases, reasons, the two ladders of states, counts, pages.
 //! Nothing here reads a store, a clock or a file.
 
+use formats::event::Event;
 use formats::reason::Reason;
 use formats::time::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
@@ -93,6 +94,12 @@ impl RecipientState {
     /// The state of a code, if it is one.
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+
+    /// The state that a statement of this event proves, by the one table of events.
+    #[must_use]
+    pub fn proven_by(event: Event) -> Option<Self> {
+        event.row().proves.word().and_then(Self::parse)
     }
 
     /// What a clerk reads.
@@ -305,6 +312,20 @@ mod tests {
             assert_eq!(RecipientState::parse(state.code()), Some(state));
         }
         assert_eq!(RecipientState::parse("sent"), None);
+    }
+
+    /// The table of events speaks of states by their words: each word it uses is a state here, and final
+    /// there is final here.
+    #[test]
+    fn what_events_prove_are_states_of_recipients() {
+        for event in Event::ALL {
+            let proves = event.row().proves;
+            let state = RecipientState::proven_by(event);
+            assert_eq!(state.is_some(), proves.word().is_some(), "{event:?}");
+            if let Some(state) = state {
+                assert_eq!(state.is_final(), proves.is_final(), "{event:?}");
+            }
+        }
     }
 
     #[test]

@@ -237,7 +237,10 @@ async fn what_has_not_left_the_senders_station_stays_there_and_says_so() {
         .iter()
         .map(|step| (step.event.as_str(), step.who.as_str()))
         .collect();
-    assert!(said.contains(&("stopped", "node-a.tram.test")), "{said:?}");
+    assert!(
+        said.contains(&("RelayFailure", "node-a.tram.test")),
+        "{said:?}"
+    );
     assert!(
         said.contains(&("recall_sent", "node-b.tram.test")),
         "{said:?}"

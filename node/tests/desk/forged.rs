@@ -1,12 +1,14 @@
 //! Envelopes that pass every station on the way and must not become a delivery: made with the sender's
 //! real keys, wrong in one binding each.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::header::{Class, Context, Header, Priority, commitment, context_digest};
 use formats::id::{AgencyCode, Digest, EnvelopeId, Party};
 use formats::reason::Reason;
+use node::desk::Desk;
 use node::fault::DeskError;
 use node::view::InboxState;
 use pki::cert::Certificate;
@@ -19,24 +21,42 @@ use crate::world::{RECIPIENT, SENDER, World, draft, recipient, sender};
 
 /// What is wrong with an envelope.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wrong {
+pub struct Wrong {
     /// The header commits to another salt.
-    commitment: bool,
+    pub commitment: bool,
     /// Capsule and chunks are bound to another context.
-    context: bool,
+    pub context: bool,
     /// The capsule says another digest than the chunks have.
-    digest: bool,
+    pub digest: bool,
+    /// Its life ended an hour ago.
+    pub expired: bool,
+    /// The header's signature is over another header.
+    pub header: bool,
     /// The packet's signature is over another packet.
-    signature: bool,
+    pub signature: bool,
 }
 
 /// Seals `packet` as the sender would, but wrong, and gives it to the sender's station.
 async fn send(world: &World, packet: &[u8], wrong: Wrong) -> EnvelopeId {
-    let keys = world.dir.path().join("pki/agencies").join(SENDER);
+    let accept = forge(&world.a, world.dir.path(), packet, wrong).await;
+    let id = accept.header.context().id;
+    let station = world.a.station();
+    let change = Change::of(vec![Write::from(accept)]);
+    station.commit(change).await.unwrap();
+    id
+}
+
+/// The same, not given to the station yet.
+pub async fn forge(a: &Desk, dir: &Path, packet: &[u8], wrong: Wrong) -> Accept {
+    let keys = dir.join("pki/agencies").join(SENDER);
     let key = SigningKey::load(&keys.join("signature.key"), None).unwrap();
     let certificate = Certificate::load(&keys.join("signature.crt")).unwrap();
-    let station = world.a.station();
+    let station = a.station();
     let now = station.clock().now();
+    let created = match wrong.expired {
+        true => now.minus_ms(7_200_000),
+        false => now,
+    };
     let hash = HashAlgorithm::Sha256;
     let digest = PacketDigest::of(packet, hash).unwrap();
     let signed = if wrong.signature {
@@ -57,14 +77,14 @@ async fn send(world: &World, packet: &[u8], wrong: Wrong) -> EnvelopeId {
     let value = Parsed::parse(&signature).unwrap();
     let recipient = Party::Agency(AgencyCode::parse(RECIPIENT).unwrap());
     let context = Context {
-        id: EnvelopeId::new(now, &rand::random()),
+        id: EnvelopeId::new(created, &rand::random()),
         class: Class::Document,
         sender: Party::Agency(sender()),
         sender_station: station.name().clone(),
         recipients: vec![recipient.clone()],
         priority: Priority::Normal,
-        created: now,
-        expires: now.plus_ms(3_600_000),
+        created,
+        expires: created.plus_ms(3_600_000),
         signer: certificate.sha256(),
         commitment: Some(commitment(
             &committed,
@@ -93,27 +113,27 @@ async fn send(world: &World, packet: &[u8], wrong: Wrong) -> EnvelopeId {
         packet_signature: signature,
         case_id: None,
     };
-    let to = world
-        .a
-        .station()
+    let to = station
         .directory()
         .encryption_certificate(&crate::world::recipient(), now);
     let capsule = sealer.finish(&secrets, &[to.unwrap()]).unwrap();
     let mut writer = station.store().bodies().writer();
     writer.append(Bytes::from(chunk)).await.unwrap();
     let body = writer.finish(Bytes::from(capsule)).await.unwrap();
-    let id = context.id;
     let header = Header::new(context, body.body_digest, body.body_bytes).unwrap();
+    let mut other = header.context().clone();
+    other.priority = Priority::Immediate;
+    let other = Header::new(other, body.body_digest, body.body_bytes).unwrap();
     let header_signature = sign_detached(
         &key,
         &certificate,
-        Content::Header(&header),
+        Content::Header(if wrong.header { &other } else { &header }),
         now,
         Embed::None,
     )
     .unwrap();
     let next_hop = station.next_hop(&recipient).unwrap();
-    let accept = Accept {
+    Accept {
         header: Arc::new(header),
         header_signature,
         capsule_bytes: body.capsule_bytes,
@@ -128,12 +148,7 @@ async fn send(world: &World, packet: &[u8], wrong: Wrong) -> EnvelopeId {
         received: now,
         event: None,
         keep_body: true,
-    };
-    station
-        .commit(Change::of(vec![Write::from(accept)]))
-        .await
-        .unwrap();
-    id
+    }
 }
 
 async fn set_aside(world: &World, id: EnvelopeId) -> Reason {

@@ -79,13 +79,23 @@ async fn a_document_is_delivered_handed_over_and_proven() {
         .until_state(accepted.id, RecipientState::HandedOver)
         .await;
 
+    // Custody of the recipient's own station is told with the delivery.
     let lines = world.a.timeline(&sender(), accepted.id).await.unwrap();
-    let events: Vec<&str> = lines[0]
+    let events: Vec<(&str, &str)> = lines[0]
         .steps
         .iter()
-        .map(|step| step.event.as_str())
+        .map(|step| (step.event.as_str(), step.who.as_str()))
         .collect();
-    assert_eq!(events, ["accepted", "relayed", "delivered", "handed_over"]);
+    assert_eq!(
+        events,
+        [
+            ("accepted", "node-a.tram.test"),
+            ("relayed", "relay-bac.tram.test"),
+            ("relayed", "node-b.tram.test"),
+            ("delivered", "node-b.tram.test"),
+            ("handed_over", "node-b.tram.test"),
+        ]
+    );
     assert!(
         lines[0]
             .steps

@@ -19,6 +19,8 @@ pub struct World {
     pub a: Desk,
     pub b: Desk,
     relay: relay::station::Station,
+    /// Between the first relay and node B, where there are two.
+    second: Option<relay::station::Station>,
     pub dir: tempfile::TempDir,
     tsa: tokio::task::JoinHandle<()>,
     /// Renews and publishes, where every station has records of its own.
@@ -28,35 +30,56 @@ pub struct World {
 impl World {
     /// Starts both nodes and a relay over one folder of records.
     pub async fn start() -> Self {
-        Self::start_as(false, str::to_owned).await
+        Self::start_as(false, 1, str::to_owned).await
+    }
+
+    /// The same with two relays on the way.
+    pub async fn start_over_two_relays() -> Self {
+        Self::start_as(false, 2, str::to_owned).await
     }
 
     /// Starts them with an authority that they pull from and that renews their certificates.
     pub async fn start_renewing() -> Self {
-        Self::start_as(true, str::to_owned).await
+        Self::start_as(true, 1, str::to_owned).await
     }
 
     /// Starts them after the configuration of node A was changed.
     pub async fn start_with(change: impl Fn(&str) -> String) -> Self {
-        Self::start_as(false, change).await
+        Self::start_as(false, 1, change).await
     }
 
-    async fn start_as(renewing: bool, change: impl Fn(&str) -> String) -> Self {
+    async fn start_as(renewing: bool, relays: usize, change: impl Fn(&str) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .unwrap();
         let tsa_address = listener.local_addr().unwrap();
         let (link_a, link_b, link_relay) = (free_udp(), free_udp(), free_udp());
+        let link_second = free_udp();
+        let (near_b, second) = match relays {
+            2 => (
+                "relay-nam",
+                format!(
+                    "[[station]]\nname = \"relay-nam.tram.test\"\nkind = \"relay\"\n\
+                     address = \"127.0.0.1:{link_second}\"\n\
+                     neighbours = [\"relay-bac.tram.test\"]\n"
+                ),
+            ),
+            _ => ("relay-bac", String::new()),
+        };
+        let neighbours = match relays {
+            2 => "neighbours = [\"relay-nam.tram.test\"]\n",
+            _ => "",
+        };
         let plan = format!(
             "[authority]\nname = \"Thử\"\ntrust_domain = \"tram.test\"\n\
              [tsa]\nname = \"tsa-1.tram.test\"\nurl = \"http://{tsa_address}/\"\n\
              [[station]]\nname = \"relay-bac.tram.test\"\nkind = \"relay\"\n\
-             address = \"127.0.0.1:{link_relay}\"\n\
+             address = \"127.0.0.1:{link_relay}\"\n{neighbours}{second}\
              [[station]]\nname = \"node-a.tram.test\"\nkind = \"node\"\n\
              address = \"127.0.0.1:{link_a}\"\nhome_relays = [\"relay-bac.tram.test\"]\n\
              [[station]]\nname = \"node-b.tram.test\"\nkind = \"node\"\n\
-             address = \"127.0.0.1:{link_b}\"\nhome_relays = [\"relay-bac.tram.test\"]\n\
+             address = \"127.0.0.1:{link_b}\"\nhome_relays = [\"{near_b}.tram.test\"]\n\
              [[agency]]\ncode = \"{SENDER}\"\nname = \"Sở Nội vụ tỉnh A\"\n\
              aliases = [\"000.00.36.H01\"]\nstation = \"node-a.tram.test\"\n\
              [[agency]]\ncode = \"H01.37\"\nname = \"Sở Tài chính tỉnh A\"\n\
@@ -95,17 +118,30 @@ impl World {
         std::fs::write(&config_a, change(&text)).unwrap();
         let config_b = config("node-b", link_b, &[RECIPIENT]);
         config("relay-bac", link_relay, &[]);
-        let relay = start_relay(dir.path()).await;
+        let relay = start_relay(dir.path(), "relay-bac").await;
+        let second = match relays {
+            2 => {
+                config("relay-nam", link_second, &[]);
+                Some(start_relay(dir.path(), "relay-nam").await)
+            }
+            _ => None,
+        };
         let a = Desk::start(load(&config_a)).await.unwrap();
         let b = Desk::start(load(&config_b)).await.unwrap();
         Self {
             a,
             b,
             relay,
+            second,
             dir,
             tsa,
             authority,
         }
+    }
+
+    /// The second station between them.
+    pub fn second(&self) -> &relay::station::Station {
+        self.second.as_ref().unwrap()
     }
 
     /// The station between them.
@@ -119,6 +155,7 @@ impl World {
             a,
             b,
             relay,
+            second,
             dir,
             tsa,
             authority,
@@ -126,11 +163,12 @@ impl World {
         relay.shutdown().await;
         drop(relay);
         work(&a, &b).await;
-        let relay = start_relay(dir.path()).await;
+        let relay = start_relay(dir.path(), "relay-bac").await;
         Self {
             a,
             b,
             relay,
+            second,
             dir,
             tsa,
             authority,
@@ -141,6 +179,9 @@ impl World {
         self.a.stop().await;
         self.b.stop().await;
         self.relay.shutdown().await;
+        if let Some(second) = &self.second {
+            second.shutdown().await;
+        }
         self.tsa.abort();
     }
 
@@ -160,6 +201,7 @@ impl World {
             a,
             b,
             relay,
+            second,
             dir,
             tsa,
             authority,
@@ -174,6 +216,7 @@ impl World {
             a,
             b,
             relay,
+            second,
             dir,
             tsa,
             authority,
@@ -264,8 +307,8 @@ fn short(timing: Timing) -> Timing {
     }
 }
 
-async fn start_relay(dir: &Path) -> relay::station::Station {
-    let config = dir.join("relay-bac.toml");
+async fn start_relay(dir: &Path, name: &str) -> relay::station::Station {
+    let config = dir.join(format!("{name}.toml"));
     let mut config = relay::config::StationConfig::load(&config).unwrap();
     config.timing = short(config.timing);
     relay::station::Station::start(config, None).await.unwrap()
@@ -369,12 +412,18 @@ fn config(
     } else {
         "http = \"127.0.0.1:0\"\ndocument_anchors = \"anchors\"\n"
     };
+    // Documents of these tests are days old at most: the rule is for those that make one old.
+    let keep = if agencies.is_empty() {
+        ""
+    } else {
+        "[retention]\ndocument_years = 1\n"
+    };
     std::fs::create_dir_all(dir.join("anchors")).unwrap();
     std::fs::write(dir.join("anchors/root.crt"), ANCHOR).unwrap();
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
-         [time_stamp]\nurl = \"http://{tsa}/\"\n{archive}{section}",
+         [time_stamp]\nurl = \"http://{tsa}/\"\n{keep}{archive}{section}",
         records,
         pki.join("stations").join(format!("{name}.tram.test")),
     );

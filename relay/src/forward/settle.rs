@@ -237,7 +237,7 @@ fn verify_custody(
 }
 
 async fn refused_for_good(core: &Arc<Core>, group: Group, by: &StationName, reason: Reason) {
-    let statement = group.statement(Event::RelayRejection, Some(reason));
+    let statement = group.statement(Event::RelayRejection, reason, Some(by));
     let what = What::Refused {
         reason,
         by: by.clone(),
@@ -312,7 +312,7 @@ pub(crate) async fn expire(core: &Arc<Core>) -> bool {
             legs,
         };
         tracing::info!(envelope = %group.header.context().id, "expired");
-        let statement = group.statement(Event::Expired, Some(Reason::Expired));
+        let statement = group.statement(Event::Expired, Reason::Expired, None);
         commit(
             core,
             &group,
@@ -336,14 +336,18 @@ impl Group {
         }
     }
 
-    /// What a relay states, so that the sender learns of it. The sender's own station needs no
-    /// receipt.
-    fn statement(&self, event: Event, reason: Option<Reason>) -> Option<StatementDraft> {
-        let told = !self.own && self.header.context().class.is_sealed();
-        told.then_some(StatementDraft {
+    /// What a station states, so that the sender learns of it; its own station has it in its log.
+    fn statement(
+        &self,
+        event: Event,
+        reason: Reason,
+        by: Option<&StationName>,
+    ) -> Option<StatementDraft> {
+        let stated = self.header.context().class.is_sealed();
+        stated.then(|| StatementDraft {
             event,
-            reason,
-            next_station: None,
+            reason: Some(reason),
+            next_station: by.cloned(),
         })
     }
 }
@@ -365,7 +369,8 @@ async fn commit(
             expect: vec![],
             to: to.clone(),
             at,
-            owe_receipt: statement.is_some(),
+            // The sender's own station needs no receipt.
+            owe_receipt: statement.is_some() && !group.own,
             statement: statement.clone(),
             evidence: evidence.take(),
         }

@@ -17,6 +17,7 @@ use crate::store::{
     Accept, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome,
     Write,
 };
+use crate::{query, recall};
 
 /// What has to be told once the change is durable.
 #[derive(Debug, Default)]
@@ -37,12 +38,15 @@ impl ToTell {
                     tell.owes |= one.owe_receipt;
                     tell.requeues |= one.to.same_kind(&LegState::Queued);
                 }
-                Write::SetAside(_) | Write::Withdraw(_) => tell.owes = true,
+                Write::Owe { .. } | Write::SetAside(_) | Write::Withdraw(_) => {
+                    tell.owes = true;
+                }
                 Write::Route { next_hop: None, .. } => tell.comes_home = true,
                 Write::Route {
                     next_hop: Some(_), ..
                 } => tell.requeues = true,
-                Write::SettleReceipts { .. }
+                Write::Reject(_)
+                | Write::SettleReceipts { .. }
                 | Write::ReleaseBody { .. }
                 | Write::KeepEvidence { .. } => {}
             }
@@ -190,7 +194,12 @@ impl Core {
                 owe_receipt: false,
                 evidence: None,
             };
-            if let Err(error) = core.store.commit(Change::of(vec![taken.into()])).await {
+            let mut writes = vec![taken.into()];
+            if let Some(asked) = recall::on_the_way(&arrival.header, &arrival.body) {
+                let asks = &arrival.header.context().sender;
+                writes.extend(query::answer(&core, asks, &asked).await);
+            }
+            if let Err(error) = core.commit(Change::of(writes)).await {
                 tracing::warn!(leg = %arrival.leg, %error, "stays until the next start");
             }
         });

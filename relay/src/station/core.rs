@@ -38,6 +38,7 @@ use crate::forward::{self, Batch};
 use crate::link::Links;
 use crate::link::driver::{Port, Transport};
 use crate::ops::Counters;
+use crate::query::Answered;
 use crate::quota::{Allowance, Quotas};
 use crate::route::{self, Hop};
 use crate::store::{LegId, Options, Store};
@@ -69,6 +70,7 @@ pub(crate) struct Core {
     pub(crate) witnessing: Witnessing,
     /// Heads of logs that were seen.
     pub(crate) heads: Heads,
+    pub(crate) answered: Answered,
     pub(crate) facts: Facts,
     pub(crate) counters: Counters,
     pub(crate) damage: Damage,
@@ -251,6 +253,7 @@ pub(crate) async fn build(
         testimony: Testimony::default(),
         witnessing: Witnessing::default(),
         heads: Heads::default(),
+        answered: Answered::default(),
         facts: Facts::default(),
         counters: Counters::default(),
         damage: Damage::default(),

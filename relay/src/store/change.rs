@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::header::Header;
-use formats::id::{EnvelopeId, Party, StationName};
+use formats::id::{AgencyCode, Digest, EnvelopeId, Party, StationName};
 use formats::reason::Reason;
 use formats::receipt::ReceiptBundle;
 use formats::statement::Event;
@@ -130,6 +130,14 @@ pub enum Write {
     /// not final wait for a good one, and the sender's station is told by a statement, so that it offers
     /// the envelope again. Stale if the envelope is not known or has no body.
     SetAside(Box<SetAside>),
+    /// The sender's station asked for our statements about this envelope again: they are owed to it once more.
+    /// Stale if the envelope is not known.
+    Owe {
+        /// Which envelope.
+        envelope: EnvelopeKey,
+    },
+    /// The sender's desk refuses a packet for good (architecture 5): a SubmissionRejection, about no envelope.
+    Reject(Box<Rejection>),
     /// The keeper (`keep_body`) needs the body no longer. Stale if a leg is not final yet or in
     /// quarantine.
     ReleaseBody {
@@ -156,6 +164,12 @@ impl From<Accept> for Write {
 impl From<SetAside> for Write {
     fn from(aside: SetAside) -> Self {
         Self::SetAside(Box::new(aside))
+    }
+}
+
+impl From<Rejection> for Write {
+    fn from(rejection: Rejection) -> Self {
+        Self::Reject(Box::new(rejection))
     }
 }
 
@@ -221,6 +235,21 @@ pub struct SetAside {
     pub at: Timestamp,
     /// What is wrong with it, in words.
     pub problem: String,
+}
+
+/// A packet that was read and is refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Names the refusal.
+    pub id: EnvelopeId,
+    /// Who wanted to send it.
+    pub sender: AgencyCode,
+    /// SHA-256 of the packet.
+    pub packet: Digest,
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// One leg of an [`Accept`].

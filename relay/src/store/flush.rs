@@ -16,6 +16,9 @@ use formats::merkle::tiles::{Tile, TileId};
 /// Rows in one statement: far below SQLite's 32,766 variables, and the text stays cheap to parse.
 const ROWS_MAX: usize = 500;
 
+/// Statements about one envelope that are told again: 256 legs with a dozen each.
+const AGAIN_MAX: i64 = 4_096;
+
 /// Writes all rows of a plan. `position` is the first statement's, `tiles` the ones it filled.
 pub(super) async fn flush(
     connection: &mut SqliteConnection,
@@ -39,6 +42,7 @@ pub(super) async fn flush(
     insert_evidence(&mut script, plan);
     insert_conflicts(&mut script, &plan.conflicts);
     settle(&mut script, &plan.settled);
+    owe_again(&mut script, plan);
     release(&mut script, plan);
     if script.is_empty() {
         return Ok(());
@@ -227,6 +231,22 @@ fn insert_owed(script: &mut Script, plan: &Plan) {
     insert(script, &plan.owed, head, "", |row, (position, station)| {
         row.push(*position).push(station.as_str().to_owned());
     });
+}
+
+/// What is on its way already is told once; what was told is told again.
+fn owe_again(script: &mut Script, plan: &Plan) {
+    for (key, station) in &plan.owed_again {
+        script
+            .statement(
+                "INSERT OR IGNORE INTO owed_receipt (position, station, again) \
+                 SELECT s.position, ?, 1 FROM envelope e JOIN statement s \
+                   ON s.envelope_id = e.id AND s.header_digest = e.header_digest \
+                 WHERE e.key = ? LIMIT ?",
+            )
+            .bind(station.as_str().to_owned())
+            .bind(key.0)
+            .bind(AGAIN_MAX);
+    }
 }
 
 fn insert_turns(script: &mut Script, plan: &Plan) {

@@ -33,10 +33,12 @@ impl Wanted {
                 Write::Move(one) => drop(wanted.legs.insert(one.leg)),
                 Write::Route { leg, .. } => drop(wanted.legs.insert(*leg)),
                 Write::SetAside(aside) => drop(wanted.keys.insert(aside.envelope)),
-                Write::ReleaseBody { envelope } | Write::KeepEvidence { envelope, .. } => {
+                Write::Owe { envelope }
+                | Write::ReleaseBody { envelope }
+                | Write::KeepEvidence { envelope, .. } => {
                     wanted.keys.insert(*envelope);
                 }
-                Write::SettleReceipts { .. } => {}
+                Write::Reject(_) | Write::SettleReceipts { .. } => {}
             }
         }
         wanted.names.retain(|name| !memory.knows_name(name));

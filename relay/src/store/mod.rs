@@ -55,7 +55,7 @@ use crate::evidence::{Head, LogIdentity, signer};
 
 pub use change::{
     Accept, BodyPlace, Change, CommitError, Committed, Conflict, DeskRefusal, DeskWrite, KnownLeg,
-    Move, NewLeg, Outcome, SetAside, StatementDraft, Withdraw, Write,
+    Move, NewLeg, Outcome, Rejection, SetAside, StatementDraft, Withdraw, Write,
 };
 pub use desk_rows::DeskRows;
 pub use heads::{ConflictKind, LogConflict, SeenHead};

@@ -4,6 +4,7 @@
 //! stay. Must not know SQL.
 
 mod aside;
+mod tell;
 mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use formats::header::{Class, Header};
 use formats::id::{Digest, EnvelopeId, StationName};
 use formats::limits;
 use formats::reason::Reason;
-use formats::statement::{self, Statement};
+use formats::statement::{self, Event, Statement};
 use formats::time::Timestamp;
 
 use crate::store::body::{Bodies, DISK_FULL_RETRY_MS};
@@ -68,6 +69,8 @@ pub(super) struct Plan {
     pub(super) turns: Vec<PlannedTurn>,
     pub(super) statements: Vec<PlannedStatement>,
     pub(super) owed: Vec<(i64, StationName)>,
+    /// Envelopes whose statements are owed once more, and to whom.
+    pub(super) owed_again: Vec<(EnvelopeKey, StationName)>,
     pub(super) settled: Vec<i64>,
     pub(super) evidence: Vec<(EnvelopeKey, Timestamp, Vec<u8>)>,
     pub(super) released: Vec<EnvelopeKey>,
@@ -82,7 +85,7 @@ pub(super) struct Plan {
 
 /// Where a change began, to undo it.
 pub(super) struct Mark {
-    lengths: [usize; 13],
+    lengths: [usize; 14],
     before: BTreeMap<EnvelopeKey, Option<EnvelopeEntry>>,
     recording: bool,
 }
@@ -135,6 +138,7 @@ impl Planner<'_> {
         self.plan.doomed.truncate(mark.lengths[9]);
         self.plan.redundant.truncate(mark.lengths[11]);
         self.plan.aside.truncate(mark.lengths[12]);
+        self.plan.owed_again.truncate(mark.lengths[13]);
         for (key, before) in mark.before {
             self.memory.remove(key);
             if let Some(entry) = before {
@@ -159,6 +163,7 @@ impl Planner<'_> {
             plan.taken.len(),
             plan.redundant.len(),
             plan.aside.len(),
+            plan.owed_again.len(),
         ];
         Mark {
             lengths,
@@ -178,6 +183,8 @@ impl Planner<'_> {
                 self.plan.settled.extend(positions);
                 Ok(Outcome::Moved)
             }
+            Write::Owe { envelope } => Ok(self.owe_again(envelope)),
+            Write::Reject(rejection) => Ok(self.reject(&rejection)),
             Write::ReleaseBody { envelope } => Ok(self.release_kept(envelope, mark)),
             Write::KeepEvidence {
                 envelope,
@@ -357,7 +364,14 @@ impl Planner<'_> {
                 reason: None,
                 next_station,
             };
-            self.state(entry, id, draft, accept.received);
+            let position = self.state(entry, id, draft, accept.received);
+            // The station before has it with our custody. If that is not the sender's, the sender's gets it
+            // with the next receipts for it; nobody is woken for it. A tombstone took nothing over.
+            let sender = &entry.header.context().sender_station;
+            let further = accept.from.as_ref().is_some_and(|from| from != sender);
+            if event == Event::RelayAcceptance && further {
+                self.plan.owed.push((position, sender.clone()));
+            }
         }
     }
 
@@ -522,20 +536,25 @@ impl Planner<'_> {
             prev: prev.unwrap_or(header_digest),
             clock_unsure: self.circle.clock_unsure,
         };
-        let body = statement.to_json();
-        row.last_statement = Some((epoch, Digest::of(&body)));
+        let digest = self.log(&statement);
+        row.last_statement = Some((epoch, digest));
         self.plan.legs.insert(id);
+        position
+    }
+
+    /// The statement's leaf, and the digest of its text.
+    fn log(&mut self, statement: &Statement) -> Digest {
+        let body = statement.to_json();
+        let digest = Digest::of(&body);
         let salt: [u8; 32] = rand::random();
-        let leaf = statement::leaf_hash(&salt, &body);
-        let envelope_id = context.id;
         self.plan.statements.push(PlannedStatement {
-            envelope_id,
-            header_digest,
+            envelope_id: statement.envelope,
+            header_digest: statement.header_digest,
             salt,
-            leaf,
+            leaf: statement::leaf_hash(&salt, &body),
             body,
         });
-        position
+        digest
     }
 
     fn record(&mut self, key: EnvelopeKey, mark: &mut Mark) {

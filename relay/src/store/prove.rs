@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use formats::checkpoint::SignedCheckpoint;
-use formats::id::{Digest, Party, StationName};
+use formats::id::{Digest, EnvelopeId, Party, StationName};
 use formats::limits;
 use formats::merkle;
 use formats::receipt::{Proven, ReceiptBundle};
@@ -75,18 +75,49 @@ impl Store {
         Ok(bundles)
     }
 
+    /// The same by the names that the statements themselves bear: statements outlive their envelopes, and
+    /// those about refused packets never had one.
+    pub async fn statements_about(
+        &self,
+        id: &EnvelopeId,
+        header_digest: &Digest,
+        base: ProofBase,
+    ) -> Result<Vec<ReceiptBundle>, ReadError> {
+        let (id, digest) = (id.as_bytes().to_vec(), header_digest.as_bytes().to_vec());
+        let mut bundles = Vec::new();
+        for (epoch, stored) in self.stated_about(id, digest, &[]).await? {
+            bundles.push(self.prove_in(epoch, stored, base).await?);
+        }
+        Ok(bundles)
+    }
+
     /// What was stated about an envelope, by epoch.
     async fn stated(
         &self,
         envelope: EnvelopeKey,
         recipients: &[Party],
     ) -> Result<Vec<(&Epoch, Vec<Stored>)>, ReadError> {
+        let row = sqlx::query("SELECT id, header_digest FROM envelope WHERE key = ?")
+            .bind(envelope.0)
+            .fetch_optional(&self.shared.readers)
+            .await?;
+        let Some(row) = row else { return Ok(Vec::new()) };
+        let (id, digest) = (row.try_get("id")?, row.try_get("header_digest")?);
+        self.stated_about(id, digest, recipients).await
+    }
+
+    async fn stated_about(
+        &self,
+        id: Vec<u8>,
+        header_digest: Vec<u8>,
+        recipients: &[Party],
+    ) -> Result<Vec<(&Epoch, Vec<Stored>)>, ReadError> {
         let rows = sqlx::query(
-            "SELECT s.position, s.salt, s.body FROM envelope e \
-             JOIN statement s ON s.envelope_id = e.id AND s.header_digest = e.header_digest \
-             WHERE e.key = ? AND s.position < ? ORDER BY s.position LIMIT ?",
+            "SELECT position, salt, body FROM statement WHERE envelope_id = ? \
+             AND header_digest = ? AND position < ? ORDER BY position LIMIT ?",
         )
-        .bind(envelope.0)
+        .bind(id)
+        .bind(header_digest)
         .bind(self.end())
         .bind(count(limits::BUNDLE_STATEMENTS_MAX))
         .fetch_all(&self.shared.readers)
@@ -119,7 +150,8 @@ impl Store {
     }
 
     /// At most `limit` of the receipts owed, grouped by the station they are for and the epoch they were
-    /// stated in, proven in its newest head; none for the stations `but`, so that one without a road
+    /// stated in, proven in its newest head (what was asked for again: in the first time-stamped checkpoint,
+    /// as far as they reach); none for the stations `but`, so that one without a road
     /// never stands before the others. Settle them with [`crate::store::Write::SettleReceipts`] in the
     /// change that accepts the envelope which carries them.
     pub async fn owed_receipts(
@@ -128,7 +160,7 @@ impl Store {
         but: &BTreeSet<StationName>,
     ) -> Result<Vec<OwedReceipts>, ReadError> {
         let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT o.station, s.position, s.salt, s.body FROM owed_receipt o \
+            "SELECT o.station, o.again, s.position, s.salt, s.body FROM owed_receipt o \
              JOIN statement s ON s.position = o.position WHERE o.position < ",
         );
         query.push_bind(self.end());
@@ -145,23 +177,31 @@ impl Store {
             .fetch_all(&self.shared.readers)
             .await?;
         type Group<'e> = (&'e Epoch, Vec<i64>, Vec<Stored>);
-        let mut groups: BTreeMap<(StationName, i64), Group<'_>> = BTreeMap::new();
+        let mut groups: BTreeMap<(StationName, i64, bool), Group<'_>> = BTreeMap::new();
+        let stamped = match rows.iter().any(asked_again) {
+            true => self.stamped_sizes().await?,
+            false => BTreeMap::new(),
+        };
         for row in &rows {
             let position: i64 = row.try_get("position")?;
             let station = rows::station("owed_receipt", position, row.try_get("station")?)?;
             let Some(station) = station else { continue };
             let (epoch, one) = self.stored(row)?;
-            let (_, positions, stored) =
-                groups
-                    .entry((station, epoch.row))
-                    .or_insert((epoch, vec![], vec![]));
+            let covered = stamped.get(&epoch.row).is_some_and(|size| one.index < *size);
+            let again = asked_again(row) && covered;
+            let (_, positions, stored) = groups
+                .entry((station, epoch.row, again))
+                .or_insert((epoch, vec![], vec![]));
             positions.push(position);
             stored.push(one);
         }
         let mut owed = Vec::with_capacity(groups.len());
-        for ((station, _), (epoch, positions, stored)) in groups {
-            let head = self.head_of(epoch);
-            let bundle = self.prove(epoch, &head, &newest(&head), stored).await?;
+        for ((station, _, again), (epoch, positions, stored)) in groups {
+            let base = match again {
+                true => ProofBase::FirstStamped,
+                false => ProofBase::Newest,
+            };
+            let bundle = self.prove_in(epoch, stored, base).await?;
             owed.push(OwedReceipts {
                 station,
                 positions,
@@ -238,6 +278,18 @@ impl Store {
         .fetch_optional(&self.shared.readers)
         .await?;
         row.as_ref().map(signed_checkpoint).transpose()
+    }
+
+    /// How many leaves the newest time-stamped checkpoint of each epoch covers.
+    async fn stamped_sizes(&self) -> Result<BTreeMap<i64, u64>, ReadError> {
+        let rows = sqlx::query("SELECT epoch, max(size) AS size FROM checkpoint GROUP BY epoch")
+            .fetch_all(&self.shared.readers)
+            .await?;
+        let sizes = rows.iter().map(|row| {
+            let size: i64 = row.try_get("size")?;
+            Ok((row.try_get("epoch")?, u64::try_from(size).unwrap_or(0)))
+        });
+        sizes.collect()
     }
 
     pub(super) fn newest_head(&self) -> Arc<Head> {
@@ -349,6 +401,11 @@ impl Store {
     ) -> Result<tiles::Tiles, ReadError> {
         Ok(log::gather(&self.shared.readers, epoch.row, &head.edge, needed).await?)
     }
+}
+
+/// Column `again` of an owed receipt.
+fn asked_again(row: &SqliteRow) -> bool {
+    row.try_get::<i64, _>("again").is_ok_and(|again| again == 1)
 }
 
 fn newest(head: &Head) -> Base {

@@ -21,6 +21,7 @@ const STATION_SCHEMA: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_station.sql"),
     include_str!("../../migrations/sqlite/0002_heads.sql"),
     include_str!("../../migrations/sqlite/0003_damaged.sql"),
+    include_str!("../../migrations/sqlite/0004_asked_again.sql"),
 ];
 
 /// How long a statement waits for another process's turn to end.

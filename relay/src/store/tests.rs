@@ -7,5 +7,6 @@ mod files;
 mod recovery;
 mod stampers;
 mod stamping;
+mod telling;
 mod withdraw;
 mod world;

@@ -544,6 +544,8 @@ fn inline_bytes(change: &Change) -> usize {
         Write::Move(_)
         | Write::Withdraw(_)
         | Write::Route { .. }
+        | Write::Owe { .. }
+        | Write::Reject(_)
         | Write::SettleReceipts { .. }
         | Write::ReleaseBody { .. }
         | Write::SetAside(_)

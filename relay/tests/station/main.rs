@@ -21,6 +21,7 @@ mod letter;
 mod peer;
 mod promises;
 mod pulling;
+mod queries;
 mod recalls;
 mod records;
 mod renewing;

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use formats::id::{Digest, EnvelopeId};
 
-use super::documents::{idempotency_key, taken};
+use super::documents::{idempotency_key, submitted, taken};
 use super::inbox::json;
 use super::{Small, id};
 use crate::body::Body;
@@ -98,5 +98,5 @@ async fn send(
         resend_reason: again.filter(|reason| !reason.trim().is_empty()),
         ..Submission::of(packet)
     };
-    Ok(taken(doors.desk().submit(&who.0.agency, submission).await?))
+    Ok(taken(submitted(doors, &who.0.agency, submission).await?))
 }

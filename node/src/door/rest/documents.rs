@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use formats::id::{Digest, EnvelopeId};
+use formats::id::{AgencyCode, Digest, EnvelopeId};
 
 use super::{Items, LIMIT, LIMIT_MAX, id, page};
 use crate::body::Body;
@@ -17,7 +17,7 @@ use crate::door::problem::{Kind, Problem};
 use crate::door::wait::{WAIT_S_MAX, until};
 use crate::door::{Doors, content, multipart};
 use crate::evidence::Contents;
-use crate::fault::DeskError;
+use crate::fault::{DeskError, SubmitError};
 use crate::screen::day::Day;
 use crate::view::{Accepted, Page, RecipientState, StateCounts, TimelineView};
 
@@ -144,8 +144,31 @@ pub(crate) async fn submit(
         lifetime_hours,
         ..Submission::of(packet)
     };
-    let accepted = doors.desk().submit(&who.0.agency, submission).await?;
-    Ok(taken(accepted))
+    Ok(taken(submitted(&doors, &who.0.agency, submission).await?))
+}
+
+/// Submits; a packet that is refused for good is stated, and its receipt goes with the answer.
+pub(crate) async fn submitted(
+    doors: &Doors,
+    agency: &AgencyCode,
+    submission: Submission,
+) -> Result<Accepted, Problem> {
+    let packet = submission.packet.digest();
+    let faults = match doors.desk().submit(agency, submission).await {
+        Ok(accepted) => return Ok(accepted),
+        Err(SubmitError::Faults(faults)) => faults,
+        Err(error) => return Err(error.into()),
+    };
+    let stated = doors.desk().reject(agency, packet, &faults).await;
+    let problem = Problem::from(SubmitError::Faults(faults));
+    Err(match stated {
+        Ok(stated) => problem
+            .member("rejection", stated.id)
+            .member("packet_digest", stated.packet_digest)
+            .member("receipt", stated.receipt),
+        // The refusal stands without its proof.
+        Err(error) => problem.cause(error),
+    })
 }
 
 pub(super) fn taken(accepted: Accepted) -> Response {

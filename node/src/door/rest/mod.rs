@@ -8,6 +8,7 @@ pub mod agencies;
 pub mod deadlines;
 pub mod documents;
 pub mod inbox;
+pub(crate) mod keep;
 pub mod status;
 
 use axum::Json;

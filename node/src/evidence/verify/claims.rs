@@ -18,7 +18,6 @@ use pki::sign::Parsed;
 use super::document::{SealedHeader, hex_line};
 use super::trust::Trust;
 use super::{Level, Place, ReceiptLine, Report, level};
-use crate::evidence::only_home_says;
 
 /// A checkpoint whose signatures hold.
 struct Head {
@@ -257,7 +256,7 @@ impl Claims {
         if statement.time < header.created.minus_ms(limits::CREATED_AHEAD_MS_MAX) {
             return Err("is dated before the envelope was made".to_owned());
         }
-        if only_home_says(statement.event)
+        if statement.event.only_home_says()
             && !self.is_home(recipient, &statement.station, statement.time)
         {
             return Err(format!(

@@ -16,10 +16,10 @@ use crate::screen::{
 };
 use crate::view::{
     AgencyView, AliasPeriod, AttachmentView, AuthorityView, BusinessView, Cause, CertificateView,
-    Counts, DeadlineRow, DeadlineView, DocumentRow, DocumentView, Explanation, InboxRow,
-    InboxState, InboxView, LinkView, NextStep, PacketFacts, Phrase, ReasonView, RecipientState,
-    RecipientView, ServedAgency, SignatureView, StateCounts, StationView, Step, TimeProof,
-    TimelineView, Verdict, WaitingView,
+    Counts, DeadlineRow, DeadlineView, DocumentRow, DocumentView, EvidenceLevel, Explanation,
+    InboxRow, InboxState, InboxView, LinkView, LogPlace, NextStep, PacketFacts, Phrase, ReasonView,
+    RecipientState, RecipientView, ServedAgency, SignatureView, Source, StateCounts, StationView,
+    Step, TimeProof, TimelineView, Verdict, WaitingView,
 };
 
 /// 22/11/2026 10:31:02.114 in Vietnam.
@@ -261,15 +261,17 @@ fn recipient(name: &str, place: &str, state: RecipientState) -> RecipientView {
 
 fn step(event: &str, text: Phrase, ms: i64, verdict: Verdict) -> Step {
     Step {
-        event: event.to_owned(),
-        text,
-        at: at(ms),
-        who: "truc-bac.tram.test".to_owned(),
         receipt_id: Some("7f3a91c2d0e41b55".to_owned()),
         verdict,
         latency_ms: Some(89),
-        reason: None,
-        clock_unsure: false,
+        source: Source::Statement,
+        statement: Some("RelayAcceptance"),
+        level: Some(EvidenceLevel::Stamped),
+        log: Some(LogPlace {
+            origin: "truc-bac.tram.test/log/1".to_owned(),
+            index: 1_204_880,
+        }),
+        ..Step::local(event, text, at(ms), "truc-bac.tram.test")
     }
 }
 
@@ -309,6 +311,8 @@ fn document(subject: &str) -> DocumentView {
         ],
         warnings: Vec::new(),
         resend_reason: None,
+        content_deleted: None,
+        keeping: Vec::new(),
     }
 }
 
@@ -402,6 +406,9 @@ pub(super) fn inbox_view(subject: &str, state: InboxState) -> InboxView {
         signature: Some(signature()),
         warnings: Vec::new(),
         sent: at(0),
+        opened: None,
+        content_deleted: None,
+        keeping: Vec::new(),
     }
 }
 
