@@ -131,7 +131,7 @@ fn stated(told: &Told) -> Step {
         clock_unsure: statement.clock_unsure,
         source: Source::Statement,
         statement: Some(row.name),
-        level: Some(told.level()),
+        level: Some(told.level),
         log: Some(LogPlace {
             origin: told.origin.to_string(),
             index: told.proven.index,

@@ -33,8 +33,6 @@ use crate::open::Verdict;
 use crate::store::commit::desk_rows;
 use crate::store::inbox::expect_moved;
 use crate::store::receipts::{self, KeptReceipt, NewBundle, SentEnvelope};
-use crate::story::level_of;
-use crate::view::EvidenceLevel;
 
 /// Takes an envelope of class receipt to its final state.
 pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
@@ -272,7 +270,7 @@ async fn told_again(
     bundle: &ReceiptBundle,
     new: &NewBundle,
 ) -> Result<BTreeSet<Digest>, DeskError> {
-    if level_of(&bundle.checkpoint) == EvidenceLevel::Signed {
+    if bundle.checkpoint.token.is_none() {
         return Ok(BTreeSet::new());
     }
     let leaves = new.receipts().iter().map(|one| one.leaf);

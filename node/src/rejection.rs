@@ -55,7 +55,7 @@ pub(crate) async fn find(
         .statements_about(&id, &packet, ProofBase::FirstStamped)
         .await
         .map_err(|error| internal(&error))?;
-    let bundle = found.ok_or(DeskError::NotFound)?;
+    let bundle = found.into_iter().next().ok_or(DeskError::NotFound)?;
     let said = bundle.statements().map_err(|error| internal(&error))?;
     let theirs = Party::Agency(agency.clone());
     if said.iter().all(|one| one.sender == theirs) {

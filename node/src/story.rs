@@ -37,22 +37,8 @@ pub(crate) struct Told {
     pub(crate) size: u64,
     /// The head it is proven in.
     pub(crate) checkpoint: Arc<SignedCheckpoint>,
-}
-
-impl Told {
-    /// How far it is proven.
-    pub(crate) fn level(&self) -> EvidenceLevel {
-        level_of(&self.checkpoint)
-    }
-}
-
-/// How far a checkpoint proves what it covers. Tokens were verified when they came.
-pub(crate) fn level_of(checkpoint: &SignedCheckpoint) -> EvidenceLevel {
-    if checkpoint.token.is_some() {
-        EvidenceLevel::Stamped
-    } else {
-        EvidenceLevel::Signed
-    }
+    /// How far it is proven, by the trust list of now. Tokens were verified when they came.
+    pub(crate) level: EvidenceLevel,
 }
 
 /// A document's statements, and the records of then by which they were judged.
@@ -93,7 +79,8 @@ pub(crate) async fn of_document(
     }
     let mut all = Vec::new();
     for bundle in bundles {
-        gather(bundle, &headers, &mut all)?;
+        let level = core.station().level_of(&bundle.checkpoint).into();
+        gather(bundle, level, &headers, &mut all)?;
     }
     let directory = core.station().directory().snapshot();
     let statements: Vec<&Statement> = all.iter().map(|one| &one.statement).collect();
@@ -107,6 +94,7 @@ pub(crate) async fn of_document(
 
 fn gather(
     bundle: ReceiptBundle,
+    level: EvidenceLevel,
     headers: &BTreeMap<EnvelopeId, Header>,
     all: &mut Vec<Told>,
 ) -> Result<(), DeskError> {
@@ -126,6 +114,7 @@ fn gather(
                 origin: head.origin.clone(),
                 size: head.size,
                 checkpoint: Arc::clone(&checkpoint),
+                level,
             });
         }
     }

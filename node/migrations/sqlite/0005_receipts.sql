@@ -1,4 +1,4 @@
--- How far the log under a receipt is proven: 0 signed, 1 time-stamped. A receipt that came before its log was
+-- Whether the log under a receipt is time-stamped (0, 1). A receipt that came before its log was
 -- stamped is asked for again and moves to the bundle that proves more.
 ALTER TABLE desk_receipt ADD COLUMN level INTEGER NOT NULL DEFAULT 0;
 -- When the stations of an envelope were last asked for their statements, and how often by itself.

@@ -15,8 +15,7 @@ use relay::store::DeskRows;
 
 use super::documents::{damaged, digest, envelope};
 use crate::fault::DeskError;
-use crate::story::level_of;
-use crate::view::{EvidenceLevel, RecipientState};
+use crate::view::RecipientState;
 
 /// One statement of a kept bundle.
 #[derive(Clone, Debug)]
@@ -42,7 +41,8 @@ pub(crate) struct NewBundle {
     bytes: Vec<u8>,
     digest: Digest,
     station: String,
-    level: EvidenceLevel,
+    /// Its checkpoint has a time-stamp, which was verified.
+    stamped: bool,
     receipts: Vec<KeptReceipt>,
 }
 
@@ -62,7 +62,7 @@ impl NewBundle {
         Self {
             digest: Digest::of(&bytes),
             station: station.to_owned(),
-            level: level_of(&bundle.checkpoint),
+            stamped: bundle.checkpoint.token.is_some(),
             receipts: receipts.collect(),
             bytes,
         }
@@ -103,21 +103,13 @@ pub(crate) fn keep_bundle(desk: &mut DeskRows<'_>, bundle: &NewBundle, now: Time
                 .push(&bundle.station)
                 .push(bundle.digest.as_bytes().as_slice())
                 .push(i64::try_from(part * ROWS_MAX + at).unwrap_or(i64::MAX))
-                .push(stored_level(bundle.level));
+                .push(bundle.stamped);
         })
         .text(
             " ON CONFLICT (leaf) DO UPDATE SET bundle = excluded.bundle,
                position = excluded.position, level = excluded.level
              WHERE excluded.level > desk_receipt.level",
         );
-    }
-}
-
-/// Column `level`.
-pub(crate) const fn stored_level(level: EvidenceLevel) -> i64 {
-    match level {
-        EvidenceLevel::Signed => 0,
-        EvidenceLevel::Stamped => 1,
     }
 }
 

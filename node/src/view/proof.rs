@@ -1,5 +1,6 @@
 //! What stands behind a line of a timeline: a statement in a log, a signed packet, or this desk alone.
 
+use pki::witness::Level;
 use serde::Serialize;
 
 use super::state::Phrase;
@@ -12,6 +13,18 @@ pub enum EvidenceLevel {
     Signed,
     /// In a checkpoint with a time-stamp of a trusted authority: evidence from here on.
     Stamped,
+    /// In a stamped checkpoint that witnesses of other operators have cosigned.
+    Witnessed,
+}
+
+impl From<Level> for EvidenceLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Signed => Self::Signed,
+            Level::Stamped => Self::Stamped,
+            Level::Witnessed => Self::Witnessed,
+        }
+    }
 }
 
 impl EvidenceLevel {
@@ -21,6 +34,7 @@ impl EvidenceLevel {
         match self {
             Self::Signed => "signed",
             Self::Stamped => "stamped",
+            Self::Witnessed => "witnessed",
         }
     }
 
@@ -30,13 +44,14 @@ impl EvidenceLevel {
         match self {
             Self::Signed => Phrase::new("đã ký", "signed"),
             Self::Stamped => Phrase::new("có dấu thời gian", "stamped"),
+            Self::Witnessed => Phrase::new("có bên thứ ba chứng kiến", "witnessed"),
         }
     }
 
     /// The level of an API word.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
-        [Self::Signed, Self::Stamped]
+        [Self::Signed, Self::Stamped, Self::Witnessed]
             .into_iter()
             .find(|level| level.code() == code)
     }

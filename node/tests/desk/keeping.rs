@@ -129,7 +129,10 @@ async fn content_goes_by_its_rule_and_evidence_stays() {
         ("deleted", &rule)
     );
     assert!(view.content_deleted.is_some() && !is_held(&view.keeping));
-    let zip = a.evidence(&sender(), sent).await.unwrap();
+    let zip = a
+        .evidence(&sender(), sent, node::evidence::Contents::Packet)
+        .await
+        .unwrap();
     let mut zip = ProofReader::open(std::io::Cursor::new(zip.body.read_all().unwrap())).unwrap();
     assert!(!zip.has(&Member::Packet));
     let digest = zip.read(&Member::PacketDigest).unwrap();

@@ -50,8 +50,9 @@ impl Change {
         self.station.iter().any(|write| match write {
             Write::Accept(accept) => accept.event.is_some(),
             Write::Move(one) => one.statement.is_some(),
-            Write::Withdraw(_) => true,
-            Write::Route { .. }
+            Write::Reject(_) | Write::Withdraw(_) => true,
+            Write::Owe { .. }
+            | Write::Route { .. }
             | Write::SettleReceipts { .. }
             | Write::ReleaseBody { .. }
             | Write::KeepEvidence { .. } => false,

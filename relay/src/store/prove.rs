@@ -101,7 +101,9 @@ impl Store {
             .bind(envelope.0)
             .fetch_optional(&self.shared.readers)
             .await?;
-        let Some(row) = row else { return Ok(Vec::new()) };
+        let Some(row) = row else {
+            return Ok(Vec::new());
+        };
         let (id, digest) = (row.try_get("id")?, row.try_get("header_digest")?);
         self.stated_about(id, digest, recipients).await
     }
@@ -187,11 +189,14 @@ impl Store {
             let station = rows::station("owed_receipt", position, row.try_get("station")?)?;
             let Some(station) = station else { continue };
             let (epoch, one) = self.stored(row)?;
-            let covered = stamped.get(&epoch.row).is_some_and(|size| one.index < *size);
+            let covered = stamped
+                .get(&epoch.row)
+                .is_some_and(|size| one.index < *size);
             let again = asked_again(row) && covered;
-            let (_, positions, stored) = groups
-                .entry((station, epoch.row, again))
-                .or_insert((epoch, vec![], vec![]));
+            let (_, positions, stored) =
+                groups
+                    .entry((station, epoch.row, again))
+                    .or_insert((epoch, vec![], vec![]));
             positions.push(position);
             stored.push(one);
         }
