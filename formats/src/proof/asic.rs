@@ -2,8 +2,8 @@
 //! in a zip of three stored entries.
 //!
 //! Owns its one layout: `mimetype` first, as clause A.1 demands, then `packet.edxml`, then
-//! `META-INF/signature.p7s` (clause 4.3.3.2); no time, no comment, no extra field. Same packet and signature give the same
-//! bytes, so a reader need not open a zip inside a zip: it makes the form again and compares. The
+//! `META-INF/signature.p7s` (clause 4.3.3.2); no time, no comment, no extra field. Same packet and signature
+//! give the same bytes, so a reader need not open a zip inside a zip: it makes the form again and compares. The
 //! packet lies uncompressed between [`Asic::before`] and [`Asic::after`]. Fails where a part is longer
 //! than a zip without zip64 can hold. Must not know what the signature is worth.
 

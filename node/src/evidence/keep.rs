@@ -93,9 +93,9 @@ impl Keeper {
             if seq == self.place.seq {
                 break;
             }
-            news |= more
-                .into_iter()
-                .fold(false, |news, code| self.agencies.insert(code) || news);
+            for code in more {
+                news |= self.agencies.insert(code);
+            }
             self.place.seq = seq;
         }
         let snapshot = core.station().directory().snapshot();

@@ -155,11 +155,11 @@ async fn changes_under_new_digests_are_found_and_both_agree() {
     let results = judged(cases.collect());
     let mut found = 0;
     for (what, yes, words) in &results {
-        // Less evidence is a smaller package; nothing else passes.
-        assert!(
-            !yes || what.ends_with("dropped"),
-            "{what} was not found\n{words}"
-        );
+        // Less evidence is a smaller package, and records may stand in any order or twice; nothing else
+        // passes.
+        let moved = what.ends_with("swapped") || what.contains(" is a second records/");
+        let harmless = what.ends_with("dropped") || what.starts_with("records/") && moved;
+        assert!(!yes || harmless, "{what} was not found\n{words}");
         found += usize::from(!yes);
     }
     let tried = results.len();
