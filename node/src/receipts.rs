@@ -27,8 +27,8 @@ use relay::store::{Change, CommitError, DeskRefusal, LegState, Move, Write};
 
 use crate::desk::Topic;
 use crate::desk::core::Core;
-use crate::mend;
 use crate::fault::DeskError;
+use crate::mend;
 use crate::open::Verdict;
 use crate::store::commit::desk_rows;
 use crate::store::inbox::expect_moved;
@@ -286,7 +286,14 @@ async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Ver
         why,
         "receipt does not verify and is set aside"
     );
-    commit(core, arrival, LegState::Quarantined(reason), None, Vec::new()).await
+    commit(
+        core,
+        arrival,
+        LegState::Quarantined(reason),
+        None,
+        Vec::new(),
+    )
+    .await
 }
 
 async fn commit(

@@ -80,7 +80,10 @@ impl Damage {
             .take(SHOWN)
             .map(|one| {
                 let since = one.found.rfc3339();
-                format!("envelope {}: {} (copy kept in {}, since {since})", one.envelope, one.problem, one.kept)
+                format!(
+                    "envelope {}: {} (copy kept in {}, since {since})",
+                    one.envelope, one.problem, one.kept
+                )
             })
             .collect();
         let rows = state.rows.iter().take(SHOWN);
@@ -153,7 +156,11 @@ pub(crate) async fn run(core: Arc<Core>) {
         }
         match core.store.damaged_bodies().await {
             Ok(bodies) => {
-                let mut state = core.damage.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = core
+                    .damage
+                    .state
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 state.bodies = bodies;
             }
             Err(error) => tracing::warn!(code = "TRAM-331", %error, "damage cannot be read"),
@@ -164,7 +171,9 @@ pub(crate) async fn run(core: Arc<Core>) {
                 let damage = &core.damage;
                 damage.bytes_read.fetch_add(step.bytes, Ordering::Relaxed);
                 damage.rows_mended.fetch_add(step.mended, Ordering::Relaxed);
-                damage.passes.fetch_add(u64::from(step.ended), Ordering::Relaxed);
+                damage
+                    .passes
+                    .fetch_add(u64::from(step.ended), Ordering::Relaxed);
                 for place in step.lost {
                     damage.lost(place, "no digest proves what it was".to_owned());
                 }
@@ -185,7 +194,8 @@ pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: 
         problem,
     };
     if let Ok(Some(stored)) = core.store.envelope(envelope).await {
-        core.damage.body(&stored.header, stored.from.is_none(), &aside);
+        core.damage
+            .body(&stored.header, stored.from.is_none(), &aside);
     }
     if let Err(error) = core.commit(Change::of(vec![aside.into()])).await {
         tracing::warn!(code = "TRAM-341", %error, "a damaged body is set aside later");
