@@ -23,6 +23,7 @@ use formats::statement::Statement;
 use formats::time::Timestamp;
 use pki::cert::Certificate;
 use pki::sign::Parsed;
+use relay::directory::Snapshot;
 
 use crate::body::Body;
 use crate::desk::core::Core;
