@@ -147,7 +147,9 @@ async fn round(
     if core.store.stating_stopped() {
         return Ok(false);
     }
-    let (head, kept) = candidate(core).await?;
+    let Some((head, kept)) = candidate(core).await? else {
+        return Ok(false);
+    };
     let Ok(note) = kept.parsed() else {
         return Err(());
     };
@@ -158,25 +160,11 @@ async fn round(
     let asked = doors
         .iter_mut()
         .map(|door| cosigned(core, client, door, &note, policy));
-    let mut lines = Vec::new();
-    for (url, answer) in join_all(asked).await {
-        match answer {
-            Ok(line) => {
-                core.facts.over(&format!("witness {url}"));
-                core.witnessing.note(&url, None);
-                lines.push(line);
-            }
-            Err(error) => {
-                let serious = matches!(error, NotCosigned::Forgot { .. } | NotCosigned::Beyond(_));
-                if serious {
-                    core.witnessing.note(&url, Some(error.to_string()));
-                }
-                if core.facts.first(&format!("witness {url}: {error}")) {
-                    tracing::warn!(code = "TRAM-377", url, %error, "not cosigned");
-                }
-            }
-        }
-    }
+    let lines: Vec<NoteSignature> = join_all(asked)
+        .await
+        .into_iter()
+        .filter_map(|(url, answer)| told(core, &url, answer))
+        .collect();
     let note = with_lines(note, lines);
     let count = policy
         .keys
@@ -208,15 +196,38 @@ async fn round(
     Ok(true)
 }
 
-/// The checkpoint to be cosigned; with its head where it is not kept yet.
-async fn candidate(core: &Core) -> Result<(Option<Arc<Head>>, SignedCheckpoint), ()> {
+/// The line that a witness gave; what kept it from it is said once.
+fn told(
+    core: &Core,
+    url: &str,
+    answer: Result<NoteSignature, NotCosigned>,
+) -> Option<NoteSignature> {
+    let error = match answer {
+        Ok(line) => {
+            core.facts.over(&format!("witness {url}"));
+            core.witnessing.note(url, None);
+            return Some(line);
+        }
+        Err(error) => error,
+    };
+    if matches!(error, NotCosigned::Forgot { .. } | NotCosigned::Beyond(_)) {
+        core.witnessing.note(url, Some(error.to_string()));
+    }
+    if core.facts.first(&format!("witness {url}: {error}")) {
+        tracing::warn!(code = "TRAM-377", url, %error, "not cosigned");
+    }
+    None
+}
+
+/// The checkpoint to be cosigned, if there is one; with its head where it is not kept yet.
+async fn candidate(core: &Core) -> Result<Option<(Option<Arc<Head>>, SignedCheckpoint)>, ()> {
     if !core.stampers.is_empty() {
         let stamped = core.store.stamped().await.map_err(drop)?;
-        return stamped.map(|signed| (None, signed)).ok_or(());
+        return Ok(stamped.map(|signed| (None, signed)));
     }
     let head = core.store.head().borrow().clone();
     let signed = head.signed.clone();
-    Ok((Some(head), signed))
+    Ok(Some((Some(head), signed)))
 }
 
 /// Asks one witness, a second time if it says that it is elsewhere than we thought.

@@ -10,18 +10,16 @@
 //! Owns the state in memory and what is kept of it. Fails by saying what was not believed, and by asking
 //! again. Bounded in logs, heads that wait for proof, and questions under way.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use formats::checkpoint::{LogOrigin, SignedCheckpoint};
 use formats::id::{Digest, StationName};
 use formats::limits;
-use formats::time::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::judge::{Answer, Point, Verdict, judge, judge_own};
+use super::judge::{Answer, Point, Verdict, judge};
 use crate::alarm::watch;
 use crate::link::Link;
 use crate::link::heads::towards;
@@ -29,7 +27,12 @@ use crate::station::Core;
 use crate::store::{ConflictKind, LogConflict, SeenHead};
 use crate::testimony;
 
+mod own;
+mod state;
 mod view;
+
+use own::own_head;
+use state::{Log, State};
 
 pub(crate) use view::conflict_json;
 
@@ -50,36 +53,6 @@ enum Got {
     Silent,
     Owner(Option<Vec<Digest>>),
     PassedOn(Vec<Digest>),
-}
-
-/// One log of another station.
-#[derive(Debug)]
-struct Log {
-    /// The newest head that is proven to go on from the first one seen.
-    held: SeenHead,
-    /// Heads that are not proven to belong to it yet, as they came.
-    waiting: Vec<SeenHead>,
-    /// Earlier heads that were found to belong to it.
-    older: Vec<Point>,
-    /// Since when the first of those that wait does.
-    unproven_since: Option<Timestamp>,
-    /// When the owner was asked last, on the monotonic clock.
-    asked: Option<Duration>,
-    /// A question is under way.
-    asking: bool,
-    convicted: Vec<ConflictKind>,
-    /// `held` is not kept yet.
-    dirty: bool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    logs: BTreeMap<LogOrigin, Log>,
-    /// Those of them with heads that wait.
-    waiting: BTreeSet<LogOrigin>,
-    conflicts: Vec<LogConflict>,
-    /// Found and not kept yet.
-    fresh: Vec<LogConflict>,
 }
 
 /// See the file.
@@ -296,9 +269,9 @@ fn other_head(core: &Core, head: SeenHead) {
     }
 }
 
-/// Asks about the first head that waits, of each log that was not asked a moment ago.
+/// Asks about a head that waits, of each log that was not asked a moment ago.
 fn ask(core: &Arc<Core>) {
-    let now = core.clock.reading().monotonic;
+    let now = Instant::now();
     let pause = core.config.timing.gossip;
     let mut state = core.heads.lock();
     settle(core, &mut state);
@@ -310,8 +283,10 @@ fn ask(core: &Arc<Core>) {
         };
         let rests = log
             .asked
-            .is_some_and(|asked| now.saturating_sub(asked) < pause);
-        let Some(head) = log.waiting.first().filter(|_| !log.asking && !rests) else {
+            .is_some_and(|asked| now.duration_since(asked) < pause);
+        // The largest first: then what is held is near the log's end, and the others are judged by it.
+        let largest = log.waiting.iter().max_by_key(|head| head.size);
+        let Some(head) = largest.filter(|_| !log.asking && !rests) else {
             continue;
         };
         let Verdict::Ask { old, new } = judge(log.held.point(), head.point(), &Answer::NotAsked)
@@ -440,74 +415,6 @@ fn convict(core: &Core, state: &mut State, kind: ConflictKind, held: SeenHead, s
     }
 }
 
-/// A verified head of our own log. When it is not in the log here, the log is closed to statements.
-async fn own_head(core: &Core, head: SeenHead) {
-    let here = core.store.log_identity().origin.clone();
-    let root = match core.store.root_at(head.size).await {
-        Ok(root) => root,
-        Err(error) => {
-            tracing::error!(code = "TRAM-331", %error, "own log cannot be read");
-            return;
-        }
-    };
-    let Ok(note) = head.signed.parsed() else {
-        return;
-    };
-    let verdict = judge_own(&here, &note.checkpoint, root.as_ref());
-    let kind = match verdict {
-        Verdict::Fork => ConflictKind::Fork,
-        Verdict::Rewind => ConflictKind::Rewind,
-        Verdict::Same
-        | Verdict::Grows
-        | Verdict::Older
-        | Verdict::Unproven
-        | Verdict::Ask { .. }
-        | Verdict::OtherLog => return,
-    };
-    let first = !core.store.stating_stopped();
-    core.store.stop_stating();
-    let newest = core.store.head().borrow().clone();
-    let held = SeenHead {
-        origin: here,
-        size: newest.size,
-        root: newest.root,
-        signed: SignedCheckpoint {
-            token: None,
-            ..newest.signed.clone()
-        },
-        source: core.name.clone(),
-        seen: core.clock.now(),
-    };
-    if first {
-        tracing::error!(
-            code = "TRAM-373",
-            log = %head.origin,
-            here = view::head(&held),
-            elsewhere = view::head(&head),
-            "this log is an older copy: nothing is stated until `log epoch` opens the next one"
-        );
-    }
-    let one = LogConflict {
-        kind,
-        held,
-        shown: head.clone(),
-        found: core.clock.now(),
-    };
-    {
-        let mut state = core.heads.lock();
-        let known =
-            |known: &LogConflict| known.kind == one.kind && known.held.origin == one.held.origin;
-        if !state.conflicts.iter().any(known) {
-            state.conflicts.push(one.clone());
-        }
-    }
-    // At once, not with the next sweep: a restart must know it.
-    if let Err(error) = core.store.keep_heads(vec![head], vec![one]).await {
-        tracing::error!(code = "TRAM-373", %error, "the head of our own log is not kept");
-    }
-    watch::look(core);
-}
-
 /// Keeps what is new. What cannot be kept now is kept with the next sweep.
 async fn keep(core: &Core) {
     let (heads, conflicts) = {
@@ -542,74 +449,6 @@ async fn keep(core: &Core) {
     }
 }
 
-impl SeenHead {
-    fn point(&self) -> Point {
-        Point {
-            size: self.size,
-            root: self.root,
-        }
-    }
-
-    fn point_of(&self, other: &Self) -> Point {
-        debug_assert_eq!(self.origin, other.origin, "heads of one log");
-        other.point()
-    }
-}
-
-impl Log {
-    fn new(held: SeenHead) -> Self {
-        Self {
-            held,
-            waiting: Vec::new(),
-            older: Vec::new(),
-            unproven_since: None,
-            asked: None,
-            asking: false,
-            convicted: Vec::new(),
-            dirty: true,
-        }
-    }
-
-    fn knows(&self, point: &Point, by_owner: bool) -> bool {
-        self.held.point() == *point
-            || (!by_owner && self.older.contains(point))
-            || self.waiting.iter().any(|one| one.point() == *point)
-    }
-
-    fn go_on(&mut self, head: SeenHead) {
-        let last = self.held.point();
-        self.held = head;
-        self.dirty = true;
-        self.note_older(last);
-    }
-
-    fn note_older(&mut self, point: Point) {
-        if self.older.len() >= OLDER_MAX {
-            self.older.remove(0);
-        }
-        self.older.push(point);
-    }
-
-    /// Heads wait as they came. When too many do the newest gives way: the first ones are asked about first, and a
-    /// fork that is among them is found whatever comes after.
-    fn wait(&mut self, head: SeenHead) {
-        if self.waiting.len() >= WAITING_MAX {
-            self.waiting.pop();
-        }
-        self.unproven_since.get_or_insert(head.seen);
-        self.waiting.push(head);
-    }
-}
-
-impl State {
-    /// Whether one more log is followed: few of one station, so that none takes the room of the others.
-    fn has_room(&self, origin: &LogOrigin) -> bool {
-        let first = LogOrigin::new(origin.station().clone(), 0);
-        let last = LogOrigin::new(origin.station().clone(), u32::MAX);
-        self.logs.len() < LOGS_MAX && self.logs.range(first..=last).count() < EPOCHS_MAX
-    }
-}
-
 fn in_words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
@@ -618,14 +457,6 @@ fn in_words(error: impl std::fmt::Display) -> String {
 const NEWS: usize = 1_024;
 /// Questions under way at once.
 const QUESTIONS: usize = 8;
-/// Logs that are followed: some 2 KiB each. A larger network follows those that it meets first.
-const LOGS_MAX: usize = 16_384;
-/// Logs of one station that are followed.
-const EPOCHS_MAX: usize = 64;
-/// Heads of one log that wait for a proof.
-const WAITING_MAX: usize = 8;
-/// Earlier heads of a log that are remembered as good.
-const OLDER_MAX: usize = 16;
 /// Conflicts that are shown; all are kept.
 const CONFLICTS_MAX: usize = 256;
 /// Heads kept in one commit.

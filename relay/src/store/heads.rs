@@ -63,7 +63,7 @@ pub struct LogConflict {
 }
 
 impl Store {
-    /// Keeps heads, each in the place of the last one of its log, and conflicts, the first of each kind
+    /// Keeps heads, each in the place of the last one of its log unless that is larger, and conflicts, the first of each kind
     /// of a log.
     pub async fn keep_heads(
         &self,
@@ -143,7 +143,7 @@ pub(super) async fn write(
             "INSERT INTO seen_head (origin, size, root, signed, source, seen) \
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (origin) DO UPDATE SET size = excluded.size, \
              root = excluded.root, signed = excluded.signed, source = excluded.source, \
-             seen = excluded.seen",
+             seen = excluded.seen WHERE excluded.size >= seen_head.size",
         )
         .bind(head.origin.to_string())
         .bind(i64::try_from(head.size).unwrap_or(i64::MAX))

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use formats::id::Digest;
+use formats::id::{Digest, StationName};
 use formats::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row, SqliteConnection};
@@ -107,6 +107,16 @@ impl Book {
         .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// How many logs of a station are remembered.
+    pub(super) async fn logs_of(&mut self, station: &StationName) -> Result<i64, BookError> {
+        let row =
+            sqlx::query("SELECT count(*) AS logs FROM newest WHERE origin LIKE ? || '/log/%'")
+                .bind(station.as_str().to_owned())
+                .fetch_one(&mut self.connection)
+                .await?;
+        Ok(row.try_get("logs")?)
     }
 
     pub(super) async fn all(&mut self) -> Result<Vec<(String, u64, Digest)>, BookError> {

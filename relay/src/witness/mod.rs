@@ -130,25 +130,19 @@ impl Witness {
         if self.lost.load(Ordering::Relaxed) {
             return Err(Refusal::Unable(LOST.to_owned()));
         }
-        let origin = AddCheckpoint::origin(text)
-            .ok_or_else(|| Refusal::Request("no checkpoint".to_owned()))?;
-        let keys = self.logs.of(origin);
-        if keys.is_empty() {
-            return Err(Refusal::UnknownLog);
-        }
-        let request =
-            AddCheckpoint::parse(text).map_err(|error| Refusal::Request(error.to_string()))?;
+        let request = self.read(text)?;
         let note = &request.note;
-        if !keys.iter().any(|key| pki::note::is_signed_by(note, key)) {
-            return Err(Refusal::NotSigned);
-        }
-        let shown = Point::from(&note.checkpoint);
-        if request.old > shown.size {
-            let why = "the old size is above the checkpoint's".to_owned();
-            return Err(Refusal::Request(why));
-        }
+        let (origin, shown) = (
+            note.checkpoint.origin.to_string(),
+            Point::from(&note.checkpoint),
+        );
+        let origin = origin.as_str();
         let mut book = self.book.lock().await;
         let held = book.newest(origin).await.map_err(unable)?;
+        let station = note.checkpoint.origin.station();
+        if held.is_none() && book.logs_of(station).await.map_err(unable)? >= LOGS_MAX {
+            return Err(Refusal::UnknownLog);
+        }
         let last = held.unwrap_or(Point {
             size: 0,
             root: Digest::of(b""),
@@ -181,6 +175,29 @@ impl Witness {
         book.keep(origin, last, shown).await.map_err(unable)?;
         drop(book);
         Ok(line.to_text())
+    }
+
+    /// The request, signed by a log that is known.
+    fn read(&self, text: &str) -> Result<AddCheckpoint, Refusal> {
+        let origin = AddCheckpoint::origin(text)
+            .ok_or_else(|| Refusal::Request("no checkpoint".to_owned()))?;
+        let keys = self.logs.of(origin);
+        if keys.is_empty() {
+            return Err(Refusal::UnknownLog);
+        }
+        let request =
+            AddCheckpoint::parse(text).map_err(|error| Refusal::Request(error.to_string()))?;
+        if !keys
+            .iter()
+            .any(|key| pki::note::is_signed_by(&request.note, key))
+        {
+            return Err(Refusal::NotSigned);
+        }
+        if request.old > request.note.checkpoint.size {
+            let why = "the old size is above the checkpoint's".to_owned();
+            return Err(Refusal::Request(why));
+        }
+        Ok(request)
     }
 
     /// The newest checkpoints, for operators: origin, size, root.
@@ -217,6 +234,9 @@ fn unable(error: BookError) -> Refusal {
     tracing::error!(code = "TRAM-383", %error, "witness memory");
     Refusal::Unable("the witness cannot use its memory now".to_owned())
 }
+
+/// Logs of one station that are remembered: its epochs. More are none of a station's.
+const LOGS_MAX: i64 = 256;
 
 const LOST: &str = "this witness has cosigned more than it remembers: its memory is an older copy. Retire it: make a \
                     new key with `tram-relay witness init` and have the trust list name that one";

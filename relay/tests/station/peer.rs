@@ -91,9 +91,14 @@ impl Peer {
         self.control.0.write_all(bytes).await.unwrap();
     }
 
-    /// The next frame on the control stream.
+    /// The next frame on the control stream that is not news of logs.
     pub async fn hear(&mut self) -> Control {
-        Control::decode(&read(&mut self.control.1).await.unwrap()).unwrap()
+        loop {
+            let frame = Control::decode(&read(&mut self.control.1).await.unwrap()).unwrap();
+            if !matches!(frame, Control::Heads { .. }) {
+                return frame;
+            }
+        }
     }
 
     /// Opens a stream and sends raw bytes.

@@ -10,7 +10,7 @@ use formats::merkle::{self};
 use relay::store::Change;
 
 use crate::letter::{context, letter, submission};
-use crate::world::{RECIPIENT, SENDER, World, noting_desk, start};
+use crate::world::{RECIPIENT, SENDER, World, free_udp, noting_desk, start};
 
 fn free_tcp() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -138,7 +138,8 @@ async fn a_mirror_rebuilds_the_tree_and_gets_the_root_of_the_checkpoint() {
     }
     a.shutdown().await;
     drop(a);
-    // A closed epoch is served beside the next one.
+    // A closed epoch is served beside the next one. Its old address may be somebody's by now.
+    world.node_a.config.listen = free_udp();
     let opened = relay::station::open_epoch(world.node_a.config.clone(), &[], "damaged").await;
     assert_eq!(opened.unwrap().origin.epoch(), 2);
     let (desk, _told) = noting_desk();
