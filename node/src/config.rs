@@ -210,7 +210,7 @@ impl ArchiveSection {
             hash.ok_or_else(|| format!("`hash` {name} is none of sha256, sha384, sha512"))?;
         let mut ends = Ends::built_in();
         for (name, day) in table.ends {
-            let end = Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z"));
+            let end = Timestamp::parse_rfc3339(&format!("{day}T00:00:00.000Z"));
             let end = end.map_err(|error| format!("`ends.{name}`: {error}"))?;
             ends = ends.with(&name, end).map_err(|error| error.to_string())?;
         }
@@ -263,7 +263,7 @@ mod tests {
             (table.days, table.margin_days, table.hash),
             (3, 200, Hash::Sha512)
         );
-        let end = Timestamp::parse_rfc3339("2031-01-01T00:00:00Z").unwrap();
+        let end = Timestamp::parse_rfc3339("2031-01-01T00:00:00.000Z").unwrap();
         assert_eq!(table.ends.of_hash(Hash::Sha256), Some(end));
         for (text, words) in [
             ("archive = \"always\"", "only \"final\""),

@@ -370,8 +370,12 @@ fn hash_of(name: &str) -> Result<Hash, Failure> {
 }
 
 fn moment(written: &str) -> Result<Timestamp, Failure> {
-    let day = format!("{written}T00:00:00Z");
-    let read = Timestamp::parse_rfc3339(written).or_else(|_| Timestamp::parse_rfc3339(&day));
+    // A day, whole seconds, or as our own times are written.
+    let day = format!("{written}T00:00:00.000Z");
+    let seconds = format!("{}.000Z", written.trim_end_matches('Z'));
+    let read = Timestamp::parse_rfc3339(written)
+        .or_else(|_| Timestamp::parse_rfc3339(&day))
+        .or_else(|_| Timestamp::parse_rfc3339(&seconds));
     read.map_err(|error| usage(format!("{written}: {error}")))
 }
 
