@@ -42,7 +42,9 @@ async fn offer(core: &Core, statement: &Statement) -> Option<Move> {
         return None;
     }
     let legs = store.legs(envelope.key).await.ok()?;
-    let leg = legs.into_iter().find(|leg| leg.recipient == statement.recipient)?;
+    let leg = legs
+        .into_iter()
+        .find(|leg| leg.recipient == statement.recipient)?;
     let gone = matches!(leg.state, LegState::PassedOn) && leg.next_hop.is_some();
     if !gone || leg.attempt >= ATTEMPTS_MAX {
         return None;

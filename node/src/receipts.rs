@@ -277,7 +277,14 @@ async fn aside(core: &Core, arrival: &Arrival, reason: Reason, why: &str) -> Ver
         why,
         "receipt does not verify and is set aside"
     );
-    commit(core, arrival, LegState::Quarantined(reason), None, Vec::new()).await
+    commit(
+        core,
+        arrival,
+        LegState::Quarantined(reason),
+        None,
+        Vec::new(),
+    )
+    .await
 }
 
 async fn commit(

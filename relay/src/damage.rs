@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::alarm::{Code, Found, Level};
 use crate::station::Core;
-use crate::store::scrub::{Cursor, DamagedBody};
+use crate::store::scrub::{self, Cursor, DamagedBody};
 use crate::store::{Change, EnvelopeKey, ReadError, SetAside};
 
 /// See the file.
@@ -80,7 +80,10 @@ impl Damage {
             .take(SHOWN)
             .map(|one| {
                 let since = one.found.rfc3339();
-                format!("envelope {}: {} (copy kept in {}, since {since})", one.envelope, one.problem, one.kept)
+                format!(
+                    "envelope {}: {} (copy kept in {}, since {since})",
+                    one.envelope, one.problem, one.kept
+                )
             })
             .collect();
         let rows = state.rows.iter().take(SHOWN);
@@ -153,7 +156,11 @@ pub(crate) async fn run(core: Arc<Core>) {
         }
         match core.store.damaged_bodies().await {
             Ok(bodies) => {
-                let mut state = core.damage.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = core
+                    .damage
+                    .state
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 state.bodies = bodies;
             }
             Err(error) => tracing::warn!(code = "TRAM-331", %error, "damage cannot be read"),
@@ -164,7 +171,9 @@ pub(crate) async fn run(core: Arc<Core>) {
                 let damage = &core.damage;
                 damage.bytes_read.fetch_add(step.bytes, Ordering::Relaxed);
                 damage.rows_mended.fetch_add(step.mended, Ordering::Relaxed);
-                damage.passes.fetch_add(u64::from(step.ended), Ordering::Relaxed);
+                damage
+                    .passes
+                    .fetch_add(u64::from(step.ended), Ordering::Relaxed);
                 for place in step.lost {
                     damage.lost(place, "no digest proves what it was".to_owned());
                 }
@@ -179,17 +188,49 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 /// Sets a body aside, whoever found it.
 pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: String) {
+    if !is_damaged(core, envelope).await {
+        return;
+    }
     let aside = SetAside {
         envelope,
         at: core.clock.now(),
         problem,
     };
     if let Ok(Some(stored)) = core.store.envelope(envelope).await {
-        core.damage.body(&stored.header, stored.from.is_none(), &aside);
+        core.damage
+            .body(&stored.header, stored.from.is_none(), &aside);
     }
     if let Err(error) = core.commit(Change::of(vec![aside.into()])).await {
         tracing::warn!(code = "TRAM-341", %error, "a damaged body is set aside later");
     }
+}
+
+/// Whether what is stored of an envelope now is damaged: whoever found it may have read an older copy, which
+/// was replaced meanwhile.
+pub(crate) async fn is_damaged(core: &Core, envelope: EnvelopeKey) -> bool {
+    let Ok(Some(stored)) = core.store.envelope(envelope).await else {
+        return false;
+    };
+    let body = match core.store.open_body(&stored).await {
+        Ok(Some(body)) => body,
+        Ok(None) => return false,
+        Err(error) => return !scrub::is_passing(&error),
+    };
+    for piece in 0..body.layout().piece_count() {
+        if let Err(error) = body.piece(piece).await {
+            return !scrub::is_passing(&error);
+        }
+    }
+    let context = stored.header.context();
+    let role = pki::permit::Object::of_class(context.class).signer();
+    let signer = core
+        .directory
+        .snapshot()
+        .signer(&context.signer, role, context.created);
+    let header = Header::clone(&stored.header);
+    signer.is_ok_and(|signer| {
+        pki::sign::verify_header(header, &stored.header_signature, &signer).is_err()
+    })
 }
 
 /// What one step may read.

@@ -20,7 +20,11 @@ fn topology() -> Topology {
         stations: vec![
             relay("relay-bac", &["relay-nam"]),
             relay("relay-nam", &["relay-bac"]),
-            node("node-a", &["relay-bac"], vec![agency(A, "Sở Nội vụ tỉnh A")]),
+            node(
+                "node-a",
+                &["relay-bac"],
+                vec![agency(A, "Sở Nội vụ tỉnh A")],
+            ),
             node("node-c", &["relay-nam"], vec![agency(C, "Bộ Nội vụ")]),
         ],
         tsa: true,
@@ -35,7 +39,10 @@ fn text(path: &Path) -> &str {
 fn until(what: &str, mut asked: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !asked() {
-        assert!(Instant::now() < end, "{what} did not happen within {SOON:?}");
+        assert!(
+            Instant::now() < end,
+            "{what} did not happen within {SOON:?}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -46,7 +53,14 @@ fn start_witness(world: &mut World) -> (Process, String) {
     let relay = bin("tram-relay");
     let said = run(
         &relay,
-        &["witness", "init", "--dir", text(&dir), "--name", "witness.example/w1"],
+        &[
+            "witness",
+            "init",
+            "--dir",
+            text(&dir),
+            "--name",
+            "witness.example/w1",
+        ],
     );
     let key = said.trim().to_owned();
     let (pki, authority) = (bin("tram-pki"), world.authority.join("authority"));
@@ -59,14 +73,34 @@ fn start_witness(world: &mut World) -> (Process, String) {
         run(&pki, &all)
     };
     order(&[
-        "draft", "--from", text(&list), "--out", text(&draft), "--witness", &key, "--witnesses-needed", "1",
+        "draft",
+        "--from",
+        text(&list),
+        "--out",
+        text(&draft),
+        "--witness",
+        &key,
+        "--witnesses-needed",
+        "1",
     ]);
     let signing = authority.join("trust-list.key");
     order(&[
-        "add-signature", text(&draft), "--cert", text(&certificate), "--key", text(&signing), "--out", text(&signed),
+        "add-signature",
+        text(&draft),
+        "--cert",
+        text(&certificate),
+        "--key",
+        text(&signing),
+        "--out",
+        text(&signed),
     ]);
     order(&[
-        "publish", text(&signed), "--pin", text(&certificate), "--records", text(&world.records),
+        "publish",
+        text(&signed),
+        "--pin",
+        text(&certificate),
+        "--records",
+        text(&world.records),
     ]);
     let listen = free_tcp();
     let config = world.dir.join("witness.toml");
@@ -94,9 +128,14 @@ fn start_witness(world: &mut World) -> (Process, String) {
 async fn send(world: &World, number: &str) -> String {
     let letter = Letter::new(A, &[C], number, "Về việc kiểm thử nhật ký");
     let sender = world.client(A);
-    let answer = sender.submit(letter.packet(), number).await.expect("an answer");
+    let answer = sender
+        .submit(letter.packet(), number)
+        .await
+        .expect("an answer");
     let id = answer.id();
-    sender.wait_recipients(&id, &["delivered", "handed_over"], SOON).await;
+    sender
+        .wait_recipients(&id, &["delivered", "handed_over"], SOON)
+        .await;
     id
 }
 
@@ -165,18 +204,32 @@ async fn a_witness_cosigns_and_a_relay_set_back_is_named_stops_and_goes_on_in_th
     world.station("relay-nam").start();
     // The neighbour names the log and keeps both signed notes; the relay itself states nothing more.
     until("the neighbour's alarm", || {
-        alarm(&world.station("relay-bac").ops_json("/status"), "TRAM-371", log)
+        alarm(
+            &world.station("relay-bac").ops_json("/status"),
+            "TRAM-371",
+            log,
+        )
     });
     until("its own alarm", || {
-        alarm(&world.station("relay-nam").ops_json("/status"), "TRAM-373", log)
+        alarm(
+            &world.station("relay-nam").ops_json("/status"),
+            "TRAM-373",
+            log,
+        )
     });
     let status = world.station("relay-nam").ops_json("/status");
     assert_eq!(status["log"]["stopped"], true);
     let config = world.station("relay-bac").config.clone();
-    let said = run(&bin("tram-relay"), &["log", "conflicts", "--json", "--config", text(&config)]);
+    let said = run(
+        &bin("tram-relay"),
+        &["log", "conflicts", "--json", "--config", text(&config)],
+    );
     let said: Value = serde_json::from_str(&said).expect("JSON");
     let conflict = &said["conflicts"][0];
-    assert_eq!((&conflict["log"], &conflict["kind"]), (&log.into(), &"rewind".into()));
+    assert_eq!(
+        (&conflict["log"], &conflict["kind"]),
+        (&log.into(), &"rewind".into())
+    );
     assert_eq!(conflict["held"]["size"], lost);
     for side in ["held", "shown"] {
         let note = conflict[side]["note"].as_str().expect("a note");
@@ -185,29 +238,57 @@ async fn a_witness_cosigns_and_a_relay_set_back_is_named_stops_and_goes_on_in_th
     // What is sent now waits at the last station that states.
     let letter = Letter::new(A, &[C], "3", "Về việc kiểm thử nhật ký");
     let sender = world.client(A);
-    let waiting = sender.submit(letter.packet(), "3").await.expect("an answer").id();
+    let waiting = sender
+        .submit(letter.packet(), "3")
+        .await
+        .expect("an answer")
+        .id();
     // The operator opens the next epoch: not while the relay runs.
     let config = world.station("relay-nam").config.clone();
-    let epoch = ["log", "epoch", "--why", "restored", "--json", "--config", text(&config)];
-    let refused = std::process::Command::new(bin("tram-relay")).args(epoch).output().expect("runs");
+    let epoch = [
+        "log",
+        "epoch",
+        "--why",
+        "restored",
+        "--json",
+        "--config",
+        text(&config),
+    ];
+    let refused = std::process::Command::new(bin("tram-relay"))
+        .args(epoch)
+        .output()
+        .expect("runs");
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("stop the station first"));
     world.station("relay-nam").stop();
     let opened: Value = serde_json::from_str(&run(&bin("tram-relay"), &epoch)).expect("JSON");
     assert_eq!(opened["log"], "relay-nam.tram.test/log/2");
-    assert_eq!((&opened["previous"]["log"], &opened["previous"]["size"]), (&log.into(), &lost.into()));
+    assert_eq!(
+        (&opened["previous"]["log"], &opened["previous"]["size"]),
+        (&log.into(), &lost.into())
+    );
     world.station("relay-nam").start();
-    sender.wait_recipients(&waiting, &["delivered", "handed_over"], SOON).await;
+    sender
+        .wait_recipients(&waiting, &["delivered", "handed_over"], SOON)
+        .await;
     send(&world, "4").await;
     until("the alarm is over", || {
-        !alarm(&world.station("relay-bac").ops_json("/status"), "TRAM-371", log)
+        !alarm(
+            &world.station("relay-bac").ops_json("/status"),
+            "TRAM-371",
+            log,
+        )
     });
     until("the new epoch is witnessed", || {
         let status = world.station("relay-nam").ops_json("/status");
-        status["log"]["levels"]["witnessed"].is_u64() && status["log"]["origin"] == "relay-nam.tram.test/log/2"
+        status["log"]["levels"]["witnessed"].is_u64()
+            && status["log"]["origin"] == "relay-nam.tram.test/log/2"
     });
     // The first document's evidence still stands, offline.
-    let package = sender.bytes(&format!("/documents/{first}/evidence")).await.expect("a package");
+    let package = sender
+        .bytes(&format!("/documents/{first}/evidence"))
+        .await
+        .expect("a package");
     let file = world.dir.join("first.zip");
     std::fs::write(&file, &package).expect("written");
     let verified = std::process::Command::new(bin("tram"))
@@ -215,6 +296,10 @@ async fn a_witness_cosigns_and_a_relay_set_back_is_named_stops_and_goes_on_in_th
         .output()
         .expect("tram runs");
     let said = String::from_utf8_lossy(&verified.stdout);
-    assert!(verified.status.success(), "{said}{}", String::from_utf8_lossy(&verified.stderr));
+    assert!(
+        verified.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&verified.stderr)
+    );
     witness.stop(Duration::from_secs(10));
 }

@@ -108,7 +108,12 @@ async fn every_mutation_is_found_by_the_detector_of_its_class() {
         }
     }
     table.print(rounds, seed);
-    assert!(missed.is_empty(), "{} of {rounds} missed:\n{}", missed.len(), missed.join("\n"));
+    assert!(
+        missed.is_empty(),
+        "{} of {rounds} missed:\n{}",
+        missed.len(),
+        missed.join("\n")
+    );
 }
 
 /// A mutation, and who found it.
@@ -137,7 +142,11 @@ async fn tamper(scene: &Scene, place: &Place, class: Class, noise: &mut Noise) -
             let found = detect::on(scene, place, &mut open, &done.data).await;
             let what = format!("{}, {what}", done.what);
             let wanted = Detector::Peer;
-            return Tried { what, wanted, found };
+            return Tried {
+                what,
+                wanted,
+                found,
+            };
         }
         _ => rows::mutate(&mut open, place, class, noise).await,
     };
@@ -175,11 +184,18 @@ async fn what_cannot_be_found_is_shown_with_its_size() {
     }
     let held = scene.newest_head_of(relay);
     let size = ledger::load(&mut open).await.len();
-    println!("RESULT tamper: unseen tail of the relay after the traffic: {} leaves", size - usize::try_from(held).unwrap());
+    println!(
+        "RESULT tamper: unseen tail of the relay after the traffic: {} leaves",
+        size - usize::try_from(held).unwrap()
+    );
     // What was never logged has no leaf; bookkeeping that no evidence speaks of has no digest.
     for (what, sql) in rows::UNPROTECTED {
         sqlx::query("BEGIN").execute(&mut open).await.unwrap();
-        let changed = sqlx::query(*sql).execute(&mut open).await.unwrap().rows_affected();
+        let changed = sqlx::query(*sql)
+            .execute(&mut open)
+            .await
+            .unwrap()
+            .rows_affected();
         let found = detect::on(&scene, relay, &mut open, &relay.data).await;
         assert!(found.is_empty(), "{what} is found now: {found:?}");
         println!("RESULT tamper, not found: {what} ({changed} rows)");

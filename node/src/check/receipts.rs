@@ -54,7 +54,11 @@ async fn bundle(run: &mut Run<'_>, row: &SqliteRow) -> Result<(), sqlx::Error> {
         }
     };
     if statements.iter().any(|one| one.station.as_str() != station) {
-        run.found(What::Receipt, place.clone(), "its row names another station");
+        run.found(
+            What::Receipt,
+            place.clone(),
+            "its row names another station",
+        );
     }
     if let Some(directory) = &run.settings.directory {
         match believe(directory, &bundle, received) {
@@ -101,7 +105,10 @@ async fn receipt(
         }
     };
     if let Some(problem) = problem {
-        let (place, to) = (format!("desk_receipt row {leaf}"), statement.recipient.as_str());
+        let (place, to) = (
+            format!("desk_receipt row {leaf}"),
+            statement.recipient.as_str(),
+        );
         run.about(What::Receipt, place, problem, Some(&envelope), Some(to));
     }
     Ok(())
@@ -121,7 +128,13 @@ async fn without_bundle(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
             format!("desk_receipt row {}", hex(&leaf)),
             "the bundle that proves it is gone",
         );
-        run.about(What::Receipt, place, detail, Some(&envelope), Some(&recipient));
+        run.about(
+            What::Receipt,
+            place,
+            detail,
+            Some(&envelope),
+            Some(&recipient),
+        );
     }
     Ok(())
 }
@@ -141,7 +154,13 @@ async fn steps(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         let recipient: String = row.try_get("recipient")?;
         let detail = "the receipt behind it says something else or is gone";
         let place = format!("desk_step row {seq}");
-        run.about(What::Receipt, place, detail, Some(&envelope), Some(&recipient));
+        run.about(
+            What::Receipt,
+            place,
+            detail,
+            Some(&envelope),
+            Some(&recipient),
+        );
     }
     Ok(())
 }

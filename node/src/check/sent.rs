@@ -33,7 +33,9 @@ async fn envelopes(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         .bind(PAGE)
         .fetch_all(&mut *run.connection)
         .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
         after = last.try_get("id")?;
         for row in &rows {
             let id: String = row.try_get("id")?;
@@ -101,7 +103,9 @@ async fn of_station(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
     let mut after = i64::MIN;
     loop {
         let page = of_desk(run.connection, after).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
         after = last.key;
         for one in &page {
             let id = one.id.to_string();
@@ -112,7 +116,13 @@ async fn of_station(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
                     .await?;
                 if row.try_get::<i64, _>("n")? == 0 {
                     let detail = "the station sent it, and the desk has no row of it";
-                    run.about(What::Envelope, format!("desk_envelope {id}"), detail, Some(&id), None);
+                    run.about(
+                        What::Envelope,
+                        format!("desk_envelope {id}"),
+                        detail,
+                        Some(&id),
+                        None,
+                    );
                 }
             }
             for recipient in &one.delivered {
@@ -178,7 +188,13 @@ async fn documents(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
     for row in &rows {
         let (id, place): (String, String) = (row.try_get("id")?, row.try_get("place")?);
         let detail = "a row that belongs to it (packet, envelope, document or recipient) is gone";
-        run.about(What::Packet, format!("{place} row {id}"), detail, Some(&id), None);
+        run.about(
+            What::Packet,
+            format!("{place} row {id}"),
+            detail,
+            Some(&id),
+            None,
+        );
     }
     Ok(())
 }
@@ -211,7 +227,13 @@ async fn recipients(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         let state: String = row.try_get("state")?;
         let detail = format!("it shows `{state}`, and the receipts do not say so");
         let place = format!("desk_recipient row ({envelope}, {recipient})");
-        run.about(What::Receipt, place, detail, Some(&envelope), Some(&recipient));
+        run.about(
+            What::Receipt,
+            place,
+            detail,
+            Some(&envelope),
+            Some(&recipient),
+        );
     }
     Ok(())
 }
@@ -227,7 +249,9 @@ async fn inbox(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         .bind(PAGE)
         .fetch_all(&mut *run.connection)
         .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
         after = last.try_get("seq")?;
         for row in &rows {
             let (id, agency): (String, String) = (row.try_get("envelope")?, row.try_get("agency")?);
@@ -240,7 +264,13 @@ async fn inbox(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
             };
             let place = format!("desk_inbox row ({id}, {agency})");
             if let Some(problem) = problem {
-                run.about(What::Envelope, place.clone(), problem, Some(&id), Some(&agency));
+                run.about(
+                    What::Envelope,
+                    place.clone(),
+                    problem,
+                    Some(&id),
+                    Some(&agency),
+                );
             }
             if let Some(problem) = of_inbox(run, &id, &agency, &state).await? {
                 run.about(What::Receipt, place, problem, Some(&id), Some(&agency));

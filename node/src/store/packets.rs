@@ -15,9 +15,9 @@ use bytes::Bytes;
 use sqlx::{Row, SqlitePool};
 
 use formats::id::Digest;
-use sha2::{Digest as _, Sha256};
 use relay::store::DeskRows;
 use relay::store::body::{FolderSync, sync_file};
+use sha2::{Digest as _, Sha256};
 
 use crate::body::Body;
 use crate::fault::DeskError;

@@ -56,7 +56,10 @@ pub(super) async fn run(arguments: &Check) -> ExitCode {
     }
     match data {
         Some(data) => store(&data, &settings, arguments.json).await,
-        None => unusable("say which folder: --data DIR or --config FILE", arguments.json),
+        None => unusable(
+            "say which folder: --data DIR or --config FILE",
+            arguments.json,
+        ),
     }
 }
 

@@ -14,8 +14,7 @@ use super::core::Core;
 use crate::desk::Arrival;
 use crate::forward::{Batch, BatchLeg};
 use crate::store::{
-    Accept, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome,
-    Write,
+    Accept, Change, CommitError, Committed, EnvelopeKey, LegId, LegState, Move, Outcome, Write,
 };
 
 /// What has to be told once the change is durable.

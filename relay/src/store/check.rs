@@ -104,10 +104,7 @@ impl What {
                 "Mốc ký của nhật ký không khớp với nhật ký",
                 "a signed checkpoint does not fit the log",
             ),
-            Self::Database => (
-                "Tệp cơ sở dữ liệu bị hỏng",
-                "the database file is damaged",
-            ),
+            Self::Database => ("Tệp cơ sở dữ liệu bị hỏng", "the database file is damaged"),
             Self::Envelope => (
                 "Dòng dữ liệu của phong bì không khớp với phần đầu đã ký",
                 "an envelope's row does not agree with its signed header",
@@ -487,7 +484,13 @@ impl Run<'_> {
     }
 
     /// A finding about a leaf.
-    fn found_leaf(&mut self, what: What, epoch: &Epoch, index: u64, detail: String) -> &mut Finding {
+    fn found_leaf(
+        &mut self,
+        what: What,
+        epoch: &Epoch,
+        index: u64,
+        detail: String,
+    ) -> &mut Finding {
         let place = format!("leaf {index} of {}", epoch.origin);
         let found = self.found(what, &place, detail);
         found.log = Some(epoch.origin.clone());
@@ -523,7 +526,9 @@ fn hex(bytes: &[u8]) -> String {
 /// When an id was made: ids are UUIDs of version 7.
 fn id_time(bytes: &[u8]) -> Option<Timestamp> {
     let ms = bytes.get(..6)?;
-    let ms = ms.iter().fold(0_i64, |all, byte| (all << 8) | i64::from(*byte));
+    let ms = ms
+        .iter()
+        .fold(0_i64, |all, byte| (all << 8) | i64::from(*byte));
     Some(Timestamp::from_unix_ms(ms))
 }
 

@@ -10,9 +10,9 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use crate::store::leg::{EnvelopeKey, LegId};
 use crate::store::memory::Memory;
+use crate::store::mend::{self, Place};
 use crate::store::read::ReadError;
 use crate::store::rows::{EnvelopeEntry, LEG_COLUMNS, LegRow, name};
-use crate::store::mend::{self, Place};
 use crate::store::{Change, Write};
 
 /// What a batch needs and the memory does not have.
@@ -69,7 +69,8 @@ pub(super) async fn load(
     Ok(())
 }
 
-const ENTRY_COLUMNS: &str = "e.key, e.header, e.header_digest, e.keep_body, e.body_kind, e.body_file";
+const ENTRY_COLUMNS: &str =
+    "e.key, e.header, e.header_digest, e.keep_body, e.body_kind, e.body_file";
 
 async fn entries_by_name(
     connection: &mut SqliteConnection,
@@ -132,7 +133,9 @@ async fn entries(
                 let now = Timestamp::from_unix_ms(0);
                 mend::mend(connection, Place::Envelope(key), now).await?;
                 let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-                query.push(ENTRY_COLUMNS).push(" FROM envelope e WHERE e.key = ");
+                query
+                    .push(ENTRY_COLUMNS)
+                    .push(" FROM envelope e WHERE e.key = ");
                 query.push_bind(key);
                 let again = query.build().fetch_one(&mut *connection).await?;
                 match EnvelopeEntry::read(&again) {

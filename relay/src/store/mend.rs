@@ -129,7 +129,8 @@ async fn one_statement(
         return Ok(Mended::Cannot);
     };
     if own.as_slice() != leaf {
-        let fits = |salt: &[u8], body: &[u8]| hash(salt, body).is_some_and(|own| own.as_slice() == leaf);
+        let fits =
+            |salt: &[u8], body: &[u8]| hash(salt, body).is_some_and(|own| own.as_slice() == leaf);
         if is_one_bit_off(&own, &leaf) {
             leaf = own.to_vec();
         } else {
@@ -173,12 +174,13 @@ async fn tile(
     first_position: i64,
     now: Timestamp,
 ) -> Result<Mended, sqlx::Error> {
-    let row = sqlx::query("SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number = ?")
-        .bind(epoch)
-        .bind(level)
-        .bind(number)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number = ?")
+            .bind(epoch)
+            .bind(level)
+            .bind(number)
+            .fetch_optional(&mut *connection)
+            .await?;
     let below = if level == 0 {
         let first = first_position + number * 256;
         sqlx::query("SELECT leaf AS hash FROM statement WHERE position >= ? AND position < ? ORDER BY position")
@@ -221,14 +223,16 @@ async fn tile(
     if !agrees {
         return Ok(Mended::Cannot);
     }
-    sqlx::query("INSERT OR REPLACE INTO tile (epoch, level, number, root, hashes) VALUES (?, ?, ?, ?, ?)")
-        .bind(epoch)
-        .bind(level)
-        .bind(number)
-        .bind(root)
-        .bind(tile.to_bytes())
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO tile (epoch, level, number, root, hashes) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(epoch)
+    .bind(level)
+    .bind(number)
+    .bind(root)
+    .bind(tile.to_bytes())
+    .execute(&mut *connection)
+    .await?;
     remember(connection, "tile", number, now, was).await?;
     Ok(Mended::Now)
 }
@@ -248,7 +252,12 @@ async fn remember(
         .bind(was)
         .execute(connection)
         .await?;
-    tracing::warn!(code = "TRAM-346", place, row, "a damaged row was put right from its digests");
+    tracing::warn!(
+        code = "TRAM-346",
+        place,
+        row,
+        "a damaged row was put right from its digests"
+    );
     Ok(())
 }
 

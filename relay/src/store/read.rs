@@ -435,7 +435,9 @@ fn stored_envelope(row: &SqliteRow) -> Result<StoredEnvelope, ReadError> {
     if header.digest().as_bytes().as_slice() != digest
         || context.id.as_bytes().as_slice() != row.try_get::<Vec<u8>, _>("id")?
     {
-        return Err(damaged("the header is not the one of its digest and id".to_owned()));
+        return Err(damaged(
+            "the header is not the one of its digest and id".to_owned(),
+        ));
     }
     let kind: i64 = row.try_get("body_kind")?;
     let body = match kind {

@@ -159,14 +159,19 @@ impl Store {
             let salt: Vec<u8> = row.try_get("salt")?;
             let leaf: Vec<u8> = row.try_get("leaf")?;
             let good = <[u8; 32]>::try_from(salt).is_ok_and(|salt| {
-                formats::statement::leaf_hash(&salt, &body).as_bytes().as_slice() == leaf
+                formats::statement::leaf_hash(&salt, &body)
+                    .as_bytes()
+                    .as_slice()
+                    == leaf
             });
             let (id, header): (Vec<u8>, Vec<u8>) =
                 (row.try_get("envelope_id")?, row.try_get("header_digest")?);
-            let named = formats::statement::Statement::parse(&body).ok().is_none_or(|one| {
-                one.envelope.as_bytes().as_slice() == id
-                    && one.header_digest.as_bytes().as_slice() == header
-            });
+            let named = formats::statement::Statement::parse(&body)
+                .ok()
+                .is_none_or(|one| {
+                    one.envelope.as_bytes().as_slice() == id
+                        && one.header_digest.as_bytes().as_slice() == header
+                });
             if !(good && named) {
                 self.try_mending(Place::Statement(position), step).await;
             }
@@ -206,7 +211,9 @@ impl Store {
         match self.mend(place).await {
             Mended::Fine => {}
             Mended::Now => step.mended += 1,
-            Mended::Cannot => step.lost.push(format!("{place:?}: no digest proves what it was")),
+            Mended::Cannot => step
+                .lost
+                .push(format!("{place:?}: no digest proves what it was")),
         }
     }
 
@@ -240,7 +247,7 @@ impl Store {
 }
 
 /// The file is there and could not be opened: says nothing about what lies in it.
-fn is_passing(error: &BodyError) -> bool {
+pub(crate) fn is_passing(error: &BodyError) -> bool {
     matches!(error, BodyError::Missing { source, .. }
         if source.kind() != std::io::ErrorKind::NotFound)
 }

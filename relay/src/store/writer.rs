@@ -30,7 +30,8 @@ use crate::store::plan::{Circle, Plan, Planner};
 use crate::store::read::ReadError;
 use crate::store::sqlite::Counters;
 use crate::store::{
-    BodyPlace, Change, CommitError, LogConflict, Outcome, SeenHead, Write, flush, heads, mend, upkeep,
+    BodyPlace, Change, CommitError, LogConflict, Outcome, SeenHead, Write, flush, heads, mend,
+    upkeep,
 };
 
 /// Inline body bytes in one batch: it must stay in memory and in the WAL at once.
@@ -440,7 +441,8 @@ impl Writer {
             Chore::Mend(place) => {
                 // What is in memory of it may be what was damaged.
                 self.memory.clear();
-                let mended = mend::mend(&mut self.connection, place, self.around.clock.now()).await?;
+                let mended =
+                    mend::mend(&mut self.connection, place, self.around.clock.now()).await?;
                 Ok(match mended {
                     mend::Mended::Fine => 0,
                     mend::Mended::Now => 1,

@@ -40,7 +40,9 @@ fn written(world: &World, count: usize) -> Vec<Letter> {
 async fn deliver(b: &Station, told: &mut Told, counts: &mut HashMap<String, usize>, wanted: usize) {
     for _ in 0..wanted {
         let arrival = soon("arrival", told.arrivals.recv()).await.unwrap();
-        *counts.entry(arrival.header.context().id.to_string()).or_default() += 1;
+        *counts
+            .entry(arrival.header.context().id.to_string())
+            .or_default() += 1;
         let taken = Move {
             leg: arrival.leg,
             expect: vec![],
@@ -103,13 +105,19 @@ async fn old_frames_deliver_nothing_twice_after_a_restart_and_after_a_restore() 
         .collect();
     let mut counts = HashMap::new();
     let peer = Peer::connect(&world).await;
-    assert_eq!(replay(&peer, &frames[..LETTERS / 2], LETTERS / 2).await, LETTERS / 2);
+    assert_eq!(
+        replay(&peer, &frames[..LETTERS / 2], LETTERS / 2).await,
+        LETTERS / 2
+    );
     deliver(&b, &mut told, &mut counts, LETTERS / 2).await;
     peer.close().await;
     relay.shutdown().await;
     drop(relay);
     // A backup that knows the first half.
-    let (data, backup) = (&world.relay.config.data, world.relay.config.data.with_extension("backup"));
+    let (data, backup) = (
+        &world.relay.config.data,
+        world.relay.config.data.with_extension("backup"),
+    );
     copy(data, &backup);
 
     let relay = start(&world.relay, None).await;

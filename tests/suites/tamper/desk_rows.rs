@@ -60,16 +60,27 @@ async fn alter(open: &mut SqliteConnection, place: &Place, noise: &mut Noise) ->
     match nth.checked_sub(BLOBS.len()) {
         None => {
             let (table, key, column) = BLOBS[nth];
-            let sql = format!("SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key}");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *open).await.unwrap();
+            let sql = format!(
+                "SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key}"
+            );
+            let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .fetch_all(&mut *open)
+                .await
+                .unwrap();
             let at = below(noise, rows.len());
             let mut bytes: Vec<u8> = rows[at].get(1);
             let old = bytes.clone();
             let bit = turn(&mut bytes, noise);
-            let sql = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2 AND {key} = \
-                (SELECT {key} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key} LIMIT 1 OFFSET ?3)");
+            let sql = format!(
+                "UPDATE {table} SET {column} = ?1 WHERE {column} = ?2 AND {key} = \
+                (SELECT {key} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key} LIMIT 1 OFFSET ?3)"
+            );
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(bytes).bind(old);
-            let done = query.bind(i64::try_from(at).unwrap()).execute(open).await.unwrap();
+            let done = query
+                .bind(i64::try_from(at).unwrap())
+                .execute(open)
+                .await
+                .unwrap();
             assert_eq!(done.rows_affected(), 1, "{table}.{column}");
             (format!("{table}.{column} row {at}, bit {bit}"), None)
         }
@@ -90,7 +101,10 @@ async fn alter(open: &mut SqliteConnection, place: &Place, noise: &mut Noise) ->
             let salt = i64::try_from(3 + below(noise, 500)).unwrap();
             let done = sqlx::query(sql).bind(salt).execute(open).await.unwrap();
             assert_eq!(done.rows_affected(), 1);
-            ("a document shown as taken over that was not".to_owned(), None)
+            (
+                "a document shown as taken over that was not".to_owned(),
+                None,
+            )
         }
     }
 }
@@ -100,23 +114,33 @@ type Statements = (&'static str, &'static [&'static str]);
 const DROPS: &[Statements] = &[
     (
         "a receipt",
-        &["DELETE FROM desk_receipt WHERE leaf = (SELECT leaf FROM desk_receipt ORDER BY (at * 31) % ?, leaf LIMIT 1)"],
+        &[
+            "DELETE FROM desk_receipt WHERE leaf = (SELECT leaf FROM desk_receipt ORDER BY (at * 31) % ?, leaf LIMIT 1)",
+        ],
     ),
     (
         "a bundle",
-        &["DELETE FROM desk_bundle WHERE digest = (SELECT digest FROM desk_bundle ORDER BY (received * 31) % ?, digest LIMIT 1)"],
+        &[
+            "DELETE FROM desk_bundle WHERE digest = (SELECT digest FROM desk_bundle ORDER BY (received * 31) % ?, digest LIMIT 1)",
+        ],
     ),
     (
         "a packet",
-        &["DELETE FROM desk_packet WHERE digest = (SELECT digest FROM desk_packet ORDER BY (bytes * 31) % ?, digest LIMIT 1)"],
+        &[
+            "DELETE FROM desk_packet WHERE digest = (SELECT digest FROM desk_packet ORDER BY (bytes * 31) % ?, digest LIMIT 1)",
+        ],
     ),
     (
         "an arrival",
-        &["DELETE FROM desk_inbox WHERE seq = (SELECT seq FROM desk_inbox ORDER BY (seq * 7919) % ? LIMIT 1)"],
+        &[
+            "DELETE FROM desk_inbox WHERE seq = (SELECT seq FROM desk_inbox ORDER BY (seq * 7919) % ? LIMIT 1)",
+        ],
     ),
     (
         "a recipient",
-        &["DELETE FROM desk_recipient WHERE envelope = (SELECT envelope FROM desk_recipient ORDER BY (accepted_at * 31) % ?, envelope LIMIT 1)"],
+        &[
+            "DELETE FROM desk_recipient WHERE envelope = (SELECT envelope FROM desk_recipient ORDER BY (accepted_at * 31) % ?, envelope LIMIT 1)",
+        ],
     ),
     (
         "a document that was sent, with all the desk's rows about it",
@@ -147,46 +171,62 @@ const SWAPS: &[Statements] = &[
     ),
     (
         "the recipients of two receipts",
-        &["UPDATE desk_receipt SET recipient = CASE recipient WHEN 'H01.36' THEN 'H01.36.04' ELSE 'H01.36' END \
-           WHERE at % 1 = 0 * ?"],
+        &[
+            "UPDATE desk_receipt SET recipient = CASE recipient WHEN 'H01.36' THEN 'H01.36.04' ELSE 'H01.36' END \
+           WHERE at % 1 = 0 * ?",
+        ],
     ),
     (
         "the salts of two envelopes",
-        &["UPDATE desk_envelope SET salt = (SELECT o.salt FROM desk_envelope o WHERE o.id <> desk_envelope.id \
-           ORDER BY (o.created * 31) % ?, o.id LIMIT 1)"],
+        &[
+            "UPDATE desk_envelope SET salt = (SELECT o.salt FROM desk_envelope o WHERE o.id <> desk_envelope.id \
+           ORDER BY (o.created * 31) % ?, o.id LIMIT 1)",
+        ],
     ),
 ];
 
 const REPLAYS: &[Statements] = &[
     (
         "a document that was taken over is offered again",
-        &["UPDATE desk_inbox SET state = 'new' WHERE seq = (SELECT seq FROM desk_inbox WHERE \
-           state = 'acknowledged' ORDER BY (seq * 7919) % ? LIMIT 1)"],
+        &[
+            "UPDATE desk_inbox SET state = 'new' WHERE seq = (SELECT seq FROM desk_inbox WHERE \
+           state = 'acknowledged' ORDER BY (seq * 7919) % ? LIMIT 1)",
+        ],
     ),
     (
         "a step of a history under another envelope",
-        &["INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf) SELECT \
+        &[
+            "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf) SELECT \
              (SELECT max(id) FROM desk_envelope), 'H01.36.09', event, at, recorded, who, leaf FROM desk_step \
-           WHERE leaf IS NOT NULL ORDER BY (seq * 7919) % ? LIMIT 1"],
+           WHERE leaf IS NOT NULL ORDER BY (seq * 7919) % ? LIMIT 1",
+        ],
     ),
     (
         "an old receipt under another leaf",
-        &["INSERT INTO desk_receipt SELECT randomblob(32), envelope, recipient, 'ContentHandover', at, station, \
-             bundle, position FROM desk_receipt ORDER BY (at * 31) % ?, leaf LIMIT 1"],
+        &[
+            "INSERT INTO desk_receipt SELECT randomblob(32), envelope, recipient, 'ContentHandover', at, station, \
+             bundle, position FROM desk_receipt ORDER BY (at * 31) % ?, leaf LIMIT 1",
+        ],
     ),
 ];
 
 const BACK_DATES: &[Statements] = &[
     (
         "a delivery shown earlier",
-        &["UPDATE desk_recipient SET delivered_at = delivered_at - 1000 * ? WHERE delivered_at IS NOT NULL"],
+        &[
+            "UPDATE desk_recipient SET delivered_at = delivered_at - 1000 * ? WHERE delivered_at IS NOT NULL",
+        ],
     ),
     (
         "a receipt's time",
-        &["UPDATE desk_receipt SET at = at - 60000 * ? WHERE leaf = (SELECT max(leaf) FROM desk_receipt)"],
+        &[
+            "UPDATE desk_receipt SET at = at - 60000 * ? WHERE leaf = (SELECT max(leaf) FROM desk_receipt)",
+        ],
     ),
     (
         "a step's time",
-        &["UPDATE desk_step SET at = at - 60000 * ? WHERE seq = (SELECT max(seq) FROM desk_step WHERE leaf IS NOT NULL)"],
+        &[
+            "UPDATE desk_step SET at = at - 60000 * ? WHERE seq = (SELECT max(seq) FROM desk_step WHERE leaf IS NOT NULL)",
+        ],
     ),
 ];

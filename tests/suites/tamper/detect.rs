@@ -114,7 +114,9 @@ async fn local(
 ) -> Vec<Finding> {
     let mut report = check::connection(open, data, settings).await.unwrap();
     if place.is_node {
-        node::check::desk(open, data, settings, &mut report).await.unwrap();
+        node::check::desk(open, data, settings, &mut report)
+            .await
+            .unwrap();
     }
     // Files of bodies that only a backup lacks are no sign of anything.
     report.findings.retain(|one| !one.what.is_harmless());

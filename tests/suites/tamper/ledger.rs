@@ -35,10 +35,12 @@ impl Leaf {
 
 /// All leaves as they stand (salts that are damaged count as zero).
 pub async fn load(open: &mut SqliteConnection) -> Vec<Leaf> {
-    let rows = sqlx::query("SELECT envelope_id, header_digest, salt, body FROM statement ORDER BY position")
-        .fetch_all(open)
-        .await
-        .unwrap();
+    let rows = sqlx::query(
+        "SELECT envelope_id, header_digest, salt, body FROM statement ORDER BY position",
+    )
+    .fetch_all(open)
+    .await
+    .unwrap();
     rows.iter()
         .map(|row| Leaf {
             envelope: row.get(0),
@@ -64,12 +66,21 @@ pub async fn rewrite(
             let sql = "DELETE FROM statement WHERE position > ?";
             let last = i64::try_from(index).unwrap();
             sqlx::query(sql).bind(last).execute(open).await.unwrap();
-            return Done::rows(format!("cut after {index} leaves, nothing else"), Detector::Local);
+            return Done::rows(
+                format!("cut after {index} leaves, nothing else"),
+                Detector::Local,
+            );
         }
         cut(open, place, leaves, index).await;
-        return Done::rows(format!("cut after {index} leaves, all made to fit"), Detector::Peer);
+        return Done::rows(
+            format!("cut after {index} leaves, all made to fit"),
+            Detector::Peer,
+        );
     }
-    let how = *pick(noise, &["time", "erase", "insert", "order", "salt", "recipient"]);
+    let how = *pick(
+        noise,
+        &["time", "erase", "insert", "order", "salt", "recipient"],
+    );
     let what = format!("leaf {index} rewritten ({how}), all made to fit and signed again");
     rewrite_at(open, place, index, how).await;
     Done::rows(what, Detector::Peer)
@@ -98,7 +109,10 @@ pub async fn rewrite_at(open: &mut SqliteConnection, place: &Place, index: usize
         }
         "erase" => {
             let gone = leaves[index].envelope.clone();
-            first = leaves.iter().position(|leaf| leaf.envelope == gone).unwrap();
+            first = leaves
+                .iter()
+                .position(|leaf| leaf.envelope == gone)
+                .unwrap();
             leaves.retain(|leaf| leaf.envelope != gone);
             forget(open, place, &gone).await;
         }
@@ -122,7 +136,11 @@ pub async fn rewrite_at(open: &mut SqliteConnection, place: &Place, index: usize
 async fn cut(open: &mut SqliteConnection, place: &Place, mut leaves: Vec<Leaf>, size: usize) {
     let gone = leaves.split_off(size);
     let kept: HashSet<&Vec<u8>> = leaves.iter().map(|leaf| &leaf.envelope).collect();
-    for envelope in gone.iter().map(|leaf| &leaf.envelope).collect::<HashSet<_>>() {
+    for envelope in gone
+        .iter()
+        .map(|leaf| &leaf.envelope)
+        .collect::<HashSet<_>>()
+    {
         if !kept.contains(envelope) {
             forget(open, place, envelope).await;
         }
@@ -138,18 +156,28 @@ async fn forget(open: &mut SqliteConnection, place: &Place, id: &[u8]) {
         format!("DELETE FROM leg WHERE envelope IN {key}"),
         "DELETE FROM envelope WHERE id = ?".to_owned(),
     ] {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_vec()).execute(&mut *open).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id.to_vec())
+            .execute(&mut *open)
+            .await
+            .unwrap();
     }
     if place.is_node {
         let bytes: [u8; 16] = id.try_into().unwrap();
-        let text = formats::id::EnvelopeId::from_bytes(bytes).unwrap().to_string();
+        let text = formats::id::EnvelopeId::from_bytes(bytes)
+            .unwrap()
+            .to_string();
         for sql in [
             "DELETE FROM desk_inbox WHERE envelope = ?",
             "DELETE FROM desk_recipient WHERE envelope = ?",
             "DELETE FROM desk_document WHERE id = ?",
             "DELETE FROM desk_envelope WHERE id = ?",
         ] {
-            sqlx::query(sql).bind(&text).execute(&mut *open).await.unwrap();
+            sqlx::query(sql)
+                .bind(&text)
+                .execute(&mut *open)
+                .await
+                .unwrap();
         }
     }
 }
@@ -161,7 +189,11 @@ async fn save(open: &mut SqliteConnection, place: &Place, mut leaves: Vec<Leaf>,
     let position = |index: usize| i64::try_from(index + 1).unwrap();
     let run = "DELETE FROM statement WHERE position > ?";
     let from = i64::try_from(first).unwrap();
-    sqlx::query(run).bind(from).execute(&mut *open).await.unwrap();
+    sqlx::query(run)
+        .bind(from)
+        .execute(&mut *open)
+        .await
+        .unwrap();
     for (index, leaf) in leaves.iter_mut().enumerate() {
         if let Some(mut one) = leaf.statement() {
             let key = (leaf.header.clone(), one.recipient.clone());
@@ -187,7 +219,10 @@ async fn save(open: &mut SqliteConnection, place: &Place, mut leaves: Vec<Leaf>,
             .unwrap();
         }
     }
-    sqlx::query("DELETE FROM tile").execute(&mut *open).await.unwrap();
+    sqlx::query("DELETE FROM tile")
+        .execute(&mut *open)
+        .await
+        .unwrap();
     let (size, root) = (tree.size(), tree.root());
     for (id, tile) in tree.take_full() {
         sqlx::query("INSERT INTO tile (epoch, level, number, root, hashes) VALUES (1, ?, ?, ?, ?)")
@@ -199,7 +234,11 @@ async fn save(open: &mut SqliteConnection, place: &Place, mut leaves: Vec<Leaf>,
             .await
             .unwrap();
     }
-    sqlx::query("DELETE FROM checkpoint WHERE size > ?").bind(from).execute(&mut *open).await.unwrap();
+    sqlx::query("DELETE FROM checkpoint WHERE size > ?")
+        .bind(from)
+        .execute(&mut *open)
+        .await
+        .unwrap();
     for ((header, recipient), digest) in last {
         let sql = "UPDATE leg SET last_statement = ?1, last_epoch = 1 WHERE recipient = ?2 AND envelope = \
                    (SELECT key FROM envelope WHERE header_digest = ?3) AND last_statement <> ?1";
@@ -222,9 +261,14 @@ fn sign(place: &Place, size: u64, root: Digest) {
         root,
     };
     let now = Clock::system().now();
-    let signed =
-        pki::note::sign_checkpoint(&head, &place.log_key, &place.evidence_key, &place.evidence, now)
-            .unwrap();
+    let signed = pki::note::sign_checkpoint(
+        &head,
+        &place.log_key,
+        &place.evidence_key,
+        &place.evidence,
+        now,
+    )
+    .unwrap();
     assert_eq!(signed.parsed().unwrap().checkpoint, head);
 }
 
@@ -234,7 +278,10 @@ pub async fn grow(open: &mut SqliteConnection, place: &Place, count: usize) -> u
     let first = leaves.len();
     let legs: Vec<Leaf> = leaves
         .iter()
-        .filter(|leaf| leaf.statement().is_some_and(|one| one.event == Event::RelayAcceptance))
+        .filter(|leaf| {
+            leaf.statement()
+                .is_some_and(|one| one.event == Event::RelayAcceptance)
+        })
         .cloned()
         .collect();
     let now = Clock::system().now();

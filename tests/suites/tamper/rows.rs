@@ -46,7 +46,10 @@ pub const UNPROTECTED: &[(&str, &str)] = &[
         "when a leg is tried again, how often it was",
         "UPDATE leg SET next_at = next_at - 1000, tries = tries + 1",
     ),
-    ("turns of legs that were not the plain way", "DELETE FROM leg_turn"),
+    (
+        "turns of legs that were not the plain way",
+        "DELETE FROM leg_turn",
+    ),
     (
         "when evidence of others came",
         "UPDATE received_evidence SET received = received - 1000",
@@ -55,7 +58,10 @@ pub const UNPROTECTED: &[(&str, &str)] = &[
         "a time-stamp of our own log thrown away (others keep theirs)",
         "DELETE FROM checkpoint WHERE size = (SELECT min(size) FROM checkpoint)",
     ),
-    ("receipts owed but not sent: the sender asks again", "DELETE FROM owed_receipt"),
+    (
+        "receipts owed but not sent: the sender asks again",
+        "DELETE FROM owed_receipt",
+    ),
 ];
 
 pub async fn mutate(
@@ -167,8 +173,12 @@ pub async fn flip(
     column: &str,
     noise: &mut Noise,
 ) -> Option<Done> {
-    let sql = format!("SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *open).await.unwrap();
+    let sql =
+        format!("SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .fetch_all(&mut *open)
+        .await
+        .unwrap();
     if rows.is_empty() {
         return None;
     }
@@ -176,7 +186,12 @@ pub async fn flip(
     let (id, mut bytes): (i64, Vec<u8>) = (row.get(0), row.get(1));
     let bit = turn(&mut bytes, noise);
     let sql = format!("UPDATE OR IGNORE {table} SET {column} = ? WHERE rowid = ?");
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(bytes).bind(id).execute(open).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(bytes)
+        .bind(id)
+        .execute(open)
+        .await
+        .unwrap();
     Some(Done::local(format!("{table}.{column} row {id}, bit {bit}")))
 }
 
@@ -227,7 +242,10 @@ async fn drop_row(open: &mut SqliteConnection, place: &Place, noise: &mut Noise)
         2 => ("an envelope with its legs", any("envelope", "key > 0")),
         3 => ("a tile", any("tile", "level = 0")),
         4 => ("another station's evidence", any("received_evidence", "1")),
-        5 => ("the first leaf", "DELETE FROM statement WHERE position < 2 + 0 * ?".to_owned()),
+        5 => (
+            "the first leaf",
+            "DELETE FROM statement WHERE position < 2 + 0 * ?".to_owned(),
+        ),
         _ => {
             let files = std::fs::read_dir(place.data.join("bodies")).unwrap();
             let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
@@ -245,7 +263,11 @@ async fn drop_row(open: &mut SqliteConnection, place: &Place, noise: &mut Noise)
         }
     };
     let salt = i64::try_from(101 + 2 * below(noise, 400)).unwrap();
-    let done = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(salt).execute(&mut *open).await.unwrap();
+    let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(salt)
+        .execute(&mut *open)
+        .await
+        .unwrap();
     if done.rows_affected() == 0 {
         return flip(open, "statement", "leaf", noise).await.unwrap();
     }
@@ -261,9 +283,17 @@ async fn drop_row(open: &mut SqliteConnection, place: &Place, noise: &mut Noise)
 }
 
 /// Two different rows of a table, as rowids.
-async fn two(open: &mut SqliteConnection, table: &str, only: &str, noise: &mut Noise) -> (i64, i64) {
+async fn two(
+    open: &mut SqliteConnection,
+    table: &str,
+    only: &str,
+    noise: &mut Noise,
+) -> (i64, i64) {
     let sql = format!("SELECT rowid FROM {table} WHERE {only} ORDER BY rowid");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(open).await.unwrap();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .fetch_all(open)
+        .await
+        .unwrap();
     let first = below(noise, rows.len());
     let second = (first + 1 + below(noise, rows.len() - 1)) % rows.len();
     (rows[first].get(0), rows[second].get(0))
@@ -293,13 +323,20 @@ async fn swap(open: &mut SqliteConnection, noise: &mut Noise) -> Done {
         ("statement", "position > 1", &["salt", "body"]),
         ("statement", stamped, whole),
         ("envelope", "body_kind = 2", &["header_signature"]),
-        ("envelope", "body_kind = 2 AND length(header_digest) = 32", &["header"]),
+        (
+            "envelope",
+            "body_kind = 2 AND length(header_digest) = 32",
+            &["header"],
+        ),
         ("received_evidence", "1", &["bundle"]),
     ];
     let (table, only, columns) = *pick(noise, &choices);
     let (a, b) = two(open, table, only, noise).await;
     exchange(open, table, columns, a, b).await;
-    Done::local(format!("{} of {table} rows {a} and {b}", columns.join(", ")))
+    Done::local(format!(
+        "{} of {table} rows {a} and {b}",
+        columns.join(", ")
+    ))
 }
 
 async fn replay(open: &mut SqliteConnection, noise: &mut Noise) -> Done {
@@ -315,15 +352,32 @@ async fn replay(open: &mut SqliteConnection, noise: &mut Noise) -> Done {
             let sql = "SELECT a.envelope AS a, b.envelope AS b FROM received_evidence a, received_evidence b \
                        WHERE a.envelope <> b.envelope ORDER BY (a.envelope * 31 + b.envelope) % ? LIMIT 1";
             let salt = i64::try_from(3 + below(noise, 500)).unwrap();
-            let row = sqlx::query(sql).bind(salt).fetch_one(&mut *open).await.unwrap();
+            let row = sqlx::query(sql)
+                .bind(salt)
+                .fetch_one(&mut *open)
+                .await
+                .unwrap();
             let (a, b): (i64, i64) = (row.get(0), row.get(1));
             let sql = "INSERT OR IGNORE INTO received_evidence SELECT ?, digest, received, bundle \
                        FROM received_evidence WHERE envelope = ?";
-            sqlx::query(sql).bind(a).bind(b).execute(open).await.unwrap();
-            Done::local(format!("evidence of envelope {b} kept for envelope {a} too"))
+            sqlx::query(sql)
+                .bind(a)
+                .bind(b)
+                .execute(open)
+                .await
+                .unwrap();
+            Done::local(format!(
+                "evidence of envelope {b} kept for envelope {a} too"
+            ))
         }
         _ => {
-            let (a, _) = two(open, "leg", "phase = 4 AND last_statement IS NOT NULL", noise).await;
+            let (a, _) = two(
+                open,
+                "leg",
+                "phase = 4 AND last_statement IS NOT NULL",
+                noise,
+            )
+            .await;
             let sql = "UPDATE leg SET phase = 0, next_at = received WHERE id = ?";
             sqlx::query(sql).bind(a).execute(&mut *open).await.unwrap();
             let sql = "UPDATE envelope SET body_kind = 0, body = zeroblob(100) WHERE body_kind = 2 AND \
@@ -346,12 +400,19 @@ async fn back_date(open: &mut SqliteConnection, noise: &mut Noise) -> Done {
             let only = "position > 1 AND position <= (SELECT max(size) FROM checkpoint)";
             let (a, _) = two(open, "statement", only, noise).await;
             restate(open, a, by, true).await;
-            Done::local(format!("statement {a} dated back {by} ms, its leaf hash made to fit"))
+            Done::local(format!(
+                "statement {a} dated back {by} ms, its leaf hash made to fit"
+            ))
         }
         2 => {
             let (a, _) = two(open, "leg", "last_statement IS NOT NULL", noise).await;
             let sql = "UPDATE leg SET received = received - ? WHERE id = ?";
-            sqlx::query(sql).bind(by).bind(a).execute(open).await.unwrap();
+            sqlx::query(sql)
+                .bind(by)
+                .bind(a)
+                .execute(open)
+                .await
+                .unwrap();
             Done::local(format!("leg {a} said to have come {by} ms earlier"))
         }
         3 => {
@@ -362,7 +423,12 @@ async fn back_date(open: &mut SqliteConnection, noise: &mut Noise) -> Done {
         _ => {
             let (a, _) = two(open, "checkpoint", "1", noise).await;
             let sql = "UPDATE checkpoint SET stamped = stamped - ? WHERE rowid = ?";
-            sqlx::query(sql).bind(by + 660_000).bind(a).execute(open).await.unwrap();
+            sqlx::query(sql)
+                .bind(by + 660_000)
+                .bind(a)
+                .execute(open)
+                .await
+                .unwrap();
             Done::local(format!("checkpoint row {a} said to be stamped earlier"))
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use formats::checkpoint::Checkpoint;
+use formats::checkpoint::{Checkpoint, SignedCheckpoint};
 use formats::receipt::ReceiptBundle;
 use pki::cert::Certificate;
 use pki::key::{LogKey, SigningKey};
@@ -19,7 +19,12 @@ use tests::world::{Topology, World, agency, node, relay};
 
 const A: &str = "H01.36";
 pub const BS: [&str; 6] = [
-    "H01.36.04", "H01.36.05", "H01.36.06", "H01.36.07", "H01.36.08", "H01.36.09",
+    "H01.36.04",
+    "H01.36.05",
+    "H01.36.06",
+    "H01.36.07",
+    "H01.36.08",
+    "H01.36.09",
 ];
 const SOON: Duration = Duration::from_secs(60);
 /// Phases of traffic; a backup is made after each but the last.
@@ -59,7 +64,11 @@ impl Scene {
         let mut world = World::start(&Topology {
             stations: vec![
                 relay("relay-bac", &[]),
-                node("node-a", &["relay-bac"], vec![agency(A, "Sở Nội vụ tỉnh A")]),
+                node(
+                    "node-a",
+                    &["relay-bac"],
+                    vec![agency(A, "Sở Nội vụ tỉnh A")],
+                ),
                 node(
                     "node-b",
                     &["relay-bac"],
@@ -96,7 +105,11 @@ impl Scene {
         let (mut heads, mut receipts) = (Vec::new(), Vec::new());
         for label in ["relay-bac", "node-a", "node-b"] {
             let station = world.station(label);
-            let (name, data, desk) = (station.name.clone(), station.data.clone(), station.is_node());
+            let (name, data, desk) = (
+                station.name.clone(),
+                station.data.clone(),
+                station.is_node(),
+            );
             held_at(&name, &data, desk, &mut heads, &mut receipts).await;
         }
         Self {
@@ -119,7 +132,9 @@ impl Scene {
     pub fn newest_head_of(&self, place: &Place) -> u64 {
         self.heads
             .iter()
-            .filter(|(holder, head)| *holder != place.name && head.origin.station().as_str() == place.name)
+            .filter(|(holder, head)| {
+                *holder != place.name && head.origin.station().as_str() == place.name
+            })
             .map(|(_, head)| head.size)
             .max()
             .unwrap_or(0)
@@ -150,10 +165,14 @@ async fn traffic(world: &World, phase: usize) {
         let answer = world.client(BS[0]).submit(packet, &number).await.unwrap();
         assert!(answer.status.is_success(), "{:#}", answer.json);
         let id = answer.id();
-        world.client(BS[0]).wait_recipients(&id, &["delivered"], SOON).await;
+        world
+            .client(BS[0])
+            .wait_recipients(&id, &["delivered"], SOON)
+            .await;
     }
     for id in &sent {
-        a.wait_recipients(id, &["delivered", "handed_over"], SOON).await;
+        a.wait_recipients(id, &["delivered", "handed_over"], SOON)
+            .await;
     }
 }
 
@@ -208,9 +227,21 @@ async fn held_at(
         receipts.extend(kept.iter().map(|one| (name.to_owned(), one.clone())));
         bundles.extend(kept);
     }
-    for bundle in bundles {
-        let head = bundle.checkpoint.parsed().unwrap().checkpoint;
-        if !heads.iter().any(|(holder, known)| holder == name && *known == head) {
+    let mut signed: Vec<SignedCheckpoint> = bundles.into_iter().map(|one| one.checkpoint).collect();
+    // The newest head of each log, as neighbours tell it over links.
+    let rows = sqlx::query("SELECT signed FROM seen_head")
+        .fetch_all(&mut open)
+        .await
+        .unwrap();
+    for row in &rows {
+        signed.push(SignedCheckpoint::decode(&row.get::<Vec<u8>, _>(0)).unwrap());
+    }
+    for one in signed {
+        let head = one.parsed().unwrap().checkpoint;
+        if !heads
+            .iter()
+            .any(|(holder, known)| holder == name && *known == head)
+        {
             heads.push((name.to_owned(), head));
         }
     }

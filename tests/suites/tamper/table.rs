@@ -16,7 +16,10 @@ pub struct Table {
 
 impl Table {
     pub fn note(&mut self, class: Class, tried: &Tried, took: Duration) {
-        self.wanted.entry((class, tried.wanted)).or_default().push(took);
+        self.wanted
+            .entry((class, tried.wanted))
+            .or_default()
+            .push(took);
         for found in &tried.found {
             *self.also.entry((class, found.by)).or_default() += 1;
         }
@@ -30,7 +33,13 @@ impl Table {
             all += times.len();
             let also: Vec<String> = Detector::ALL
                 .iter()
-                .map(|one| format!("{} {}", one.word(), self.also.get(&(*class, *one)).unwrap_or(&0)))
+                .map(|one| {
+                    format!(
+                        "{} {}",
+                        one.word(),
+                        self.also.get(&(*class, *one)).unwrap_or(&0)
+                    )
+                })
                 .collect();
             println!(
                 "RESULT tamper: {} | found by {} | {} | median {} ms, max {} ms | class found at all by: {}",
@@ -42,6 +51,8 @@ impl Table {
                 also.join(", ")
             );
         }
-        println!("RESULT tamper: {all} of {rounds} mutations found by the detector of their class (seed {seed})");
+        println!(
+            "RESULT tamper: {all} of {rounds} mutations found by the detector of their class (seed {seed})"
+        );
     }
 }

@@ -121,9 +121,8 @@ impl Claims {
         let evidence = trust.signer_of(&cms, Role::StationEvidence, stamped.unwrap_or(said))?;
         let sha256 = evidence.certificate().sha256();
         // A record of another epoch of the log names the same keys.
-        let named = |one: &&Station| {
-            one.name == *origin.station() && one.evidence_sha256.contains(&sha256)
-        };
+        let named =
+            |one: &&Station| one.name == *origin.station() && one.evidence_sha256.contains(&sha256);
         let mut why = "no record of the station names this certificate".to_owned();
         for station in self.stations.iter().filter(named) {
             match verify_by_record(&signed, station, &evidence) {

@@ -82,7 +82,9 @@ pub fn consistency(held: &Checkpoint, shown: &Checkpoint, path: &[Digest]) -> Op
 pub fn receipts(held: &ReceiptBundle, origin: &LogOrigin, leaves: &[Digest]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for proven in &held.proven {
-        let now = usize::try_from(proven.index).ok().and_then(|at| leaves.get(at));
+        let now = usize::try_from(proven.index)
+            .ok()
+            .and_then(|at| leaves.get(at));
         if now == Some(&proven.leaf_hash()) {
             continue;
         }

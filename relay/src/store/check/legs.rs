@@ -50,7 +50,9 @@ pub(super) async fn check(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         .bind(PAGE)
         .fetch_all(&mut *run.connection)
         .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
         after = last.try_get("key")?;
         for row in &rows {
             run.report.envelopes += 1;
@@ -75,15 +77,27 @@ fn envelope(run: &mut Run<'_>, row: &SqliteRow) -> Result<EnvelopeRow, sqlx::Err
         Ok(header) => {
             let context = header.context();
             let columns = [
-                (header.digest().as_bytes().as_slice() == digest, "header_digest"),
-                (context.sender.as_str() == row.try_get::<String, _>("sender")?, "sender"),
+                (
+                    header.digest().as_bytes().as_slice() == digest,
+                    "header_digest",
+                ),
+                (
+                    context.sender.as_str() == row.try_get::<String, _>("sender")?,
+                    "sender",
+                ),
                 (context.id.as_bytes().as_slice() == id, "id"),
-                (context.expires.unix_ms() == row.try_get::<i64, _>("expires")?, "expires"),
+                (
+                    context.expires.unix_ms() == row.try_get::<i64, _>("expires")?,
+                    "expires",
+                ),
                 (
                     i64::try_from(header.body_bytes()).ok() == Some(row.try_get("body_bytes")?),
                     "body_bytes",
                 ),
-                (via.split_ascii_whitespace().last() == source.as_deref(), "via"),
+                (
+                    via.split_ascii_whitespace().last() == source.as_deref(),
+                    "via",
+                ),
             ];
             let wrong = columns.iter().filter(|(good, _)| !good);
             problems.extend(wrong.map(|(_, column)| format!("`{column}` is not the header's")));
@@ -125,7 +139,10 @@ async fn legs(run: &mut Run<'_>, envelope: &EnvelopeRow) -> Result<(), sqlx::Err
     let evidence = acceptances(run, envelope).await?;
     let mut by_recipient: BTreeMap<&Party, Vec<&Told>> = BTreeMap::new();
     for one in &told {
-        by_recipient.entry(&one.statement.recipient).or_default().push(one);
+        by_recipient
+            .entry(&one.statement.recipient)
+            .or_default()
+            .push(one);
     }
     let mut known = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -216,13 +233,19 @@ fn of_chain(envelope: &EnvelopeRow, leg: &LegRow, chain: &[&Told]) -> Vec<(What,
         let want = same_epoch.map_or(header.digest(), |before| before.digest);
         if one.statement.prev != want {
             let words = super::log::words_of(&one.statement);
-            problems.push((What::Chain, format!("{words} does not name what was stated before it")));
+            problems.push((
+                What::Chain,
+                format!("{words} does not name what was stated before it"),
+            ));
         }
         if one.statement.sender != header.context().sender
             || one.statement.commitment != header.context().commitment
         {
             let words = super::log::words_of(&one.statement);
-            problems.push((What::Statement, format!("{words} is not about the signed header")));
+            problems.push((
+                What::Statement,
+                format!("{words} is not about the signed header"),
+            ));
         }
         before = Some(one);
     }
@@ -240,7 +263,9 @@ fn of_chain(envelope: &EnvelopeRow, leg: &LegRow, chain: &[&Told]) -> Vec<(What,
         problems.push((What::Leg, "a leg without any statement".to_owned()));
     }
     // A leg that came in this log came when its first statement says so.
-    if let Some(first) = chain.first().filter(|first| first.statement.prev == header.digest())
+    if let Some(first) = chain
+        .first()
+        .filter(|first| first.statement.prev == header.digest())
         && first.statement.time != leg.received
         && sealed
     {
@@ -264,7 +289,9 @@ fn of_state(
     let header = envelope.header.as_ref()?;
     if !leg.state.is_final() && !envelope.has_body {
         let detail = match leg.state.reason() {
-            Some(Reason::BodyMismatch) => "the body is damaged and set aside; a good copy is waited for",
+            Some(Reason::BodyMismatch) => {
+                "the body is damaged and set aside; a good copy is waited for"
+            }
             Some(_) | None => "the leg waits, and its body is not here",
         };
         return Some((What::Body, detail.to_owned()));
@@ -272,12 +299,21 @@ fn of_state(
     if !header.context().class.is_sealed() {
         return None;
     }
-    let says = |events: &[Event]| chain.iter().any(|one| events.contains(&one.statement.event));
+    let says = |events: &[Event]| {
+        chain
+            .iter()
+            .any(|one| events.contains(&one.statement.event))
+    };
     let last = |events: &[Event]| {
-        chain.last().is_some_and(|one| events.contains(&one.statement.event))
+        chain
+            .last()
+            .is_some_and(|one| events.contains(&one.statement.event))
     };
     let delivered = [Event::ContentConsignment, Event::ContentHandover];
-    let refused = [Event::ContentConsignmentFailure, Event::ContentHandoverFailure];
+    let refused = [
+        Event::ContentConsignmentFailure,
+        Event::ContentHandoverFailure,
+    ];
     let local = leg.next_hop.is_none();
     let hop = leg.next_hop.as_ref().map(|hop| hop.as_str());
     let supported = match leg.state.phase() {
@@ -287,7 +323,10 @@ fn of_state(
                 .iter()
                 .filter(|one| one.statement.event == Event::RelayAcceptance)
                 .count();
-            let gone = accepted.iter().filter(|(_, party, _)| *party == leg.recipient).count();
+            let gone = accepted
+                .iter()
+                .filter(|(_, party, _)| *party == leg.recipient)
+                .count();
             let again = local || envelope.own || gone < taken;
             again && !(says(&delivered) || last(&[Event::Expired, Event::Recalled]))
         }
@@ -306,9 +345,8 @@ fn of_state(
         Phase::Quarantined if local => last(&refused) || last(&[Event::RelayFailure]),
         Phase::Quarantined => envelope.own || last(&[Event::RelayFailure]),
     };
-    let contradicted = local
-        && matches!(leg.state, LegState::Expired | LegState::Withdrawn)
-        && says(&delivered);
+    let contradicted =
+        local && matches!(leg.state, LegState::Expired | LegState::Withdrawn) && says(&delivered);
     if supported && !contradicted {
         return None;
     }
@@ -317,7 +355,10 @@ fn of_state(
     } else {
         "statement supports that"
     };
-    Some((What::Leg, format!("it is `{}`, and no {by}", leg.state.word())))
+    Some((
+        What::Leg,
+        format!("it is `{}`, and no {by}", leg.state.word()),
+    ))
 }
 
 async fn statements(run: &mut Run<'_>, envelope: &EnvelopeRow) -> Result<Vec<Told>, sqlx::Error> {
@@ -404,7 +445,8 @@ pub(super) async fn without_envelope(run: &mut Run<'_>) -> Result<(), sqlx::Erro
     .fetch_all(&mut *run.connection)
     .await?;
     for row in &rows {
-        let (position, id): (i64, Vec<u8>) = (row.try_get("position")?, row.try_get("envelope_id")?);
+        let (position, id): (i64, Vec<u8>) =
+            (row.try_get("position")?, row.try_get("envelope_id")?);
         let body: Vec<u8> = row.try_get("body")?;
         if id_time(&id).is_none_or(|made| made > newest) {
             continue;
@@ -508,7 +550,9 @@ pub async fn of_desk(
         });
     }
     // A page without any says that there is more behind it only by its last key.
-    if found.is_empty() && let Some(last) = rows.last() {
+    if found.is_empty()
+        && let Some(last) = rows.last()
+    {
         return Box::pin(of_desk(connection, last.try_get("key")?)).await;
     }
     Ok(found)

@@ -83,7 +83,11 @@ async fn walk_epoch(
 ) -> Result<(), sqlx::Error> {
     if walk.epoch.parsed.is_none() {
         let detail = format!("its name {:?} does not parse", walk.epoch.origin);
-        run.found(What::Epoch, &format!("log row {}", walk.epoch.number), detail);
+        run.found(
+            What::Epoch,
+            &format!("log row {}", walk.epoch.number),
+            detail,
+        );
     }
     let mut next = walk.epoch.first_position;
     loop {
@@ -267,12 +271,13 @@ async fn compare_tile(
         return Ok(());
     }
     let number = i64::try_from(id.index).unwrap_or(i64::MAX);
-    let row = sqlx::query("SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number = ?")
-        .bind(walk.epoch.number)
-        .bind(i64::from(id.level))
-        .bind(number)
-        .fetch_optional(&mut *run.connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT root, hashes FROM tile WHERE epoch = ? AND level = ? AND number = ?")
+            .bind(walk.epoch.number)
+            .bind(i64::from(id.level))
+            .bind(number)
+            .fetch_optional(&mut *run.connection)
+            .await?;
     let width = 256_u64.saturating_pow(id.level.min(7));
     let first = id.index.saturating_mul(256).saturating_mul(width);
     let after = first.saturating_add(width.saturating_mul(256));
@@ -292,7 +297,9 @@ async fn compare_tile(
             let own_root = tile.root().map(|root| root.as_bytes().to_vec());
             match differs {
                 Some(nth) => Some((at(nth), "its hash is not the statement's".to_owned())),
-                None if hashes.len() != want.len() => Some((first, "it has another size".to_owned())),
+                None if hashes.len() != want.len() => {
+                    Some((first, "it has another size".to_owned()))
+                }
                 None if own_root.as_deref() != Some(&root) => {
                     Some((first, "its root is not that of its hashes".to_owned()))
                 }
@@ -304,7 +311,9 @@ async fn compare_tile(
         return Ok(());
     };
     // A statement that was altered is found by its own hash; its tile then only confirms that.
-    let told = walk.first_bad.is_some_and(|bad| (first..after).contains(&bad));
+    let told = walk
+        .first_bad
+        .is_some_and(|bad| (first..after).contains(&bad));
     if !told {
         let found = run.found_leaf(What::Tile, &walk.epoch, index, detail);
         found.place = place;
@@ -406,7 +415,11 @@ async fn checkpoint_up_to(
 ) -> Result<Option<Stored>, sqlx::Error> {
     fill(run, walk).await?;
     let due = walk.checkpoints.front().is_some_and(|one| one.size <= size);
-    Ok(if due { walk.checkpoints.pop_front() } else { None })
+    Ok(if due {
+        walk.checkpoints.pop_front()
+    } else {
+        None
+    })
 }
 
 async fn checkpoint_beyond(
@@ -448,10 +461,11 @@ async fn fill(run: &mut Run<'_>, walk: &mut Walk) -> Result<(), sqlx::Error> {
 /// Tiles that the leaves do not fill (any more): the log was longer.
 async fn missing_tiles(run: &mut Run<'_>, walk: &Walk) -> Result<(), sqlx::Error> {
     let size = walk.tree.size();
-    let rows = sqlx::query("SELECT level, max(number) AS last FROM tile WHERE epoch = ? GROUP BY level")
-        .bind(walk.epoch.number)
-        .fetch_all(&mut *run.connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT level, max(number) AS last FROM tile WHERE epoch = ? GROUP BY level")
+            .bind(walk.epoch.number)
+            .fetch_all(&mut *run.connection)
+            .await?;
     for row in &rows {
         let (level, last): (i64, i64) = (row.try_get("level")?, row.try_get("last")?);
         let power = u32::try_from(level).unwrap_or(0).saturating_add(1).min(7);
@@ -466,10 +480,13 @@ async fn missing_tiles(run: &mut Run<'_>, walk: &Walk) -> Result<(), sqlx::Error
 
 async fn stray_tiles(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
     for table in ["tile", "checkpoint"] {
-        let what = if table == "tile" { What::Tile } else { What::Checkpoint };
-        let query = format!(
-            "SELECT count(*) AS n FROM {table} WHERE epoch NOT IN (SELECT epoch FROM log)"
-        );
+        let what = if table == "tile" {
+            What::Tile
+        } else {
+            What::Checkpoint
+        };
+        let query =
+            format!("SELECT count(*) AS n FROM {table} WHERE epoch NOT IN (SELECT epoch FROM log)");
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .fetch_one(&mut *run.connection)
             .await?;

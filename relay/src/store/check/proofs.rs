@@ -50,7 +50,10 @@ fn evidence(run: &mut Run<'_>, row: &SqliteRow) -> Result<(), sqlx::Error> {
     match ReceiptBundle::decode(&bytes) {
         Err(error) => problem = Some(problem.unwrap_or_else(|| error.to_string())),
         Ok(bundle) => {
-            let origin = bundle.checkpoint.parsed().map(|note| note.checkpoint.origin);
+            let origin = bundle
+                .checkpoint
+                .parsed()
+                .map(|note| note.checkpoint.origin);
             station = origin.ok().map(|origin| origin.station().to_string());
             match bundle.statements() {
                 Err(error) => problem = Some(problem.unwrap_or_else(|| error.to_string())),
@@ -145,7 +148,11 @@ async fn owed(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         .collect::<Result<_, _>>()?;
     for position in gone {
         let place = format!("owed_receipt row {position}");
-        run.found(What::Leg, &place, "the statement owed is not there".to_owned());
+        run.found(
+            What::Leg,
+            &place,
+            "the statement owed is not there".to_owned(),
+        );
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 use formats::reason::Reason;
 use formats::statement::Event;
 
-use super::{Mark, Planner, PlannedTurn};
+use super::{Mark, PlannedTurn, Planner};
 use crate::store::change::SetAside;
 use crate::store::leg::{LegId, LegState, Phase};
 use crate::store::rows::{EnvelopeEntry, LegRow};
