@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::alarm::{Code, Found, Level};
 use crate::station::Core;
-use crate::store::scrub::{Cursor, DamagedBody};
+use crate::store::scrub::{self, Cursor, DamagedBody};
 use crate::store::{Change, EnvelopeKey, ReadError, SetAside};
 
 /// See the file.
@@ -188,6 +188,9 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 /// Sets a body aside, whoever found it.
 pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: String) {
+    if !is_damaged(core, envelope).await {
+        return;
+    }
     let aside = SetAside {
         envelope,
         at: core.clock.now(),
@@ -200,6 +203,34 @@ pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: 
     if let Err(error) = core.commit(Change::of(vec![aside.into()])).await {
         tracing::warn!(code = "TRAM-341", %error, "a damaged body is set aside later");
     }
+}
+
+/// Whether what is stored of an envelope now is damaged: whoever found it may have read an older copy, which
+/// was replaced meanwhile.
+pub(crate) async fn is_damaged(core: &Core, envelope: EnvelopeKey) -> bool {
+    let Ok(Some(stored)) = core.store.envelope(envelope).await else {
+        return false;
+    };
+    let body = match core.store.open_body(&stored).await {
+        Ok(Some(body)) => body,
+        Ok(None) => return false,
+        Err(error) => return !scrub::is_passing(&error),
+    };
+    for piece in 0..body.layout().piece_count() {
+        if let Err(error) = body.piece(piece).await {
+            return !scrub::is_passing(&error);
+        }
+    }
+    let context = stored.header.context();
+    let role = pki::permit::Object::of_class(context.class).signer();
+    let signer = core
+        .directory
+        .snapshot()
+        .signer(&context.signer, role, context.created);
+    let header = Header::clone(&stored.header);
+    signer.is_ok_and(|signer| {
+        pki::sign::verify_header(header, &stored.header_signature, &signer).is_err()
+    })
 }
 
 /// What one step may read.

@@ -28,9 +28,7 @@ mod scene;
 #[path = "tamper/table.rs"]
 mod table;
 
-use std::time::Instant;
-
-use detect::Detector;
+use detect::{Detector, Look};
 use scene::{Place, Scene};
 use table::Table;
 use tests::samples::Noise;
@@ -130,7 +128,6 @@ pub struct Tried {
 async fn tamper(scene: &Scene, place: &Place, class: Class, noise: &mut Noise) -> Tried {
     let mut open = scene::open(&place.data).await;
     sqlx::query("BEGIN").execute(&mut open).await.unwrap();
-    let begun = Instant::now();
     let done = match class {
         Class::Truncate | Class::Fork => ledger::rewrite(&mut open, place, class, noise).await,
         Class::OldBackup => {
@@ -139,7 +136,7 @@ async fn tamper(scene: &Scene, place: &Place, class: Class, noise: &mut Noise) -
             let mut open = scene::open(&done.data).await;
             sqlx::query("BEGIN").execute(&mut open).await.unwrap();
             let what = ledger::go_on(&mut open, place, noise).await;
-            let found = detect::on(scene, place, &mut open, &done.data).await;
+            let found = detect::on(scene, place, &mut open, &done.data, Look::Hashes).await;
             let what = format!("{}, {what}", done.what);
             let wanted = Detector::Peer;
             return Tried {
@@ -150,8 +147,11 @@ async fn tamper(scene: &Scene, place: &Place, class: Class, noise: &mut Noise) -
         }
         _ => rows::mutate(&mut open, place, class, noise).await,
     };
-    let _made = begun.elapsed();
-    let found = detect::on(scene, place, &mut open, &place.data).await;
+    let look = match class {
+        Class::Truncate | Class::Fork | Class::OldBackup => Look::Hashes,
+        _ => Look::Signatures,
+    };
+    let found = detect::on(scene, place, &mut open, &place.data, look).await;
     sqlx::query("ROLLBACK").execute(&mut open).await.unwrap();
     done.undo_file();
     Tried {
@@ -173,7 +173,7 @@ async fn what_cannot_be_found_is_shown_with_its_size() {
         let size = ledger::grow(&mut open, relay, tail).await;
         let held = scene.newest_head_of(relay);
         ledger::rewrite_at(&mut open, relay, size - tail + tail / 2, "time").await;
-        let found = detect::on(&scene, relay, &mut open, &relay.data).await;
+        let found = detect::on(&scene, relay, &mut open, &relay.data, Look::Hashes).await;
         assert!(found.is_empty(), "a tail that nobody saw: {found:?}");
         println!(
             "RESULT tamper, not found: rewriting the unseen tail: {} leaves since the newest head \
@@ -196,7 +196,7 @@ async fn what_cannot_be_found_is_shown_with_its_size() {
             .await
             .unwrap()
             .rows_affected();
-        let found = detect::on(&scene, relay, &mut open, &relay.data).await;
+        let found = detect::on(&scene, relay, &mut open, &relay.data, Look::Hashes).await;
         assert!(found.is_empty(), "{what} is found now: {found:?}");
         println!("RESULT tamper, not found: {what} ({changed} rows)");
         sqlx::query("ROLLBACK").execute(&mut open).await.unwrap();

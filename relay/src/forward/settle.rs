@@ -17,11 +17,12 @@ use formats::statement::Event;
 
 use super::queue::{Batch, BatchLeg};
 use crate::backoff;
+use crate::damage;
 use crate::desk::{LegChange, What};
 use crate::link::offer::Verdict;
 use crate::refusal::is_final;
 use crate::station::Core;
-use crate::store::body::BodyError;
+use crate::store::scrub;
 use crate::store::{
     Change, DeskWrite, EnvelopeKey, LegId, LegState, Move, SetAside, StatementDraft,
 };
@@ -60,7 +61,11 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
                 detail,
                 "offer refused by peer"
             );
-            if is_final(reason, retry_after_ms) && header_is_damaged(core, &group, reason).await {
+            // The signature held when it came: if it does not now, a bit of our own row has turned, and the
+            // refusal is about us, not about the sender.
+            let ours = reason == Reason::SignatureInvalid
+                && damage::is_damaged(core, group.envelope).await;
+            if is_final(reason, retry_after_ms) && ours {
                 let error = "the stored signature of the header does not hold";
                 set_aside(core, &group, Reason::BodyMismatch, &error).await;
             } else if is_final(reason, retry_after_ms) {
@@ -73,7 +78,7 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
             tracing::debug!(envelope = %group.header.context().id, peer = %hop, why, "offer lost");
             retry(core, group, Reason::LinkLost, None).await;
         }
-        Verdict::Damaged(error) if is_passing(&error) => {
+        Verdict::Damaged(error) if scrub::is_passing(&error) => {
             tracing::warn!(
                 code = "TRAM-344",
                 envelope = %group.header.context().id,
@@ -84,32 +89,6 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
         }
         Verdict::Damaged(error) => set_aside(core, &group, Reason::BodyMismatch, &error).await,
     }
-}
-
-/// A peer says that the header's signature does not hold. It held when it came: if it does not now, a bit of
-/// our own row has turned, and the refusal is about us, not about the sender.
-async fn header_is_damaged(core: &Core, group: &Group, reason: Reason) -> bool {
-    if reason != Reason::SignatureInvalid {
-        return false;
-    }
-    let Ok(Some(stored)) = core.store.envelope(group.envelope).await else {
-        return false;
-    };
-    let snapshot = core.directory.snapshot();
-    let context = stored.header.context();
-    let role = pki::permit::Object::of_class(context.class).signer();
-    let Ok(signer) = snapshot.signer(&context.signer, role, context.created) else {
-        return false;
-    };
-    let header = Header::clone(&stored.header);
-    pki::sign::verify_header(header, &stored.header_signature, &signer).is_err()
-}
-
-/// The file is there and could not be opened: no descriptors, no memory. Says nothing about what
-/// lies in it.
-fn is_passing(error: &BodyError) -> bool {
-    matches!(error, BodyError::Missing { source, .. }
-        if source.kind() != std::io::ErrorKind::NotFound)
 }
 
 /// Sets legs aside whose stored body is not what was stored.
@@ -137,6 +116,10 @@ async fn set_aside(
         %error,
         "stored body is damaged; set aside, a good copy is asked for"
     );
+    if !damage::is_damaged(core, group.envelope).await {
+        // A good copy came while this one was read.
+        return retry(core, group.with(group.legs.clone()), Reason::Busy, Some(0)).await;
+    }
     let what = What::Retry {
         reason,
         next_at: group.header.context().expires,

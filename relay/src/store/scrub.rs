@@ -247,7 +247,7 @@ impl Store {
 }
 
 /// The file is there and could not be opened: says nothing about what lies in it.
-fn is_passing(error: &BodyError) -> bool {
+pub(crate) fn is_passing(error: &BodyError) -> bool {
     matches!(error, BodyError::Missing { source, .. }
         if source.kind() != std::io::ErrorKind::NotFound)
 }

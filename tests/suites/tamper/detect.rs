@@ -33,6 +33,13 @@ impl Detector {
     }
 }
 
+/// Whether the local check verifies signatures too: what was made to fit its hashes was signed again as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Hashes,
+    Signatures,
+}
+
 /// What a detector found.
 pub struct Found {
     pub by: Detector,
@@ -66,7 +73,7 @@ impl Found {
 /// All detectors on a folder.
 pub async fn all(scene: &Scene, place: &Place, data: &Path) -> Vec<Found> {
     let mut open = scene::open(data).await;
-    on(scene, place, &mut open, data).await
+    on(scene, place, &mut open, data, Look::Signatures).await
 }
 
 /// All detectors on what a connection sees now.
@@ -75,12 +82,13 @@ pub async fn on(
     place: &Place,
     open: &mut SqliteConnection,
     data: &Path,
+    look: Look,
 ) -> Vec<Found> {
     let mut found = Vec::new();
     let begun = Instant::now();
     // Hashes first; signatures, which cost a hundred times as much, only when they show nothing.
     let mut findings = local(place, open, data, &scene.hashes).await;
-    if findings.is_empty() {
+    if findings.is_empty() && look == Look::Signatures {
         findings = local(place, open, data, &scene.settings).await;
     }
     note(&mut found, Detector::Local, findings, begun);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use formats::checkpoint::Checkpoint;
+use formats::checkpoint::{Checkpoint, SignedCheckpoint};
 use formats::receipt::ReceiptBundle;
 use pki::cert::Certificate;
 use pki::key::{LogKey, SigningKey};
@@ -227,8 +227,17 @@ async fn held_at(
         receipts.extend(kept.iter().map(|one| (name.to_owned(), one.clone())));
         bundles.extend(kept);
     }
-    for bundle in bundles {
-        let head = bundle.checkpoint.parsed().unwrap().checkpoint;
+    let mut signed: Vec<SignedCheckpoint> = bundles.into_iter().map(|one| one.checkpoint).collect();
+    // The newest head of each log, as neighbours tell it over links.
+    let rows = sqlx::query("SELECT signed FROM seen_head")
+        .fetch_all(&mut open)
+        .await
+        .unwrap();
+    for row in &rows {
+        signed.push(SignedCheckpoint::decode(&row.get::<Vec<u8>, _>(0)).unwrap());
+    }
+    for one in signed {
+        let head = one.parsed().unwrap().checkpoint;
         if !heads
             .iter()
             .any(|(holder, known)| holder == name && *known == head)
