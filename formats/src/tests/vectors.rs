@@ -465,7 +465,10 @@ fn receipt_vectors_hold() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one list of frames and their rejects")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one list of frames and their rejects"
+)]
 fn frame_vectors_hold() {
     let mut file = File::new(
         "frame.json",

@@ -145,7 +145,7 @@ fn a_level_holds_what_those_before_it_do() {
     };
     let policy = WitnessPolicy {
         needed: 1,
-        keys: vec![name.clone()],
+        keys: vec![name],
     };
     let of = |token, policy| Level::of_checkpoint(&signed(token), policy);
     assert_eq!(of(Some(vec![1]), Some(&policy)), Level::Witnessed);

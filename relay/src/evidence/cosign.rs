@@ -292,9 +292,8 @@ async fn ask(
     note: &Note,
 ) -> Result<Told, NotCosigned> {
     let (old, size) = (door.last.min(note.checkpoint.size), note.checkpoint.size);
-    let proof = match core.store.consistency(old, size).await {
-        Ok(Some(proof)) => proof,
-        Ok(None) | Err(_) => return Err(NotCosigned::NoProof(old)),
+    let Ok(Some(proof)) = core.store.consistency(old, size).await else {
+        return Err(NotCosigned::NoProof(old));
     };
     let request = AddCheckpoint {
         old,

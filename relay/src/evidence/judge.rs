@@ -172,6 +172,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn the_table_of_two_heads() {
         let good = path(12, 20, 0);
         let other = path(12, 20, 1);

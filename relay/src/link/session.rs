@@ -193,28 +193,10 @@ impl Session {
                 | Control::Prove { .. }
                 | Control::Proof { .. },
             ) => vec![Action::Close(Broken::OutOfTurn("before hello"))],
-            (State::Up | State::PeerLeaves, Control::Heads { heads }) => {
-                vec![Action::Heads(heads)]
-            }
             (
                 State::Up | State::PeerLeaves,
-                Control::Prove {
-                    number,
-                    origin,
-                    old,
-                    new,
-                    hops,
-                },
-            ) => vec![Action::Prove(Question {
-                number,
-                origin,
-                old,
-                new,
-                hops,
-            })],
-            (State::Up | State::PeerLeaves, Control::Proof { number, path }) => {
-                vec![Action::Proof { number, path }]
-            }
+                frame @ (Control::Heads { .. } | Control::Prove { .. } | Control::Proof { .. }),
+            ) => on_log(frame),
             (State::Up | State::PeerLeaves, Control::Hello { .. }) => {
                 vec![Action::Close(Broken::OutOfTurn("second hello"))]
             }
@@ -312,6 +294,31 @@ const OWN_LIMITS: PeerLimits = PeerLimits {
 };
 /// Ping intervals without a word after which the peer counts as gone.
 const SILENT_PINGS: u32 = 3;
+
+/// A frame about logs: passed on as it is.
+fn on_log(frame: Control) -> Vec<Action> {
+    match frame {
+        Control::Heads { heads } => vec![Action::Heads(heads)],
+        Control::Prove {
+            number,
+            origin,
+            old,
+            new,
+            hops,
+        } => vec![Action::Prove(Question {
+            number,
+            origin,
+            old,
+            new,
+            hops,
+        })],
+        Control::Proof { number, path } => vec![Action::Proof { number, path }],
+        Control::Bye { .. }
+        | Control::Hello { .. }
+        | Control::Ping { .. }
+        | Control::Pong { .. } => Vec::new(),
+    }
+}
 
 #[cfg(test)]
 mod tests {

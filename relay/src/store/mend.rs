@@ -296,7 +296,7 @@ mod tests {
             assert!(one_bit(&mut turned, good));
             assert_eq!(turned, right);
         }
-        let mut twice = right.clone();
+        let mut twice = right;
         twice[0] ^= 3;
         let before = twice.clone();
         assert!(!one_bit(&mut twice, good));

@@ -143,7 +143,7 @@ impl Witness {
         if held.is_none() && book.logs_of(station).await.map_err(unable)? >= LOGS_MAX {
             return Err(Refusal::UnknownLog);
         }
-        let last = held.unwrap_or(Point {
+        let last = held.unwrap_or_else(|| Point {
             size: 0,
             root: Digest::of(b""),
         });

@@ -230,7 +230,7 @@ fn of_chain(envelope: &EnvelopeRow, leg: &LegRow, chain: &[&Told]) -> Vec<(What,
     let mut before: Option<&Told> = None;
     for one in chain {
         let same_epoch = before.filter(|before| before.epoch == one.epoch);
-        let want = same_epoch.map_or(header.digest(), |before| before.digest);
+        let want = same_epoch.map_or_else(|| header.digest(), |before| before.digest);
         if one.statement.prev != want {
             let words = super::log::words_of(&one.statement);
             problems.push((
@@ -299,6 +299,27 @@ fn of_state(
     if !header.context().class.is_sealed() {
         return None;
     }
+    if is_stated(envelope, leg, chain, accepted) {
+        return None;
+    }
+    let by = if leg.state.phase() == Phase::PassedOn && leg.next_hop.is_some() {
+        "acceptance by the next station is kept"
+    } else {
+        "statement supports that"
+    };
+    Some((
+        What::Leg,
+        format!("it is `{}`, and no {by}", leg.state.word()),
+    ))
+}
+
+/// Whether the leg's own statements, or the next station's, carry its state.
+fn is_stated(
+    envelope: &EnvelopeRow,
+    leg: &LegRow,
+    chain: &[&Told],
+    accepted: &[Acceptance],
+) -> bool {
     let says = |events: &[Event]| {
         chain
             .iter()
@@ -347,18 +368,7 @@ fn of_state(
     };
     let contradicted =
         local && matches!(leg.state, LegState::Expired | LegState::Withdrawn) && says(&delivered);
-    if supported && !contradicted {
-        return None;
-    }
-    let by = if leg.state.phase() == Phase::PassedOn && !local {
-        "acceptance by the next station is kept"
-    } else {
-        "statement supports that"
-    };
-    Some((
-        What::Leg,
-        format!("it is `{}`, and no {by}", leg.state.word()),
-    ))
+    supported && !contradicted
 }
 
 async fn statements(run: &mut Run<'_>, envelope: &EnvelopeRow) -> Result<Vec<Told>, sqlx::Error> {

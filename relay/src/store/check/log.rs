@@ -179,7 +179,9 @@ async fn one(
     }
     let told = <[u8; 32]>::try_from(stored.as_slice()).map(Digest::from_bytes);
     // A statement that was altered alone leaves the stored hash; one whose hash is altered, the other way.
-    let grown = leaf.or(told.ok()).unwrap_or(Digest::from_bytes([0; 32]));
+    let grown = leaf
+        .or_else(|| told.ok())
+        .unwrap_or(Digest::from_bytes([0; 32]));
     walk.tree.append(grown);
     for (id, tile) in walk.tree.take_full() {
         compare_tile(run, walk, id, &tile).await?;

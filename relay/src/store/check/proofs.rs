@@ -63,7 +63,7 @@ fn evidence(run: &mut Run<'_>, row: &SqliteRow) -> Result<(), sqlx::Error> {
                         statements.iter().any(|one| ours(&one.header_digest))
                     });
                     if !about {
-                        problem.get_or_insert("it speaks of another envelope".to_owned());
+                        problem.get_or_insert_with(|| "it speaks of another envelope".to_owned());
                     }
                 }
             }

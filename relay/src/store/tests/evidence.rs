@@ -301,6 +301,10 @@ async fn another_origin_opens_an_epoch_that_names_the_last_head() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story told from beginning to end"
+)]
 async fn what_a_closed_epoch_stated_is_still_proven_and_its_receipts_still_go_out() {
     let mut world = World::new();
     let store = world.open().await;
