@@ -155,26 +155,31 @@ impl Core {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
-        let work = arrivals.work(Arc::downgrade(&core), core.stop.clone(), core.tasks.clone());
-        core.tasks.spawn(work);
-        core.tasks
-            .spawn(arrived::report(Arc::downgrade(&core), core.stop.clone()));
-        core.tasks.spawn(evidence::keep::keep(
-            Arc::downgrade(&core),
-            core.stop.clone(),
-        ));
-        core.tasks
-            .spawn(house::keep(Arc::downgrade(&core), core.stop.clone()));
-        core.tasks
-            .spawn(renewal::keep(Arc::downgrade(&core), core.stop.clone()));
-        core.tasks
-            .spawn(archive::keep(Arc::downgrade(&core), core.stop.clone()));
-        core.tasks.spawn(checks::keep(
-            Arc::downgrade(&core),
-            Arc::clone(&core.checks),
-            core.stop.clone(),
-        ));
+        core.work(arrivals);
         Ok(core)
+    }
+
+    /// Starts everything that goes on by itself.
+    fn work(self: &Arc<Self>, arrivals: Arc<Arrivals>) {
+        let work = arrivals.work(Arc::downgrade(self), self.stop.clone(), self.tasks.clone());
+        self.tasks.spawn(work);
+        self.tasks
+            .spawn(arrived::report(Arc::downgrade(self), self.stop.clone()));
+        self.tasks.spawn(evidence::keep::keep(
+            Arc::downgrade(self),
+            self.stop.clone(),
+        ));
+        self.tasks
+            .spawn(house::keep(Arc::downgrade(self), self.stop.clone()));
+        self.tasks
+            .spawn(renewal::keep(Arc::downgrade(self), self.stop.clone()));
+        self.tasks
+            .spawn(archive::keep(Arc::downgrade(self), self.stop.clone()));
+        self.tasks.spawn(checks::keep(
+            Arc::downgrade(self),
+            Arc::clone(&self.checks),
+            self.stop.clone(),
+        ));
     }
 
     /// Stops the desk's tasks, then the station; what is in work is finished.

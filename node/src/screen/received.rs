@@ -83,35 +83,7 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
     let held = row.state == InboxState::Quarantined;
     let base = format!("/inbox/{}", row.id);
     let gone = found.content_deleted.is_some();
-    let mut all = facts(w, &found.facts, &row.sender);
-    all.push(Fact::text(w.fact_arrived, row.received.vietnam()));
-    if !row.local_id.is_empty() {
-        all.push(Fact::hash(w.fact_document_id, row.local_id.clone()));
-    }
-    all.push(Fact::hash(w.fact_envelope, row.id.to_string()));
-    if !found.packet_digest.is_empty() {
-        let packet = format!(
-            "{} · sha256 {}",
-            size(w, found.packet_bytes),
-            found.packet_digest
-        );
-        all.push(Fact::hash(w.fact_packet, packet));
-    }
-    all.extend(keep::facts(
-        w,
-        &found.keeping,
-        found.content_deleted.as_ref(),
-    ));
-    if let Some(business) = &found.business {
-        let mut words = vec![said(&business.text, lang).to_owned()];
-        words.extend(
-            business
-                .request_text
-                .iter()
-                .map(|text| said(text, lang).to_owned()),
-        );
-        all.push(Fact::text(w.fact_handling, words.join("; ")));
-    }
+    let all = facts_of(w, lang, found);
     let mut notes: Vec<Note> = held_note(w, lang, found).into_iter().collect();
     notes.extend(life::notes(w, lang, found));
     ReceivedPage {
@@ -155,6 +127,41 @@ pub(crate) fn page(frame: Frame, found: &InboxView, may_take: bool) -> ReceivedP
         frame,
         w,
     }
+}
+
+/// What is known of the document.
+fn facts_of(w: &'static Words, lang: Lang, found: &InboxView) -> Vec<Fact> {
+    let row = &found.row;
+    let mut all = facts(w, &found.facts, &row.sender);
+    all.push(Fact::text(w.fact_arrived, row.received.vietnam()));
+    if !row.local_id.is_empty() {
+        all.push(Fact::hash(w.fact_document_id, row.local_id.clone()));
+    }
+    all.push(Fact::hash(w.fact_envelope, row.id.to_string()));
+    if !found.packet_digest.is_empty() {
+        let packet = format!(
+            "{} · sha256 {}",
+            size(w, found.packet_bytes),
+            found.packet_digest
+        );
+        all.push(Fact::hash(w.fact_packet, packet));
+    }
+    all.extend(keep::facts(
+        w,
+        &found.keeping,
+        found.content_deleted.as_ref(),
+    ));
+    if let Some(business) = &found.business {
+        let mut words = vec![said(&business.text, lang).to_owned()];
+        words.extend(
+            business
+                .request_text
+                .iter()
+                .map(|text| said(text, lang).to_owned()),
+        );
+        all.push(Fact::text(w.fact_handling, words.join("; ")));
+    }
+    all
 }
 
 /// Why a document was set aside.

@@ -296,8 +296,9 @@ const LOG_A: &str = "node-a.tram.test/log/1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_neighbour_proves_its_log_and_is_convicted_by_what_it_cannot_prove() {
+    type Row = (&'static str, Option<Vec<Digest>>, Option<Code>);
     // (what it answers to the question from 5 to 9, whether the log is convicted)
-    let table: [(&str, Option<Vec<Digest>>, Option<Code>); 4] = [
+    let table: [Row; 4] = [
         ("a proof that holds", Some(path(5, 9, 0)), None),
         (
             "a proof of another history",
