@@ -410,11 +410,8 @@ async fn known(
         .legs(found.key)
         .await
         .map_err(|error| unreadable(&error))?;
-    let waits = |leg: &LegRecord| {
-        found.body.is_none()
-            && !leg.state.is_final()
-            && leg.state.reason() == Some(Reason::BodyMismatch)
-    };
+    // Our copy was damaged and set aside: what is not final waits for a good one.
+    let waits = |leg: &LegRecord| found.body.is_none() && !leg.state.is_final();
     let mut held = Vec::with_capacity(legs.len());
     for leg in legs {
         let known = stored.iter().find(|known| known.recipient == leg.recipient);

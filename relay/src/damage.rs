@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::alarm::{Code, Found, Level};
 use crate::station::Core;
+use crate::store::body::BodyError;
 use crate::store::scrub::{self, Cursor, DamagedBody};
 use crate::store::{Change, EnvelopeKey, ReadError, SetAside};
 
@@ -188,7 +189,7 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 /// Sets a body aside, whoever found it.
 pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: String) {
-    if !is_damaged(core, envelope).await {
+    if look(core, envelope).await != Stored::Damaged {
         return;
     }
     let aside = SetAside {
@@ -205,32 +206,50 @@ pub(crate) async fn set_aside(core: &Arc<Core>, envelope: EnvelopeKey, problem: 
     }
 }
 
-/// Whether what is stored of an envelope now is damaged: whoever found it may have read an older copy, which
-/// was replaced meanwhile.
-pub(crate) async fn is_damaged(core: &Core, envelope: EnvelopeKey) -> bool {
+/// What is stored of an envelope now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It cannot be what it was.
+    Damaged,
+    /// Its body is set aside or released, or nothing can be read now.
+    Gone,
+    /// Body and signature hold.
+    Good,
+}
+
+/// Looks again: whoever found damage may have read an older copy, which was replaced meanwhile.
+pub(crate) async fn look(core: &Core, envelope: EnvelopeKey) -> Stored {
     let Ok(Some(stored)) = core.store.envelope(envelope).await else {
-        return false;
+        return Stored::Gone;
+    };
+    let passing = |error: &BodyError| {
+        if scrub::is_passing(error) {
+            Stored::Gone
+        } else {
+            Stored::Damaged
+        }
     };
     let body = match core.store.open_body(&stored).await {
         Ok(Some(body)) => body,
-        Ok(None) => return false,
-        Err(error) => return !scrub::is_passing(&error),
+        Ok(None) => return Stored::Gone,
+        Err(error) => return passing(&error),
     };
     for piece in 0..body.layout().piece_count() {
         if let Err(error) = body.piece(piece).await {
-            return !scrub::is_passing(&error);
+            return passing(&error);
         }
     }
     let context = stored.header.context();
     let role = pki::permit::Object::of_class(context.class).signer();
-    let signer = core
-        .directory
-        .snapshot()
-        .signer(&context.signer, role, context.created);
+    let snapshot = core.directory.snapshot();
+    let Ok(signer) = snapshot.signer(&context.signer, role, context.created) else {
+        return Stored::Good;
+    };
     let header = Header::clone(&stored.header);
-    signer.is_ok_and(|signer| {
-        pki::sign::verify_header(header, &stored.header_signature, &signer).is_err()
-    })
+    match pki::sign::verify_header(header, &stored.header_signature, &signer) {
+        Ok(_) => Stored::Good,
+        Err(_) => Stored::Damaged,
+    }
 }
 
 /// What one step may read.

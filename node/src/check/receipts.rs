@@ -30,6 +30,7 @@ pub(super) async fn check(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         }
     }
     without_bundle(run).await?;
+    of_other_leaf(run).await?;
     steps(run).await
 }
 
@@ -137,6 +138,55 @@ async fn without_bundle(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         );
     }
     Ok(())
+}
+
+/// Rows whose leaf is not the one of their statement in their bundle.
+async fn of_other_leaf(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
+    let mut after = (Vec::new(), Vec::new());
+    let mut known: (Vec<u8>, Option<ReceiptBundle>) = (Vec::new(), None);
+    loop {
+        let rows = sqlx::query(
+            "SELECT leaf, envelope, recipient, bundle, position FROM desk_receipt \
+             WHERE (bundle, leaf) > (?, ?) ORDER BY bundle, leaf LIMIT ?",
+        )
+        .bind(after.0.clone())
+        .bind(after.1.clone())
+        .bind(PAGE * 10)
+        .fetch_all(&mut *run.connection)
+        .await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = (last.try_get("bundle")?, last.try_get("leaf")?);
+        for row in &rows {
+            let (leaf, bundle): (Vec<u8>, Vec<u8>) = (row.try_get("leaf")?, row.try_get("bundle")?);
+            if known.0 != bundle {
+                let found = sqlx::query("SELECT bundle FROM desk_bundle WHERE digest = ?")
+                    .bind(bundle.clone())
+                    .fetch_optional(&mut *run.connection)
+                    .await?;
+                let bytes: Option<Vec<u8>> = found.map(|row| row.try_get("bundle")).transpose()?;
+                known = (
+                    bundle,
+                    bytes.and_then(|bytes| ReceiptBundle::decode(&bytes).ok()),
+                );
+            }
+            // A bundle that is gone or does not decode is found by itself.
+            let Some(bundle) = &known.1 else { continue };
+            let position: i64 = row.try_get("position")?;
+            let proven = usize::try_from(position)
+                .ok()
+                .and_then(|at| bundle.proven.get(at));
+            if proven.is_some_and(|one| one.leaf_hash().as_bytes().as_slice() == leaf) {
+                continue;
+            }
+            let (envelope, to): (String, String) =
+                (row.try_get("envelope")?, row.try_get("recipient")?);
+            let place = format!("desk_receipt row {}", hex(&leaf));
+            let detail = "its bundle has another statement there";
+            run.about(What::Receipt, place, detail, Some(&envelope), Some(&to));
+        }
+    }
 }
 
 /// Steps of a history that name a receipt.

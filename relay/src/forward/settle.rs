@@ -64,7 +64,7 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
             // The signature held when it came: if it does not now, a bit of our own row has turned, and the
             // refusal is about us, not about the sender.
             let ours = reason == Reason::SignatureInvalid
-                && damage::is_damaged(core, group.envelope).await;
+                && damage::look(core, group.envelope).await == damage::Stored::Damaged;
             if is_final(reason, retry_after_ms) && ours {
                 let error = "the stored signature of the header does not hold";
                 set_aside(core, &group, Reason::BodyMismatch, &error).await;
@@ -116,9 +116,14 @@ async fn set_aside(
         %error,
         "stored body is damaged; set aside, a good copy is asked for"
     );
-    if !damage::is_damaged(core, group.envelope).await {
+    match damage::look(core, group.envelope).await {
+        damage::Stored::Damaged => {}
+        // Somebody else has set it aside.
+        damage::Stored::Gone => return,
         // A good copy came while this one was read.
-        return retry(core, group.with(group.legs.clone()), Reason::Busy, Some(0)).await;
+        damage::Stored::Good => {
+            return retry(core, group.with(group.legs.clone()), Reason::Busy, Some(0)).await;
+        }
     }
     let what = What::Retry {
         reason,

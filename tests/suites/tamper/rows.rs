@@ -239,7 +239,13 @@ async fn drop_row(open: &mut SqliteConnection, place: &Place, noise: &mut Noise)
     let (what, sql) = match choice {
         0 => ("a statement", any("statement", "position > 1")),
         1 => ("a leg", any("leg", "last_statement IS NOT NULL")),
-        2 => ("an envelope with its legs", any("envelope", "key > 0")),
+        2 => (
+            "an envelope with its legs",
+            any(
+                "envelope",
+                "header_digest IN (SELECT header_digest FROM statement)",
+            ),
+        ),
         3 => ("a tile", any("tile", "level = 0")),
         4 => ("another station's evidence", any("received_evidence", "1")),
         5 => (

@@ -19,16 +19,10 @@ pub(in crate::store) struct PlannedAside {
     pub(in crate::store) problem: String,
 }
 
-/// Whether a leg waits for a good copy of the body.
+/// Whether a leg waits for a good copy of the body: it is not final, and the body is not here. Its reason does
+/// not count: a transfer that was under way when the body was set aside may have said another one since.
 pub(super) fn waits_for_body(entry: &EnvelopeEntry, row: &LegRow) -> bool {
-    let damaged = matches!(
-        row.state,
-        LegState::WaitingRetry {
-            reason: Reason::BodyMismatch,
-            ..
-        }
-    );
-    damaged && !entry.has_body
+    !entry.has_body && !row.state.is_final()
 }
 
 impl Planner<'_> {
