@@ -4,7 +4,6 @@
 //! name either.
 
 use formats::reason::Reason;
-use formats::statement::Event;
 use formats::time::Timestamp;
 use qrcodegen::{QrCode, QrCodeEcc};
 
@@ -74,7 +73,8 @@ pub(super) fn html(gathered: &Gathered, now: Timestamp) -> String {
 
 fn row(number: u32, receipt: &Receipt, gathered: &Gathered) -> String {
     let statement = &receipt.statement;
-    let (vi, en) = words(statement.event);
+    let words = statement.event.row();
+    let (vi, en) = (words.vi, words.en);
     let why = statement.reason.map_or_else(String::new, |reason: Reason| {
         format!(
             "<br>{} <span lang=\"en\">{}</span>",
@@ -99,27 +99,6 @@ fn row(number: u32, receipt: &Receipt, gathered: &Gathered) -> String {
         clock(statement.time),
         statement.station
     )
-}
-
-/// What a statement says, for people.
-fn words(event: Event) -> (&'static str, &'static str) {
-    match event {
-        Event::ContentConsignment => ("Đã đến trạm cơ quan nhận", "delivered"),
-        Event::ContentConsignmentFailure => ("Trạm cơ quan nhận từ chối", "refused by its station"),
-        Event::ContentHandover => ("Cơ quan nhận đã nhận", "handed over"),
-        Event::ContentHandoverFailure => ("Cơ quan nhận từ chối", "refused by the recipient"),
-        Event::Expired => ("Hết hạn", "expired"),
-        Event::Opened => ("Cán bộ đã mở", "opened by a clerk"),
-        Event::Recalled => ("Đã thu hồi", "withdrawn"),
-        Event::RelayAcceptance => ("Trạm chuyển tiếp đã nhận", "taken by a relay"),
-        Event::RelayFailure => (
-            "Trạm chuyển tiếp không chuyển được",
-            "relay could not pass it on",
-        ),
-        Event::RelayRejection => ("Trạm chuyển tiếp từ chối", "refused by a relay"),
-        Event::SubmissionAcceptance => ("Trạm gửi đã nhận", "accepted by the sender's station"),
-        Event::SubmissionRejection => ("Trạm gửi từ chối", "refused by the sender's station"),
-    }
 }
 
 /// Vietnamese time with its offset, so that it cannot be misread elsewhere.
@@ -169,7 +148,7 @@ h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.1rem;margin:1.2rem 0 .3rem}\
 table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #999;padding:.3rem .5rem;text-align:left;\
 vertical-align:top;overflow-wrap:anywhere}th[scope=row]{width:14rem}thead{display:table-header-group}\
 tr{break-inside:avoid}footer{color:#555;margin-top:1rem}.good{color:#0a5c2b}.bad{color:#9c1c1c}\
-@media print{body{font-size:11pt}main{padding:0}}";
+@page{size:A4;margin:14mm}@media print{body{font-size:9.5pt}main{padding:0}th,td{padding:.2rem .4rem}}";
 
 #[cfg(test)]
 mod tests {

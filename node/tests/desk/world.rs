@@ -423,7 +423,7 @@ fn config(
     let mut text = format!(
         "name = \"{name}.tram.test\"\ndata = \"{name}\"\nrecords = {:?}\n\
          listen = \"127.0.0.1:{link}\"\n{http}[identity]\ndir = {:?}\n\
-         [time_stamp]\nurl = \"http://{tsa}/\"\n{keep}{archive}{section}",
+         [time_stamp]\nurl = \"http://{tsa}/\"\n{archive}{keep}{section}",
         records,
         pki.join("stations").join(format!("{name}.tram.test")),
     );

@@ -62,8 +62,9 @@ pub(crate) async fn settle(core: &Arc<Core>, batch: Batch, verdict: Verdict) {
                 "offer refused by peer"
             );
             // The signature held when it came: if it does not now, a bit of our own row has turned, and the
-            // refusal is about us, not about the sender.
-            let ours = reason == Reason::SignatureInvalid
+            // refusal is about us, not about the sender. What our own desk handed in has no better copy.
+            let ours = !group.own
+                && reason == Reason::SignatureInvalid
                 && damage::look(core, group.envelope).await == damage::Stored::Damaged;
             if is_final(reason, retry_after_ms) && ours {
                 let error = "the stored signature of the header does not hold";

@@ -69,6 +69,22 @@ async fn hand_in(world: &World, from: &Station, relay: &StationName) {
     from.commit(Change::of(vec![accept.into()])).await.unwrap();
 }
 
+/// Waits until SQLite's side files are gone: they go with the last connection, a moment after the station.
+async fn closed(folder: &Path) {
+    let open = || {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().ends_with("-wal"))
+    };
+    let gone = async {
+        while open() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the end of the last connection", gone).await;
+}
+
 fn copy(from: &Path, to: &Path) {
     drop(std::fs::remove_dir_all(to));
     std::fs::create_dir_all(to).unwrap();
@@ -131,6 +147,7 @@ async fn a_relay_set_back_to_an_older_copy_is_convicted_states_nothing_and_goes_
     let older = world.relay.config.data.with_file_name("older");
     relay.shutdown().await;
     drop(relay);
+    closed(&world.relay.config.data).await;
     copy(&world.relay.config.data, &older);
     // Two more that the copy knows nothing of.
     let relay = start(&world.relay, None).await;
@@ -144,6 +161,7 @@ async fn a_relay_set_back_to_an_older_copy_is_convicted_states_nothing_and_goes_
     let lost_root = relay.store().head().borrow().root;
     relay.shutdown().await;
     drop(relay);
+    closed(&world.relay.config.data).await;
     copy(&older, &world.relay.config.data);
 
     let relay = start(&world.relay, None).await;
