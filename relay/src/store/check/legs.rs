@@ -339,17 +339,8 @@ fn is_stated(
     let hop = leg.next_hop.as_ref().map(|hop| hop.as_str());
     let supported = match leg.state.phase() {
         Phase::Queued | Phase::Offered | Phase::WaitingRetry | Phase::Held => {
-            // Each time it was taken it may be passed on once; then it is not here any more.
-            let taken = chain
-                .iter()
-                .filter(|one| one.statement.event == Event::RelayAcceptance)
-                .count();
-            let gone = accepted
-                .iter()
-                .filter(|(_, party, _)| *party == leg.recipient)
-                .count();
-            let again = local || envelope.own || gone < taken;
-            again && !(says(&delivered) || last(&[Event::Expired, Event::Recalled]))
+            (local || envelope.own || may_go(leg, chain, accepted))
+                && !(says(&delivered) || last(&[Event::Expired, Event::Recalled]))
         }
         Phase::PassedOn if local => says(&delivered),
         Phase::PassedOn => {
@@ -369,6 +360,19 @@ fn is_stated(
     let contradicted =
         local && matches!(leg.state, LegState::Expired | LegState::Withdrawn) && says(&delivered);
     supported && !contradicted
+}
+
+/// Each time it was taken it may be passed on once; then it is not here any more.
+fn may_go(leg: &LegRow, chain: &[&Told], accepted: &[Acceptance]) -> bool {
+    let taken = chain
+        .iter()
+        .filter(|one| one.statement.event == Event::RelayAcceptance)
+        .count();
+    let gone = accepted
+        .iter()
+        .filter(|(_, party, _)| *party == leg.recipient)
+        .count();
+    gone < taken
 }
 
 async fn statements(run: &mut Run<'_>, envelope: &EnvelopeRow) -> Result<Vec<Told>, sqlx::Error> {
