@@ -1,3 +1,5 @@
+//! The tile tree beside the naive tree over the same leaves.
+
 use proptest::prelude::*;
 
 use super::*;
