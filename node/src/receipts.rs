@@ -60,6 +60,7 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
     core.station().saw_checkpoint(station, &bundle.checkpoint);
     let bundle = believed(&directory, station, bundle, core.now());
     let mut good = Vec::with_capacity(statements.len());
+    let mut said = Vec::new();
     let mut documents = BTreeSet::new();
     let named = statements.iter().map(|one| one.envelope).collect();
     let sent = match receipts::sent(&core.reader(), &named).await {
@@ -71,6 +72,7 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
         match ours.map(|sent| about_ours(&directory, station, statement, sent)) {
             Some(Ok(Some((document, moves)))) => {
                 documents.insert(document);
+                said.push(statement);
                 good.push(moves);
             }
             Some(Ok(None)) | None => {
@@ -86,7 +88,9 @@ pub(crate) async fn take(core: &Core, arrival: &Arrival) -> Verdict {
             Some(Err(why)) => return Verdict::Later(why),
         }
     }
-    let verdict = settle(core, arrival, station, bundle, statements, good).await;
+    // Any station on the road may say that its copy is damaged, though that moves no state.
+    let offers = mend::offers(core, &said).await;
+    let verdict = settle(core, arrival, station, bundle, (statements, good), offers).await;
     for document in documents {
         core.changed(Topic::document(document));
     }
@@ -230,17 +234,10 @@ async fn settle(
     arrival: &Arrival,
     station: &StationName,
     bundle: ReceiptBundle,
-    statements: Vec<Statement>,
-    good: Vec<bool>,
+    (statements, good): (Vec<Statement>, Vec<bool>),
+    offers: Vec<Write>,
 ) -> Verdict {
     let now = core.now();
-    let asked: Vec<&Statement> = statements
-        .iter()
-        .zip(&good)
-        .filter_map(|(one, good)| good.then_some(one))
-        .collect();
-    let offers = mend::offers(core, &asked).await;
-    let station = station.clone();
     let new = NewBundle::of(&bundle, statements, station.as_str());
     let known = match told_again(core, &bundle, &new).await {
         Ok(known) => known,
