@@ -256,6 +256,7 @@ async fn inbox(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
         for row in &rows {
             let (id, agency): (String, String) = (row.try_get("envelope")?, row.try_get("agency")?);
             let state: String = row.try_get("state")?;
+            let header: Vec<u8> = row.try_get("header")?;
             // What was set aside did not verify when it came.
             let problem = if state == "quarantined" {
                 None
@@ -272,7 +273,7 @@ async fn inbox(run: &mut Run<'_>) -> Result<(), sqlx::Error> {
                     Some(&agency),
                 );
             }
-            if let Some(problem) = of_inbox(run, &id, &agency, &state).await? {
+            if let Some(problem) = of_inbox(run, &id, &agency, &state, Digest::of(&header)).await? {
                 run.about(What::Receipt, place, problem, Some(&id), Some(&agency));
             }
         }
@@ -285,11 +286,17 @@ async fn of_inbox(
     id: &str,
     agency: &str,
     state: &str,
+    header: Digest,
 ) -> Result<Option<String>, sqlx::Error> {
     let (Ok(envelope), Ok(recipient)) = (id.parse::<EnvelopeId>(), agency.parse::<Party>()) else {
         return Ok(Some("its id or agency is not one".to_owned()));
     };
-    let stated = events(run.connection, &envelope, &recipient).await?;
+    // Of this very header: one that differs in a byte was never stated about.
+    let stated: Vec<Event> = events(run.connection, &envelope, &recipient)
+        .await?
+        .into_iter()
+        .filter_map(|(event, of)| (of == header).then_some(event))
+        .collect();
     let taken = stated.contains(&Event::ContentHandover);
     let fits = match state {
         "acknowledged" => taken,
