@@ -11,7 +11,7 @@ use formats::time::Timestamp;
 use relay::clock::Clock;
 use relay::config::{IdentityFiles, StationConfig, Timing};
 use relay::desk::{Arrival, Desk, LegChange};
-use relay::station::Station;
+use relay::station::{StartError, Station};
 use relay::store::DeskWrite;
 use tokio::sync::mpsc;
 
@@ -140,9 +140,16 @@ pub async fn start_at(planned: &Planned, desk: Option<Arc<dyn Desk>>, clock: Clo
         .with_max_level(tracing::Level::INFO)
         .with_test_writer();
     drop(log.try_init());
-    Station::start_at(planned.config.clone(), desk, clock)
-        .await
-        .unwrap()
+    // The port of a station that was just shut down is free a moment later.
+    let started = async {
+        loop {
+            match Station::start_at(planned.config.clone(), desk.clone(), clock.clone()).await {
+                Err(StartError::Listen(_)) => tokio::task::yield_now().await,
+                started => return started.unwrap(),
+            }
+        }
+    };
+    soon("a station with its port", started).await
 }
 
 fn plan(

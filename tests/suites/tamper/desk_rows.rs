@@ -194,17 +194,10 @@ const REPLAYS: &[Statements] = &[
         ],
     ),
     (
-        "a step of a history under another envelope",
-        &[
-            "INSERT INTO desk_step (envelope, recipient, event, at, recorded, who, leaf) SELECT \
-             (SELECT max(id) FROM desk_envelope), 'H01.36.09', event, at, recorded, who, leaf FROM desk_step \
-           WHERE leaf IS NOT NULL ORDER BY (seq * 7919) % ? LIMIT 1",
-        ],
-    ),
-    (
         "an old receipt under another leaf",
         &[
-            "INSERT INTO desk_receipt SELECT randomblob(32), envelope, recipient, 'ContentHandover', at, station, \
+            "INSERT INTO desk_receipt (leaf, envelope, recipient, event, at, station, bundle, position) \
+             SELECT randomblob(32), envelope, recipient, 'ContentHandover', at, station, \
              bundle, position FROM desk_receipt ORDER BY (at * 31) % ?, leaf LIMIT 1",
         ],
     ),
@@ -221,12 +214,6 @@ const BACK_DATES: &[Statements] = &[
         "a receipt's time",
         &[
             "UPDATE desk_receipt SET at = at - 60000 * ? WHERE leaf = (SELECT max(leaf) FROM desk_receipt)",
-        ],
-    ),
-    (
-        "a step's time",
-        &[
-            "UPDATE desk_step SET at = at - 60000 * ? WHERE seq = (SELECT max(seq) FROM desk_step WHERE leaf IS NOT NULL)",
         ],
     ),
 ];
