@@ -4,7 +4,7 @@
 //! an old backup. Each must be found by the detector of its class, and the finding must name the station
 //! and what it is about. What cannot be found is made too, and shown with its size.
 //!
-//! `./tests/run` makes 400 of the 1,000, `--full` all. The table is printed as RESULT lines; ARCHITECTURE.md
+//! `./tests/run` makes 200 of the 1,000, `--full` all. The table is printed as RESULT lines; ARCHITECTURE.md
 //! repeats it.
 
 #![allow(
@@ -75,7 +75,7 @@ impl Class {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mutation_is_found_by_the_detector_of_its_class() {
     let full = std::env::var_os("TRAM_TESTS_MODE").is_some_and(|mode| mode == "full");
-    let (rounds, seed) = (if full { 1_000 } else { 400 }, 5);
+    let (rounds, seed) = (if full { 1_000 } else { 200 }, 5);
     let scene = Scene::play().await;
     for place in &scene.places {
         let clean = detect::all(&scene, place, &place.data).await;
